@@ -1,0 +1,13 @@
+// One function a topic; module.cpp calls them in turn.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace pyrnn {
+
+void register_config(pybind11::module_& m);
+void register_stack(pybind11::module_& m);
+void register_linear(pybind11::module_& m);
+void register_functions(pybind11::module_& m);
+
+}  // namespace pyrnn

@@ -1,0 +1,107 @@
+// THE DOOR: what the code above (runtime/) may ask of the code below (cells/, kernels/, simd/).
+//
+// Everything below is compiled once per ISA and reached through one table of function pointers a build; this
+// header, plain data only, is all that both sides share. Below the door nothing throws, allocates or uses std
+// containers, and all names sit in unnamed namespaces: an inline function compiled for AVX-512 and visible to
+// the linker could replace the same function in code that must run on every CPU.
+//
+// Letters: T time, B batch, I input, H hidden, P recurrent width (proj_size or H), S slots, K N M of a product.
+#pragma once
+
+#include <cstddef>
+
+namespace pyrnn {
+
+enum class Cell { rnn_tanh, rnn_relu, lstm, gru, gru_reset_before };
+constexpr int cell_count = 5;
+
+// Rows indexed by (step, batch row): row m is step m / batch, batch row m % batch. Strides in elements;
+// a negative step walks back in time. Elements of a row are adjacent.
+template <class T> struct Rows {
+  T* data;
+  ptrdiff_t step_stride;
+  ptrdiff_t row_stride;
+  int batch;
+};
+
+// C[M,N] = start + A[M,K] B[K,N]; start is C itself (accumulate), the bias, or zero.
+template <class T> struct Gemm {
+  int M, N, K;
+  Rows<const T> a;
+  const T* b;       // packed by pack_matrix
+  int b_rows;       // rows of the packed matrix (>= first + K)
+  int b_first;      // first row used
+  const T* bias;    // [N] and room for one more vector, or null
+  bool accumulate;
+  Rows<T> c;
+};
+
+// C[M,N] (+)= sum over rows k of A[k,m] B[k,n]: the gradient of a weight matrix.
+template <class T> struct Outer {
+  int M, N, K;
+  Rows<const T> a, b;
+  T* c;             // element m, n at c[m * c_row + n * c_column]
+  ptrdiff_t c_row, c_column;
+  bool accumulate;
+  T* scratch;       // outer_scratch(N) elements
+};
+
+// One time step of B rows. `gates` holds S slots of H per row: on entry the sums b + W_ih x, on exit, if
+// `keep`, what backward needs (the activated gates). h, c, y: one row a batch row; c null but for the LSTM.
+template <class T> struct StepForward {
+  int B, H, P;
+  const T* weight_hh;  // packed by pack_hidden
+  const T* bias_hh;    // [H] and room for one more vector: the GRU candidate's own; else unused
+  T* gates;
+  ptrdiff_t gates_stride;
+  bool keep;
+  const T *h_prev, *c_prev;
+  T *h, *c, *y;        // y (a second copy of h, the output) may be null
+  ptrdiff_t h_prev_stride, h_stride, y_stride;  // c rows are H apart
+};
+
+// The pointwise part of one step backward. The gradient of the step's h comes in three parts: `product`, da W_hh of
+// the step after; `direct`, what flowed past that product (GRU: dh z), replaced on exit by this step's; and dy, the
+// output's. Kept apart because a long sum that starts from a large number loses its digits: adding da W_hh on top
+// of dh z cost the GRU a factor 7 in the error of dh0 (T = 100, H = 128).
+template <class T> struct StepBackward {
+  int B, H;
+  const T* gates;      // saved by the forward step
+  T* da;               // out: gradients of the S sums
+  ptrdiff_t gates_stride, da_stride;
+  const T *h_prev, *c_prev, *c;
+  ptrdiff_t h_prev_stride;
+  const T *product, *dy;  // either may be null; product rows are H apart
+  T* direct;              // null but for the GRU; rows H apart
+  T* dc;                  // in and out; null but for the LSTM, and d(r h) for gru_reset_before; rows H apart
+  ptrdiff_t dy_stride;
+};
+
+template <class T> struct CellOps {
+  void (*pack_hidden)(const T* weight_hh, int H, int P, T* packed) noexcept;
+  void (*forward)(const StepForward<T>&) noexcept;
+  void (*backward)(const StepBackward<T>&) noexcept;
+  void (*backward_reset)(const StepBackward<T>&) noexcept;  // gru_reset_before only, else null
+};
+
+template <class T> struct Ops {
+  int lanes;          // elements of a vector: hidden units are padded to it in packed weights
+  int panel_columns;  // columns are padded to it by pack_matrix
+  // B[k,n] at source[k * row_stride + n * column_stride] -> panels, zero padded
+  void (*pack_matrix)(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride, int K, int N, T* packed) noexcept;
+  void (*gemm)(const Gemm<T>&) noexcept;
+  void (*outer)(const Outer<T>&) noexcept;
+  ptrdiff_t (*outer_scratch)(int N) noexcept;
+  void (*column_sums)(Rows<const T> rows, int M, int N, T* sums) noexcept;
+  void (*tanh)(const T* x, T* y, ptrdiff_t n) noexcept;
+  void (*sigmoid)(const T* x, T* y, ptrdiff_t n) noexcept;
+  CellOps<T> cell[cell_count];
+};
+
+struct Isa {
+  const char* name;
+  Ops<float> f32;
+  Ops<double> f64;
+};
+
+}  // namespace pyrnn

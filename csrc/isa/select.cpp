@@ -1,0 +1,46 @@
+#include "isa/select.h"
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace pyrnn {
+
+#define PYRNN_DECLARE(name) extern const Isa isa_##name;
+PYRNN_DECLARE(scalar)
+PYRNN_DECLARE(avx2)
+PYRNN_DECLARE(avx512)
+PYRNN_DECLARE(neon)
+
+std::vector<const Isa*> available_isas() {
+  std::vector<const Isa*> found = {&isa_scalar};
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&isa_avx2);
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    found.push_back(&isa_avx512);
+#elif defined(__aarch64__)
+  found.push_back(&isa_neon);
+#endif
+  return found;
+}
+
+const Isa& isa_named(std::string_view name) {
+  std::string known;
+  for (const Isa* candidate : available_isas()) {
+    if (candidate->name == name) return *candidate;
+    known += known.empty() ? candidate->name : std::string(", ") + candidate->name;
+  }
+  throw std::invalid_argument("PYRNN_ISA: expected one of " + known + " (what this CPU and this build have), got \"" +
+                              std::string(name) + "\"");
+}
+
+const Isa& isa() {
+  static const Isa& chosen = [&]() -> const Isa& {
+    const char* forced = std::getenv("PYRNN_ISA");
+    return forced && *forced ? isa_named(forced) : *available_isas().back();
+  }();
+  return chosen;
+}
+
+}  // namespace pyrnn

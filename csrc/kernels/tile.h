@@ -1,0 +1,96 @@
+// Tile: a block of a product held in registers, R rows by U * G vectors of columns.
+//
+//   acc[r][u][g] += a(r, k) * panel_u[k][g]      for k = 0 .. K-1, in this order and no other
+//
+// Lanes run across columns, never across k, so each output is one chain of fused multiply-adds whatever the
+// vector width: this is where the bit contract is kept. A panel is K rows of `width` vectors, contiguous;
+// G <= width of them are used. Its G vectors are the gates of one vector of hidden units (cells/step.h) or
+// adjacent columns (gemm.h).
+#pragma once
+
+#include "isa/ops.h"
+#include "simd/vec.h"
+
+namespace pyrnn {
+namespace {
+
+// Walks over rows from row m on; one division at the start instead of one a row.
+template <class T> struct RowCursor {
+  const Rows<T>& rows;
+  T* step;
+  int row;
+  [[gnu::always_inline]] RowCursor(const Rows<T>& all, int m) noexcept
+      : rows(all), step(all.data + m / all.batch * all.step_stride), row(m % all.batch) {}
+  [[gnu::always_inline]] T* next() noexcept {
+    T* const here = step + row * rows.row_stride;
+    if (++row == rows.batch) row = 0, step += rows.step_stride;
+    return here;
+  }
+};
+
+// The left operand: R rows of a row-major matrix, or R columns interleaved as [K,R].
+template <class T, int R> struct RowPointers {
+  const T* row[R];
+  [[gnu::always_inline]] T at(int r, ptrdiff_t k) const noexcept { return row[r][k]; }
+};
+template <class T, int R> struct Interleaved {
+  const T* data;  // [K,R]
+  [[gnu::always_inline]] T at(int r, ptrdiff_t k) const noexcept { return data[k * R + r]; }
+};
+
+template <class T, int R, int U, int G> struct Tile {
+  Vec<T> acc[R][U][G];
+
+  template <class A>
+  [[gnu::always_inline]] void multiply(A a, const T* panels, ptrdiff_t panel_stride, int width, int K) noexcept {
+    for (ptrdiff_t k = 0; k < K; ++k) {
+      Vec<T> w[U][G];
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u)
+#pragma GCC unroll 8
+        for (int g = 0; g < G; ++g) w[u][g] = load(panels + u * panel_stride + (k * width + g) * lanes<T>);
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) {
+        const Vec<T> x = splat(a.at(r, k));
+#pragma GCC unroll 8
+        for (int u = 0; u < U; ++u)
+#pragma GCC unroll 8
+          for (int g = 0; g < G; ++g) acc[r][u][g] = fma(x, w[u][g], acc[r][u][g]);
+      }
+    }
+  }
+};
+
+// Eight independent chains keep two FMA units of latency four busy; with fewer columns and few rows, take
+// more panels at once.
+constexpr int at_least_8(int rows, int gates) noexcept {
+  const int chains = rows * gates;
+  return chains >= 8 ? 1 : (8 + chains - 1) / chains;
+}
+
+// Calls f(Count<n>) for a run-time n in 1 .. Max, so that the loops inside f have constant bounds.
+template <int N> struct Count {
+  static constexpr int value = N;
+};
+template <int Max, class F> [[gnu::always_inline]] inline void with_count(int n, F f) noexcept {
+  if (n == Max) {
+    f(Count<Max>{});
+  } else if constexpr (Max > 1) {
+    with_count<Max - 1>(n, f);
+  }
+}
+
+// Cuts `count` into pieces of at most `largest`, as even as can be (8 rows go as 4 + 4, not 6 + 2).
+template <class F> [[gnu::always_inline]] inline void in_pieces(int count, int largest, F f) noexcept {
+  const int pieces = (count + largest - 1) / largest;
+  for (int i = 0, begin = 0; i < pieces; ++i) {
+    const int end = static_cast<int>(static_cast<ptrdiff_t>(count) * (i + 1) / pieces);
+    f(begin, end - begin);
+    begin = end;
+  }
+}
+
+constexpr int smaller(int a, int b) noexcept { return a < b ? a : b; }
+
+}  // namespace
+}  // namespace pyrnn

@@ -1,0 +1,132 @@
+#include "runtime/parallel.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "runtime/require.h"
+
+namespace pyrnn {
+namespace {
+
+constexpr int most_threads = 256;
+
+class Pool {
+ public:
+  void run(int n, const std::function<void(int)>& f) {
+    {
+      std::lock_guard lock(mutex_);
+      const int wanted = std::min(n, num_threads()) - 1;
+      while (workers_ < wanted) {
+        try {
+          std::thread(&Pool::work, this, workers_).detach();
+        } catch (const std::system_error&) {
+          break;  // no more threads to be had: those there are will do
+        }
+        ++workers_;
+      }
+      task_ = &f;
+      count_ = n;
+      next_ = 0;
+      admitted_ = std::min(wanted, workers_);
+      busy_ = admitted_;
+      ++generation_;
+    }
+    if (admitted_ > 0) wake_.notify_all();
+    drain(f, n);
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [&] { return busy_ == 0; });
+  }
+
+ private:
+  void drain(const std::function<void(int)>& f, int n) {
+    for (int i; (i = next_.fetch_add(1)) < n;) f(i);
+  }
+
+  void work(int id) {
+    unsigned long seen = 0;
+    std::unique_lock lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [&] { return generation_ != seen; });
+      seen = generation_;
+      if (id >= admitted_) continue;
+      const std::function<void(int)>& f = *task_;
+      const int n = count_;
+      lock.unlock();
+      drain(f, n);
+      lock.lock();
+      if (--busy_ == 0) done_.notify_one();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  const std::function<void(int)>* task_ = nullptr;
+  std::atomic<int> next_{0};
+  int count_ = 0, workers_ = 0, admitted_ = 0, busy_ = 0;
+  unsigned long generation_ = 0;
+};
+
+// Never destroyed: workers may outlive main. Replaced, not repaired, in the child of a fork.
+std::atomic<Pool*> pool{nullptr};
+std::atomic<bool> in_use{false};
+
+void start_afresh_in_child() {
+  pool = nullptr;
+  in_use = false;
+}
+
+Pool& the_pool() {  // only called by the holder of in_use
+  if (!pool) {
+    static const int registered = pthread_atfork(nullptr, nullptr, start_afresh_in_child);
+    static_cast<void>(registered);
+    pool = new Pool;
+  }
+  return *pool;
+}
+
+int from_environment() {
+  const char* set = std::getenv("PYRNN_THREADS");
+  if (!set || !*set) return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, most_threads);
+  char* end = nullptr;
+  const long n = std::strtol(set, &end, 10);
+  require(*end == 0 && n >= 1 && n <= most_threads, "PYRNN_THREADS: expected a number from 1 to ", most_threads,
+          ", got \"", set, "\"");
+  return static_cast<int>(n);
+}
+
+std::atomic<int>& thread_count() {
+  static std::atomic<int> count{from_environment()};
+  return count;
+}
+
+}  // namespace
+
+int num_threads() { return thread_count(); }
+
+void set_num_threads(int n) {
+  require(n >= 1 && n <= most_threads, "set_num_threads: expected a number from 1 to ", most_threads, ", got ", n);
+  thread_count() = n;
+}
+
+int threads_for(double work) {
+  constexpr double worth_waking = 1e6;
+  return static_cast<int>(std::clamp(work / worth_waking, 1.0, static_cast<double>(num_threads())));
+}
+
+void for_each(int n, const std::function<void(int)>& f) {
+  if (n > 1 && num_threads() > 1 && !in_use.exchange(true)) {
+    the_pool().run(n, f);
+    in_use = false;
+  } else {
+    for (int i = 0; i < n; ++i) f(i);
+  }
+}
+
+}  // namespace pyrnn

@@ -1,0 +1,64 @@
+#include "runtime/weights.h"
+
+#include <algorithm>
+
+namespace pyrnn {
+
+template <class T>
+Weights<T>::Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops) : spec_(spec), ops_(ops) {
+  auto next = parameters.begin();
+  for (int layer = 0; layer < spec.num_layers; ++layer)
+    for (int direction = 0; direction < spec.directions(); ++direction) {
+      Source source{};
+      source.ih = *next++;
+      source.hh = *next++;
+      if (spec.bias) source.bias_ih = *next++, source.bias_hh = *next++;
+      if (spec.proj_size) source.hr = *next++;
+      source_.push_back(source);
+      forward_.push_back(pack_forward(layer, source));
+    }
+}
+
+template <class T>
+typename Weights<T>::Forward Weights<T>::pack_forward(int layer, const Source& source) const {
+  const int H = spec_.hidden_size, P = spec_.recurrent_size(), rows = spec_.gates() * H;
+  Forward packed;
+  packed.ih = pack_matrix(ops_, source.ih, rows, spec_.layer_input_size(layer), true);
+  const std::size_t units = (static_cast<std::size_t>(H) + ops_.lanes - 1) / ops_.lanes * ops_.lanes;
+  packed.hh = Buffer<T>(units * spec_.gates() * P);
+  cell().pack_hidden(source.hh, H, P, packed.hh.data());
+  if (spec_.proj_size) packed.hr = pack_matrix(ops_, source.hr, spec_.proj_size, H, true);
+
+  // The GRU candidate keeps its two sums apart, each with its own bias: slot 2 and slot 3 of cells/gru.h.
+  const int shared = spec_.cell == Cell::gru ? 2 * H : rows;
+  packed.bias = Buffer<T>(rows);
+  packed.bias_hh = Buffer<T>(H);
+  std::fill_n(packed.bias.data(), rows, T(0));
+  std::fill_n(packed.bias_hh.data(), H, T(0));
+  if (spec_.bias) {
+    for (int i = 0; i < rows; ++i) packed.bias.data()[i] = source.bias_ih[i] + (i < shared ? source.bias_hh[i] : T(0));
+    if (shared < rows) std::copy_n(source.bias_hh + shared, H, packed.bias_hh.data());
+  }
+  return packed;
+}
+
+template <class T> const typename Weights<T>::Backward& Weights<T>::backward(int layer, int direction) const {
+  std::call_once(backward_packed_, [&] {
+    const int rows = spec_.gates() * spec_.hidden_size;
+    for (int l = 0; l < spec_.num_layers; ++l)
+      for (int d = 0; d < spec_.directions(); ++d) {
+        const Source& source = source_[index(l, d)];
+        Backward packed;
+        packed.ih = pack_matrix(ops_, source.ih, rows, spec_.layer_input_size(l), false);
+        packed.hh = pack_matrix(ops_, source.hh, rows, spec_.recurrent_size(), false);
+        if (spec_.proj_size) packed.hr = pack_matrix(ops_, source.hr, spec_.proj_size, spec_.hidden_size, false);
+        backward_.push_back(std::move(packed));
+      }
+  });
+  return backward_[index(layer, direction)];
+}
+
+template class Weights<float>;
+template class Weights<double>;
+
+}  // namespace pyrnn

@@ -1,0 +1,70 @@
+// Weights<T>: the parameters of a network in the packed form of one ISA; immutable, so any number of threads may
+// share them. The forward form is made at once, the form backward needs at its first use.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "runtime/buffer.h"
+#include "runtime/spec.h"
+
+namespace pyrnn {
+
+// A matrix for Ops::gemm.
+template <class T> struct PackedMatrix {
+  Buffer<T> data;
+  int rows = 0, columns = 0;
+};
+
+// weight [rows, columns] as the right operand B[k = row, n = column], or transposed.
+template <class T>
+PackedMatrix<T> pack_matrix(const Ops<T>& ops, const T* weight, int rows, int columns, bool transpose) {
+  const int K = transpose ? columns : rows, N = transpose ? rows : columns;
+  const std::size_t panels = (static_cast<std::size_t>(N) + ops.panel_columns - 1) / ops.panel_columns;
+  PackedMatrix<T> packed{Buffer<T>(panels * ops.panel_columns * K), K, N};
+  ops.pack_matrix(weight, transpose ? 1 : columns, transpose ? columns : 1, K, N, packed.data.data());
+  return packed;
+}
+
+template <class T> class Weights {
+ public:
+  // One direction of one layer.
+  struct Forward {
+    PackedMatrix<T> ih;   // [I, G*H]
+    Buffer<T> hh;         // Ops::cell[].pack_hidden
+    Buffer<T> bias;       // [G*H]: b_ih + b_hh, but for the GRU candidate
+    Buffer<T> bias_hh;    // [H]: the GRU candidate's own recurrent bias
+    PackedMatrix<T> hr;   // [H, P]
+  };
+  struct Backward {
+    PackedMatrix<T> ih;   // [G*H, I]
+    PackedMatrix<T> hh;   // [G*H, P]
+    PackedMatrix<T> hr;   // [P, H]
+  };
+
+  // `parameters` in the order of spec.parameters(), contiguous; they must stay alive and unchanged.
+  Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops);
+
+  const Spec& spec() const noexcept { return spec_; }
+  const Ops<T>& ops() const noexcept { return ops_; }
+  const CellOps<T>& cell() const noexcept { return ops_.cell[static_cast<int>(spec_.cell)]; }
+  const Forward& forward(int layer, int direction) const { return forward_[index(layer, direction)]; }
+  const Backward& backward(int layer, int direction) const;  // packs all at the first call
+
+ private:
+  struct Source {  // one direction's parameters as torch lays them out; null where there is none
+    const T *ih, *hh, *bias_ih, *bias_hh, *hr;
+  };
+  int index(int layer, int direction) const noexcept { return layer * spec_.directions() + direction; }
+  Forward pack_forward(int layer, const Source& source) const;
+
+  Spec spec_;
+  const Ops<T>& ops_;
+  std::vector<Source> source_;
+  std::vector<Forward> forward_;
+  mutable std::vector<Backward> backward_;
+  mutable std::once_flag backward_packed_;
+};
+
+}  // namespace pyrnn

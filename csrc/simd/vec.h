@@ -1,0 +1,136 @@
+// Vec<T>: one SIMD register of float or double, its width taken from the ISA this file is compiled for.
+//
+// GCC and Clang vector extensions give + - * / and comparisons lane by lane, with ?: as the select; the one
+// operation they lack is a guaranteed fused multiply-add, written here once per ISA. Everything under
+// csrc/isa is compiled with -ffp-contract=off, so these are the only fused operations there are.
+//
+// Unnamed namespace: every ISA gets its own copy and none is visible to the linker (see isa/ops.h).
+#pragma once
+
+#include <cstddef>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+namespace pyrnn {
+namespace {
+
+// PYRNN_VECTOR_BYTES comes from CMakeLists.txt; 0 asks for one lane: the plain scalar form of every kernel.
+template <class T> struct VecOf;
+template <> struct VecOf<float> {
+  typedef float type __attribute__((vector_size(PYRNN_VECTOR_BYTES ? PYRNN_VECTOR_BYTES : sizeof(float))));
+};
+template <> struct VecOf<double> {
+  typedef double type __attribute__((vector_size(PYRNN_VECTOR_BYTES ? PYRNN_VECTOR_BYTES : sizeof(double))));
+};
+template <class T> using Vec = typename VecOf<T>::type;
+template <class V> using Element = decltype(V{}[0] + 0);  // the T of a Vec<T>
+template <class T> constexpr int lanes = sizeof(Vec<T>) / sizeof(T);
+
+// Registers a tile may fill with accumulators: three quarters of the file, the rest for weights and inputs.
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr int accumulators = 24;
+#else
+constexpr int accumulators = 12;
+#endif
+
+template <class T> [[gnu::always_inline]] inline Vec<T> load(const T* p) noexcept {
+  Vec<T> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+// The first n lanes, the others zero; and a store of the first n lanes. n may exceed the width. A masked
+// instruction where there is one: scalar tails, inlined wherever a row ends, were half of the code.
+#if PYRNN_VECTOR_BYTES == 64
+[[gnu::always_inline]] inline Vec<float> load_first(const float* p, int n) noexcept {
+  return _mm512_maskz_loadu_ps((1u << n) - 1, p);
+}
+[[gnu::always_inline]] inline Vec<double> load_first(const double* p, int n) noexcept {
+  return _mm512_maskz_loadu_pd((1u << n) - 1, p);
+}
+[[gnu::always_inline]] inline void store_first(float* p, Vec<float> v, int n) noexcept {
+  _mm512_mask_storeu_ps(p, (1u << n) - 1, v);
+}
+[[gnu::always_inline]] inline void store_first(double* p, Vec<double> v, int n) noexcept {
+  _mm512_mask_storeu_pd(p, (1u << n) - 1, v);
+}
+#elif PYRNN_VECTOR_BYTES == 32
+[[gnu::always_inline]] inline __m256i mask_of(float, int n) noexcept {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+[[gnu::always_inline]] inline __m256i mask_of(double, int n) noexcept {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+[[gnu::always_inline]] inline Vec<float> load_first(const float* p, int n) noexcept {
+  return _mm256_maskload_ps(p, mask_of(0.0f, n));
+}
+[[gnu::always_inline]] inline Vec<double> load_first(const double* p, int n) noexcept {
+  return _mm256_maskload_pd(p, mask_of(0.0, n));
+}
+[[gnu::always_inline]] inline void store_first(float* p, Vec<float> v, int n) noexcept {
+  _mm256_maskstore_ps(p, mask_of(0.0f, n), v);
+}
+[[gnu::always_inline]] inline void store_first(double* p, Vec<double> v, int n) noexcept {
+  _mm256_maskstore_pd(p, mask_of(0.0, n), v);
+}
+#else
+template <class T> [[gnu::always_inline]] inline Vec<T> load_first(const T* p, int n) noexcept {
+  Vec<T> v = {};
+  for (int i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+template <class T, class V> [[gnu::always_inline]] inline void store_first(T* p, V v, int n) noexcept {
+  for (int i = 0; i < n; ++i) p[i] = v[i];
+}
+#endif
+
+template <class T> [[gnu::always_inline]] inline Vec<T> load(const T* p, int n) noexcept {
+  return n >= lanes<T> ? load(p) : load_first(p, n);
+}
+template <class T> [[gnu::always_inline]] inline void store(T* p, Vec<T> v, int n) noexcept {
+  if (n >= lanes<T>)
+    __builtin_memcpy(p, &v, sizeof v);
+  else
+    store_first(p, v, n);
+}
+
+template <class T> [[gnu::always_inline]] inline Vec<T> splat(T x) noexcept {
+  return x - Vec<T>{};  // x - 0 is x for every x, -0 included; x + 0 would not be
+}
+
+#if PYRNN_VECTOR_BYTES == 64
+[[gnu::always_inline]] inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) noexcept {
+  return _mm512_fmadd_ps(a, b, c);
+}
+[[gnu::always_inline]] inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) noexcept {
+  return _mm512_fmadd_pd(a, b, c);
+}
+#elif PYRNN_VECTOR_BYTES == 32
+[[gnu::always_inline]] inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) noexcept {
+  return _mm256_fmadd_ps(a, b, c);
+}
+[[gnu::always_inline]] inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) noexcept {
+  return _mm256_fmadd_pd(a, b, c);
+}
+#elif PYRNN_VECTOR_BYTES == 16
+[[gnu::always_inline]] inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) noexcept {
+  return (Vec<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+[[gnu::always_inline]] inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) noexcept {
+  return (Vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+#else  // one lane; without an FMA instruction the C library computes it, slowly but correctly rounded
+[[gnu::always_inline]] inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) noexcept {
+  return Vec<float>{__builtin_fmaf(a[0], b[0], c[0])};
+}
+[[gnu::always_inline]] inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) noexcept {
+  return Vec<double>{__builtin_fma(a[0], b[0], c[0])};
+}
+#endif
+
+}  // namespace
+}  // namespace pyrnn
