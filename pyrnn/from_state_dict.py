@@ -1,0 +1,87 @@
+"""from_state_dict: the layer or cell that a state dict describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .layers import GRU, LSTM, RNN, Recurrent
+from .module import to_array
+
+
+def from_state_dict(
+    state_dict: Mapping[str, Any],
+    prefix: str = "",
+    *,
+    batch_first: bool = False,
+    nonlinearity: str = "tanh",
+    reset_after: bool = True,
+) -> Recurrent:
+    """Makes the layer that a state dict describes: cell, sizes, layers, directions, bias and projection.
+
+    Args:
+        state_dict: names to array-likes, as saved by torch; other entries than the layer's are left alone.
+        prefix: what stands before "weight_ih_l0", dot included: "encoder.rnn.".
+        batch_first: how the layer shall read its input; weights do not tell.
+        nonlinearity: of an RNN ("tanh" or "relu"); weights do not tell.
+        reset_after: form of a GRU; torch's weights are always True.
+
+    Returns:
+        An RNN, LSTM or GRU in evaluation mode, of the weights' precision (float64 stays, all else is float32).
+
+    Raises:
+        ValueError: if the weights of a layer are not there, or their shapes fit no cell.
+
+    Example:
+        >>> import pyrnn
+        >>> saved = {f"decoder.{name}": value for name, value in pyrnn.GRU(3, 5, num_layers=2).state_dict().items()}
+        >>> pyrnn.from_state_dict(saved, prefix="decoder.")
+        GRU(3, 5, num_layers=2)
+    """
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"expected a mapping of names to arrays, got {type(state_dict).__name__}")
+    kinds_of_parameter = (f"{prefix}weight_", f"{prefix}bias_")
+    mine = {
+        name.removeprefix(prefix): to_array(value, name)
+        for name, value in state_dict.items()
+        if isinstance(name, str) and name.startswith(kinds_of_parameter)
+    }
+    if "weight_ih_l0" not in mine or "weight_hh_l0" not in mine:
+        some = ", ".join(list(map(str, state_dict))[:6])
+        raise ValueError(
+            f"expected {prefix}weight_ih_l0 and {prefix}weight_hh_l0 in the state dict, which has: {some} ...; "
+            "give the part before weight_ih_l0 as prefix="
+        )
+    for name, value in mine.items():
+        if name.startswith("weight_") and (value.ndim != 2 or 0 in value.shape):
+            raise ValueError(f"{prefix}{name} should be a matrix, got shape {value.shape}")
+    rows, recurrent = mine["weight_hh_l0"].shape
+    projection = mine.get("weight_hr_l0")
+    hidden = recurrent if projection is None else projection.shape[1]
+    kinds: dict[int, tuple[type[Recurrent], dict[str, Any]]] = {
+        1: (RNN, {"nonlinearity": nonlinearity}),
+        3: (GRU, {"reset_after": reset_after}),
+        4: (LSTM, {"proj_size": 0 if projection is None else projection.shape[0]}),
+    }
+    if rows % hidden or rows // hidden not in kinds:
+        raise ValueError(
+            f"{prefix}weight_hh_l0 has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows (RNN, GRU, LSTM)"
+        )
+    kind, options = kinds[rows // hidden]
+    wide = mine["weight_ih_l0"].dtype == np.float64
+    layer = kind(
+        mine["weight_ih_l0"].shape[1],
+        hidden,
+        num_layers=1 + max(int(name.removesuffix("_reverse").rpartition("_l")[2]) for name in mine if "_l" in name),
+        bias="bias_ih_l0" in mine,
+        batch_first=batch_first,
+        bidirectional="weight_ih_l0_reverse" in mine,
+        dtype=np.float64 if wide else np.float32,
+        seed=0,
+        **options,
+    )
+    layer.load_state_dict(mine)
+    layer.eval()
+    return layer

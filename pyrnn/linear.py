@@ -1,0 +1,94 @@
+"""Linear: the layer after a recurrent one, with the kernels' own product and so the same bits everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from . import _core
+from .layers import Gradients, check_size, float_dtype, initial
+from .module import Array, Module
+
+
+class Linear(Module):
+    """y = x Wᵀ + b over the last axis: torch.nn.Linear on NumPy arrays.
+
+    Args:
+        in_features: K, the size of the input's last axis.
+        out_features: N, that of the output.
+        bias: whether there is a bias.
+        dtype: float32 or float64.
+        seed: of the initial weights, U(-1/sqrt(K), 1/sqrt(K)); None for a fresh one.
+
+    Example:
+        >>> import numpy as np, pyrnn
+        >>> linear = pyrnn.Linear(5, 2, seed=0)
+        >>> y, pullback = linear.vjp(np.ones((7, 3, 5), np.float32))
+        >>> y.shape, pullback(np.ones_like(y)).parameters["weight"].shape
+        ((7, 3, 2), (2, 5))
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_size("in_features", in_features)
+        check_size("out_features", out_features)
+        self.in_features, self.out_features = in_features, out_features
+        random = np.random.default_rng(seed)
+        self._add_parameter("weight", initial(random, (out_features, in_features), in_features, float_dtype(dtype)))
+        if bias:
+            self._add_parameter("bias", initial(random, (out_features,), in_features, float_dtype(dtype)))
+
+    def __call__(self, input: Array) -> Array:
+        """Output [*, out_features] of an input [*, in_features].
+
+        Raises:
+            TypeError: if the input is not a NumPy array.
+            ValueError: if its last axis or dtype is wrong.
+        """
+        return self._weights().forward(self._rows(input)).reshape(*input.shape[:-1], self.out_features)
+
+    def vjp(self, input: Array) -> tuple[Array, Callable[[Array], Gradients]]:
+        """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
+        weights, rows, names = self._weights(), self._rows(input).copy(), list(self._parameters)
+        output = weights.forward(rows).reshape(*input.shape[:-1], self.out_features)
+
+        def pullback(grad_output: Array) -> Gradients:
+            if not isinstance(grad_output, np.ndarray) or grad_output.shape != output.shape:
+                got = getattr(grad_output, "shape", type(grad_output).__name__)
+                raise ValueError(f"grad_output should be an array of the output's shape, {output.shape}, got {got}")
+            grads = weights.backward(rows, grad_output.reshape(-1, self.out_features))
+            return Gradients(grads[0].reshape(input.shape), None, dict(zip(names, grads[1:], strict=False)))
+
+        return output, pullback
+
+    def _rows(self, input: Array) -> Array:
+        if not isinstance(input, np.ndarray):
+            raise TypeError(f"Linear: input should be a NumPy array, got {type(input).__name__}")
+        if input.ndim == 0 or input.shape[-1] != self.in_features:
+            raise ValueError(f"Linear: expected input of shape (*, {self.in_features}), got {input.shape}")
+        return input.reshape(-1, self.in_features)
+
+    def _weights(self) -> _core.Linear:
+        parameters = self._parameters
+        packed = self.__dict__.get("_packed")
+        if packed is None or packed[0] is not parameters:
+            packed = (parameters, _core.Linear(parameters["weight"], parameters.get("bias")))
+            self.__dict__["_packed"] = packed
+        weights: _core.Linear = packed[1]
+        return weights
+
+    def extra_repr(self) -> str:
+        bias = "bias" in self._parameters
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={bias}"

@@ -1,0 +1,59 @@
+"""The dtypes that the formats share, and the way from stored bytes to arrays and from values to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyrnn.module import to_array
+
+Array = NDArray[Any]
+
+MAX_AXES = 32  # what every NumPy allows
+
+# torch's name: how NumPy reads the stored bytes. The byte of a bool may be other than 0 and 1 in a hostile
+# file, and NumPy has no bfloat16, so both are read as integers and converted.
+STORED = {
+    "float64": "f8",
+    "float32": "f4",
+    "float16": "f2",
+    "bfloat16": "u2",
+    "int64": "i8",
+    "int32": "i4",
+    "int16": "i2",
+    "int8": "i1",
+    "uint64": "u8",
+    "uint32": "u4",
+    "uint16": "u2",
+    "uint8": "u1",
+    "bool": "u1",
+}
+
+
+def decoded(stored: Array, dtype: str) -> Array:
+    """A contiguous copy in native byte order of an array that was read as STORED[dtype]."""
+    if dtype == "bfloat16":
+        wide = stored.astype(np.uint32, order="C")
+        wide <<= np.uint32(16)  # in place: on a 0-d array `<<` gives a scalar
+        return wide.view(np.float32)
+    return stored.astype(np.dtype(dtype), order="C")
+
+
+def number_array(value: Any, name: str) -> Array:
+    """A contiguous little-endian array from an array-like whose dtype is one of STORED's."""
+    is_bool = str(getattr(value, "dtype", "")) in {"bool", "torch.bool"}
+    array = np.asarray(value) if is_bool or isinstance(value, bool) else to_array(value, name)
+    if array.dtype.name not in STORED:
+        raise TypeError(f"{name} has dtype {array.dtype}, which torch lacks; convert it, e.g. to float64")
+    return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+
+
+def flat(state_dict: Mapping[str, Any]) -> dict[str, Array]:
+    """The arrays of a state dict for a format that holds nothing else."""
+    for name, value in state_dict.items():
+        if isinstance(value, Mapping):
+            raise TypeError(f"{name} is a mapping: only .pt and .pth files can hold nested state dicts")
+    return {name: number_array(value, name) for name, value in state_dict.items()}
