@@ -1,0 +1,28 @@
+"""Training without torch: losses, optimizers, clipping, schedules and a training loop, on NumPy arrays."""
+
+from __future__ import annotations
+
+from .clip import clip_grad_norm, clip_grad_value
+from .fit import fit
+from .history import History
+from .loss import bce_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss
+from .optim import SGD, Adam, AdamW, Optimizer
+from .schedule import CosineAnnealingLR, ReduceLROnPlateau
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "History",
+    "Optimizer",
+    "ReduceLROnPlateau",
+    "bce_with_logits",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "cross_entropy",
+    "fit",
+    "huber_loss",
+    "l1_loss",
+    "mse_loss",
+]

@@ -1,0 +1,73 @@
+"""Gradient clipping, as torch.nn.utils.clip_grad_norm_ and clip_grad_value_; here new arrays are returned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..module import Array
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def clip_grad_norm(
+    gradients: Mapping[str, Array], max_norm: float, error_if_nonfinite: bool = False
+) -> tuple[dict[str, Array], float]:
+    """Scales all gradients by one factor, min(1, max_norm / (norm + 1e-6)).
+
+    The norm is the Euclidean one of all gradients together (Pascanu et al. 2013, arXiv:1211.5063). As in
+    torch, a norm that is not finite makes every gradient nan or zero unless `error_if_nonfinite` is set.
+
+    Args:
+        gradients: arrays by parameter name; not changed.
+        max_norm: the largest norm to let through.
+        error_if_nonfinite: whether a norm of nan or inf is an error.
+
+    Returns:
+        The gradients, and their norm before clipping.
+
+    Raises:
+        ValueError: if `max_norm` is negative or nan.
+        RuntimeError: if asked for, when the norm is not finite.
+
+    >>> clipped, norm = clip_grad_norm({"weight": np.array([3.0, 4.0])}, max_norm=1.0)
+    >>> clipped["weight"].round(3), norm
+    (array([0.6, 0.8]), 5.0)
+    """
+    limit = _limit("max_norm", max_norm)
+    squares = [float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients.values()]
+    norm = math.sqrt(sum(squares))
+    if error_if_nonfinite and not math.isfinite(norm):
+        raise RuntimeError(
+            f"The total norm of the gradients is {norm}, so they cannot be clipped. "
+            "To scale them by it anyway, set error_if_nonfinite=False."
+        )
+    factor = float(np.minimum(limit / (norm + 1e-6), 1.0))  # np.minimum keeps nan, as torch.clamp does
+    return {name: gradient * factor for name, gradient in gradients.items()}, norm
+
+
+def clip_grad_value(gradients: Mapping[str, Array], clip_value: float) -> dict[str, Array]:
+    """Limits every element of every gradient to [-clip_value, clip_value].
+
+    Args:
+        gradients: arrays by parameter name; not changed.
+        clip_value: the largest magnitude to let through.
+
+    Returns:
+        The clipped gradients.
+
+    Raises:
+        ValueError: if `clip_value` is negative or nan.
+
+    >>> clip_grad_value({"bias": np.array([-3.0, 0.5])}, clip_value=1.0)
+    {'bias': array([-1. ,  0.5])}
+    """
+    limit = _limit("clip_value", clip_value)
+    return {name: np.clip(gradient, -limit, limit) for name, gradient in gradients.items()}
+
+
+def _limit(name: str, value: float) -> float:
+    if not value >= 0:
+        raise ValueError(f"{name} should be a number of at least 0, got {value}.")
+    return float(value)

@@ -1,0 +1,277 @@
+"""Optimizers: SGD, Adam and AdamW, step for step those of torch.optim.
+
+    g = gradient (+ weight_decay * p, except in AdamW)
+    SGD     b = g at the first step, then momentum * b + (1 - dampening) * g
+            p = p - lr * b        (nesterov: p - lr * (g + momentum * b))
+    Adam    m = m + (1 - beta1) * (g - m)        v = beta2 * v + (1 - beta2) * g * g
+            p = p - lr / (1 - beta1^n) * m / (sqrt(v) / sqrt(1 - beta2^n) + eps)        at step n = 1, 2, ...
+            amsgrad: the largest v so far takes the place of v in the last line
+    AdamW   p = p * (1 - lr * weight_decay) first, then Adam
+
+Operations come in torch's order, since float32 results are to agree over many steps. SGD: Sutskever et al.
+2013; Adam: Kingma & Ba 2015, arXiv:1412.6980; amsgrad: Reddi et al. 2018; AdamW: Loshchilov & Hutter 2019,
+arXiv:1711.05101. The exact forms are those of the algorithm boxes at
+https://docs.pytorch.org/docs/stable/optim.html.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..module import Array, Module, to_array
+
+State = dict[str, Any]
+
+
+class Optimizer:
+    """What the optimizers share: the model, the learning rate, and a state for each parameter.
+
+    Attributes:
+        model: the module whose parameters `step` replaces.
+        lr: learning rate. A plain attribute: schedulers change it between steps.
+    """
+
+    def __init__(self, model: Module, lr: float) -> None:
+        if not isinstance(model, Module):
+            raise TypeError(f"The optimizer takes the model, a pyrnn Module, got {type(model).__name__}.")
+        self.model = model
+        self.lr = _not_negative("lr", lr)
+        self._state: dict[str, State] = {}
+
+    def step(self, gradients: Mapping[str, Any]) -> None:
+        """Replaces every parameter that has a gradient; the others keep their value and their state.
+
+        All new values are worked out before the first one is put in place: an error changes nothing.
+
+        Args:
+            gradients: arrays by parameter name, shaped as the parameters: a pullback's `.parameters`.
+
+        Raises:
+            ValueError: for a name that is no parameter of the model, or a gradient of another shape.
+        """
+        parameters = self.model.parameters()
+        values: dict[str, Array] = {}
+        states: dict[str, State] = {}
+        for name, given in gradients.items():
+            value = _known(parameters, name, "gradients")
+            gradient = _shaped(f"The gradient of {name}", to_array(given, name), value).astype(value.dtype)
+            state = self._state.get(name, {})
+            values[name], states[name] = self._update(value, gradient, float(self.lr), state)
+        self.model.load_state_dict(values, strict=False)
+        self._state = {**self._state, **states}
+
+    def state_dict(self) -> dict[str, Array]:
+        """The learning rate and every parameter's state, as arrays: `np.savez(path, **state_dict)` takes it.
+
+        Keys are "lr" and the parameter's name, a dot and torch's word: "weight.exp_avg". The other settings
+        are not in it; they come from the constructor.
+        """
+        flat = {
+            f"{name}.{slot}": np.array(value)
+            for name, state in self._state.items()
+            for slot, value in state.items()
+        }
+        return {"lr": np.array(self.lr), **flat}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes what `state_dict` gave (or `np.load` of it), so that training goes on as if never stopped.
+
+        Raises:
+            ValueError: for names or shapes not of this model and optimizer; then nothing is taken.
+        """
+        if "lr" not in state_dict:
+            raise ValueError('The state_dict of an optimizer has the key "lr"; this one has not.')
+        parameters = self.model.parameters()
+        states: dict[str, State] = {}
+        for key in state_dict:
+            if key != "lr":
+                name, _, slot = key.rpartition(".")
+                value = _known(parameters, name, "state_dict")
+                states.setdefault(name, {})[slot] = self._slot(key, slot, state_dict[key], value)
+        for name, state in states.items():
+            if set(state) != set(self._slots()):
+                kept = ", ".join(self._slots()) or "nothing"
+                raise ValueError(
+                    f"{type(self).__name__} with these settings keeps {kept} for each parameter; "
+                    f"the state_dict has {', '.join(sorted(state))} for {name}."
+                )
+        self.lr = _not_negative("lr", state_dict["lr"])
+        self._state = states
+
+    def _slot(self, key: str, slot: str, given: Any, value: Array) -> Any:
+        array = to_array(given, key)
+        if slot == "step":
+            return int(array)
+        return _shaped(key, array, value).astype(value.dtype)
+
+    def _slots(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def _update(self, value: Array, gradient: Array, lr: float, state: State) -> tuple[Array, State]:
+        """The new value and state of one parameter; changes neither argument. `state` is empty at first."""
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum; as torch.optim.SGD.
+
+    Args:
+        model: the module to train.
+        lr: learning rate.
+        momentum: how much of the last step is kept.
+        dampening: what is taken off the gradient in the momentum.
+        weight_decay: L2 penalty, added to the gradient.
+        nesterov: whether the gradient is looked up one momentum step ahead.
+
+    Raises:
+        ValueError: for a setting out of range; nesterov without momentum or with dampening.
+
+    >>> model = Module()
+    >>> model._add_parameter("weight", np.array([1.0, -1.0]))
+    >>> SGD(model, lr=0.5).step({"weight": np.array([1.0, 0.0])})
+    >>> model.weight
+    array([ 0.5, -1. ])
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        lr: float,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(model, lr)
+        self.momentum = _not_negative("momentum", momentum)
+        self.dampening = float(dampening)
+        self.weight_decay = _not_negative("weight_decay", weight_decay)
+        self.nesterov = nesterov
+        if nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError(
+                "Nesterov momentum requires a momentum and zero dampening, "
+                f"got momentum={momentum} and dampening={dampening}."
+            )
+
+    def _slots(self) -> tuple[str, ...]:
+        return ("momentum_buffer",) if self.momentum else ()
+
+    def _update(self, value: Array, gradient: Array, lr: float, state: State) -> tuple[Array, State]:
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * value
+        if not self.momentum:
+            return value - lr * gradient, {}
+        buffer = gradient
+        if state:
+            buffer = self.momentum * state["momentum_buffer"] + (1 - self.dampening) * gradient
+        ahead = gradient + self.momentum * buffer if self.nesterov else buffer
+        return value - lr * ahead, {"momentum_buffer": buffer}
+
+
+class Adam(Optimizer):
+    """Adam, with weight decay as an L2 penalty in the gradient; as torch.optim.Adam.
+
+    Args:
+        model: the module to train.
+        lr: learning rate.
+        betas: how slowly the running means of the gradient and of its square move, each in [0, 1).
+        eps: added to the denominator.
+        weight_decay: L2 penalty.
+        amsgrad: whether the largest second moment so far is used.
+
+    Raises:
+        ValueError: for a setting out of range.
+
+    >>> model = Module()
+    >>> model._add_parameter("weight", np.array([1.0, -1.0]))
+    >>> Adam(model, lr=0.1).step({"weight": np.array([2.0, 0.0])})
+    >>> model.weight.round(6)
+    array([ 0.9, -1. ])
+    """
+
+    decoupled = False  # whether weight decay stays out of the gradient
+
+    def __init__(
+        self,
+        model: Module,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(model, lr)
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas should be two numbers in [0, 1), got {betas}.")
+        self.betas = (float(betas[0]), float(betas[1]))
+        self.eps = _not_negative("eps", eps)
+        self.weight_decay = _not_negative("weight_decay", weight_decay)
+        self.amsgrad = amsgrad
+
+    def _slots(self) -> tuple[str, ...]:
+        return ("step", "exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if self.amsgrad else []))
+
+    def _update(self, value: Array, gradient: Array, lr: float, state: State) -> tuple[Array, State]:
+        if self.weight_decay and self.decoupled:
+            value = value * (1 - lr * self.weight_decay)
+        elif self.weight_decay:
+            gradient = gradient + self.weight_decay * value
+        beta1, beta2 = self.betas
+        new = {slot: state.get(slot, np.zeros_like(value)) for slot in self._slots()}
+        new["step"] = n = state.get("step", 0) + 1
+        new["exp_avg"] = new["exp_avg"] + (1 - beta1) * (gradient - new["exp_avg"])
+        largest = new["exp_avg_sq"] = beta2 * new["exp_avg_sq"] + (1 - beta2) * gradient * gradient
+        if self.amsgrad:
+            largest = new["max_exp_avg_sq"] = np.maximum(new["max_exp_avg_sq"], largest)
+        denominator = np.sqrt(largest) / math.sqrt(1 - beta2**n) + self.eps
+        return value - (lr / (1 - beta1**n)) * new["exp_avg"] / denominator, new
+
+
+class AdamW(Adam):
+    """Adam with weight decay kept out of the gradient; as torch.optim.AdamW. Arguments as for `Adam`.
+
+    >>> model = Module()
+    >>> model._add_parameter("weight", np.array([1.0]))
+    >>> AdamW(model, lr=0.1, weight_decay=0.5).step({"weight": np.array([0.0])})
+    >>> model.weight
+    array([0.95])
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        model: Module,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(model, lr, betas, eps, weight_decay, amsgrad)
+
+
+def _not_negative(name: str, value: Any) -> float:
+    number = float(value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} should be a finite number of at least 0, got {value}.")
+    return number
+
+
+def _known(parameters: Mapping[str, Array], name: str, where: str) -> Array:
+    if name not in parameters:
+        raise ValueError(
+            f"{where} names {name!r}, which is no parameter of the model; "
+            f"it has {', '.join(parameters) or 'none'}."
+        )
+    return parameters[name]
+
+
+def _shaped(what: str, array: Array, parameter: Array) -> Array:
+    if array.shape != parameter.shape:
+        raise ValueError(f"{what} should have the parameter's shape {parameter.shape}, got {array.shape}.")
+    return array

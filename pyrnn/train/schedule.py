@@ -1,0 +1,147 @@
+"""Learning-rate schedules, as in torch.optim.lr_scheduler: `step`, once an epoch, sets `optimizer.lr`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from .optim import Optimizer
+
+
+class Scheduler:
+    """What the schedules share: the optimizer they drive, and a state for resuming."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"A scheduler drives a pyrnn optimizer, got {type(optimizer).__name__}.")
+        self.optimizer = optimizer
+
+    def state_dict(self) -> dict[str, Any]:
+        """Settings and counters, all plain numbers and words. The learning rate itself is the optimizer's."""
+        return {name: value for name, value in vars(self).items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes what `state_dict` gave.
+
+        Raises:
+            ValueError: if the names are not those of this schedule; then nothing is taken.
+        """
+        expected = self.state_dict()
+        if set(state_dict) != set(expected):
+            kept = ", ".join(expected)
+            raise ValueError(f"{type(self).__name__} keeps {kept}; got {', '.join(state_dict)}.")
+        vars(self).update(state_dict)
+
+
+class ReduceLROnPlateau(Scheduler):
+    """Multiplies the learning rate by `factor` when a loss has stopped falling; as torch's.
+
+    Args:
+        optimizer: whose `lr` to change.
+        mode: "min" if less is better, "max" if more is.
+        factor: in (0, 1).
+        patience: epochs without improvement that are let pass.
+        threshold: how much better counts as an improvement.
+        threshold_mode: "rel" to take `threshold` as a fraction of the best, "abs" as a difference from it.
+        cooldown: epochs after a reduction in which nothing is counted.
+        min_lr: the learning rate never goes below it.
+        eps: a reduction smaller than this is left out.
+
+    Raises:
+        ValueError: if a setting is out of range.
+
+    >>> from pyrnn.module import Module
+    >>> from pyrnn.train import SGD
+    >>> optimizer = SGD(Module(), lr=1.0)
+    >>> scheduler = ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    >>> for loss in [3.0, 3.0, 3.0]:
+    ...     scheduler.step(loss)
+    >>> optimizer.lr
+    0.5
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: Literal["min", "max"] = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: Literal["rel", "abs"] = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(optimizer)
+        if not 0 < factor < 1:
+            raise ValueError(f"factor should be between 0 and 1, got {factor}.")
+        if mode not in ("min", "max"):
+            raise ValueError(f'mode should be "min" or "max", got {mode!r}.')
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f'threshold_mode should be "rel" or "abs", got {threshold_mode!r}.')
+        self.mode, self.factor, self.patience = mode, factor, patience
+        self.threshold, self.threshold_mode = threshold, threshold_mode
+        self.cooldown, self.min_lr, self.eps = cooldown, min_lr, eps
+        self.best = math.inf if mode == "min" else -math.inf
+        self.num_bad_epochs = 0
+        self.cooldown_counter = 0
+
+    def step(self, metrics: float) -> None:
+        """Counts one epoch, whose loss (or other measure) was `metrics`."""
+        self.num_bad_epochs += 1
+        if self._is_better(float(metrics)):
+            self.best, self.num_bad_epochs = float(metrics), 0
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            reduced = max(self.optimizer.lr * self.factor, self.min_lr)
+            if self.optimizer.lr - reduced > self.eps:
+                self.optimizer.lr = reduced
+            self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+
+    def _is_better(self, value: float) -> bool:
+        sign = 1 if self.mode == "min" else -1
+        if self.threshold_mode == "rel":
+            return sign * value < sign * self.best * (1 - sign * self.threshold)
+        return sign * value < sign * self.best - self.threshold
+
+
+class CosineAnnealingLR(Scheduler):
+    """Lets the learning rate fall along half a cosine, and rise again if training goes on; as torch's.
+
+        lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2
+
+    (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.) base_lr is the optimizer's `lr` when made.
+
+    Args:
+        optimizer: whose `lr` to set.
+        T_max: epochs until `eta_min` is reached.
+        eta_min: the lowest learning rate.
+
+    Raises:
+        ValueError: if `T_max` is less than 1.
+
+    >>> from pyrnn.module import Module
+    >>> from pyrnn.train import SGD
+    >>> optimizer = SGD(Module(), lr=1.0)
+    >>> scheduler = CosineAnnealingLR(optimizer, T_max=2)
+    >>> scheduler.step()
+    >>> round(optimizer.lr, 6)
+    0.5
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803 (torch's name)
+        super().__init__(optimizer)
+        if T_max < 1:
+            raise ValueError(f"T_max should be at least 1 epoch, got {T_max}.")
+        self.T_max, self.eta_min = T_max, eta_min
+        self.base_lr = optimizer.lr
+        self.last_epoch = 0
+
+    def step(self) -> None:
+        """Counts one epoch."""
+        self.last_epoch += 1
+        height = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+        self.optimizer.lr = self.eta_min + (self.base_lr - self.eta_min) * height
