@@ -22,10 +22,10 @@ inline std::string dtype_name(const py::dtype& d) { return py::str(d); }
 // axis, other strides whole elements. Anything else is copied into that form; another dtype is refused.
 template <class T> py::array readable(const py::array& a, const char* layer, const char* what) {
   const py::dtype wanted = py::dtype::of<T>();
-  const bool same = a.dtype().kind() == 'f' && a.dtype().itemsize() == static_cast<py::ssize_t>(sizeof(T));
-  require(same, layer, " ", what, " dtype (", dtype_name(a.dtype()), ") does not match weight dtype (",
-          dtype_name(wanted), "). Convert ", what, ": ", what, ".astype(\"", dtype_name(wanted),
-          "\"), or make the layer with dtype=\"", dtype_name(a.dtype()), "\"");
+  if (a.dtype().kind() != 'f' || a.itemsize() != static_cast<py::ssize_t>(sizeof(T)))
+    fail(layer, " ", what, " dtype (", dtype_name(a.dtype()), ") does not match weight dtype (", dtype_name(wanted),
+         "). Convert ", what, ": ", what, ".astype(\"", dtype_name(wanted), "\"), or make the layer with dtype=\"",
+         dtype_name(a.dtype()), "\"");
   bool in_place = py::isinstance<py::array_t<T>>(a) && (a.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_);
   const py::ssize_t size = sizeof(T);
   for (py::ssize_t axis = 0; axis < a.ndim(); ++axis) {
@@ -74,8 +74,8 @@ struct Layout {
 // C-contiguous, and shaped as what it belongs to.
 template <class T>
 py::array shaped(const py::array& a, const Shape& expected, const char* layer, const char* what, const char* like) {
-  require(shape_of(a) == expected, what, " should have the shape of the ", like, ", ", text(expected, "()"), ", got ",
-          text(shape_of(a), "()"));
+  if (shape_of(a) != expected)
+    fail(what, " should have the shape of the ", like, ", ", text(expected, "()"), ", got ", text(shape_of(a), "()"));
   return contiguous<T>(a, layer, what);
 }
 

@@ -6,11 +6,15 @@
 
 namespace pyrnn {
 
-template <class Error = std::invalid_argument, class... Parts> void require(bool holds, const Parts&... parts) {
-  if (holds) return;
+template <class Error = std::invalid_argument, class... Parts> [[noreturn]] void fail(const Parts&... parts) {
   std::ostringstream sentence;
   (sentence << ... << parts);
   throw Error(sentence.str());
+}
+
+// The parts are made whether it holds or not: where they cost, ask first and `fail`.
+template <class Error = std::invalid_argument, class... Parts> void require(bool holds, const Parts&... parts) {
+  if (!holds) fail<Error>(parts...);
 }
 
 }  // namespace pyrnn

@@ -33,8 +33,7 @@ const CellTraits& of(Cell cell) { return traits[static_cast<int>(cell)]; }
 Cell cell_named(const std::string& name) {
   for (int i = 0; i < cell_count; ++i)
     if (name == traits[i].name) return static_cast<Cell>(i);
-  require(false, "cell should be one of rnn_tanh, rnn_relu, lstm, gru, gru_reset_before, got \"", name, "\"");
-  return Cell::lstm;
+  fail("cell should be one of rnn_tanh, rnn_relu, lstm, gru, gru_reset_before, got \"", name, "\"");
 }
 
 int Spec::gates() const noexcept { return static_cast<int>(std::char_traits<char>::length(of(cell).gates)); }
@@ -101,13 +100,13 @@ void check_state(const Spec& spec, const std::vector<Shape>& state, bool batched
                                 state[0].size(), "-D tensor");
   }
   for (std::size_t i = 0; i < state.size(); ++i) {
-    Shape expected = {static_cast<std::ptrdiff_t>(spec.num_layers) * spec.directions(), batch,
-                      i == 0 ? spec.recurrent_size() : spec.hidden_size};
+    const Shape expected = {static_cast<std::ptrdiff_t>(spec.num_layers) * spec.directions(), batch,
+                            i == 0 ? spec.recurrent_size() : spec.hidden_size};
     Shape got = state[i];
     if (!batched) got.insert(got.begin() + 1, 1);
-    const std::string which = spec.has_cell_state() ? "hidden[" + std::to_string(i) + "]" : "hidden";
-    require<std::runtime_error>(got == expected, "Expected ", which, " size ", text(expected, "()"), ", got ",
-                                text(got, "[]"));
+    if (got != expected)
+      fail<std::runtime_error>("Expected hidden", spec.has_cell_state() ? "[" + std::to_string(i) + "]" : "", " size ",
+                               text(expected, "()"), ", got ", text(got, "[]"));
   }
 }
 

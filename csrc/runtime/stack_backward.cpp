@@ -39,7 +39,7 @@ template <class T> struct LayerBackward {
   using Tasks = std::vector<std::function<void()>>;
   Rows<const T> last_to_first(Rows<T> rows) const { return as_const(in_scan_order(rows, tape.T_, true)); }
   void matrix(Tasks& tasks, Rows<const T> a, int M, Rows<const T> b, int N, T* c) const;
-  void sums(Tasks& tasks, Rows<const T> a, int N, T* to) const;
+  void biases(Rows<const T> da, T* dbias_ih, T* dbias_hh) const;
 };
 
 template <class T> void LayerBackward<T>::scan(Rows<const T> dy) {
@@ -91,14 +91,7 @@ template <class T> void LayerBackward<T>::parameters(T* const* gradient) const {
              dweight_hh + static_cast<std::ptrdiff_t>(done) * H * P);
       done += range.gates;
     }
-    if (spec().bias) {
-      sums(tasks, all, G * H, *gradient++);
-      T* dbias_hh = *gradient++;
-      for (const HiddenSlots& range : spec().hidden_slots()) {
-        sums(tasks, columns(all, static_cast<std::ptrdiff_t>(range.slot) * H), range.gates * H, dbias_hh);
-        dbias_hh += range.gates * H;
-      }
-    }
+    if (spec().bias) gradient += 2, tasks.push_back([=, this] { biases(all, gradient[-2], gradient[-1]); });
     if (spec().proj_size)
       matrix(tasks, last_to_first(back[d].dproj.rows(0)), P, last_to_first(kept(d).m.rows(0)), H, *gradient++);
   }
@@ -129,8 +122,15 @@ void LayerBackward<T>::matrix(Tasks& tasks, Rows<const T> a, int M, Rows<const T
   }
 }
 
-template <class T> void LayerBackward<T>::sums(Tasks& tasks, Rows<const T> a, int N, T* to) const {
-  tasks.push_back([=, this] { weights.ops().column_sums(a, tape.T_ * tape.B, N, to); });
+// db_ih sums the first G slots; db_hh the hidden ones: the same numbers but for the GRU candidate's own sum.
+template <class T> void LayerBackward<T>::biases(Rows<const T> da, T* dbias_ih, T* dbias_hh) const {
+  const int H = spec().hidden_size, G = spec().gates(), M = tape.T_ * tape.B;
+  weights.ops().column_sums(da, M, G * H, dbias_ih);
+  for (const auto& [slot, gates, of_rh] : spec().hidden_slots()) {
+    if (slot + gates <= G) std::copy_n(dbias_ih + slot * H, gates * H, dbias_hh);
+    else weights.ops().column_sums(columns(da, static_cast<std::ptrdiff_t>(slot) * H), M, gates * H, dbias_hh);
+    dbias_hh += gates * H;
+  }
 }
 
 }  // namespace
