@@ -1,11 +1,11 @@
 """The recurrent layers of PyTorch as one small C++ library, on NumPy arrays alone.
 
-    import pyrnn
-    gru = pyrnn.GRU(64, 128, num_layers=2)
-    gru.load_state_dict(pyrnn.load_state_dict("model.pt"))   # saved by torch.save(model.state_dict(), ...)
-    y, h = gru(x)                                            # x: float32 [T,B,64]
-    y, h, pullback = gru.vjp(x)                              # reverse mode
-    gradients = pullback(dy)                                 # .input .state .parameters
+import pyrnn
+gru = pyrnn.GRU(64, 128, num_layers=2)
+gru.load_state_dict(pyrnn.load_state_dict("model.pt"))   # saved by torch.save(model.state_dict(), ...)
+y, h = gru(x)                                            # x: float32 [T,B,64]
+y, h, pullback = gru.vjp(x)                              # reverse mode
+gradients = pullback(dy)                                 # .input .state .parameters
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from ._core import num_threads as get_num_threads
 from .cells import GRUCell, LSTMCell, RNNCell
 from .config import show_config
 from .from_state_dict import from_state_dict
-from .layers import GRU, LSTM, RNN, Gradients
+from .layers import GRU, LSTM, RNN
 from .linear import Linear
 from .module import Module
+from .recurrent import Gradients
 from .weights import load_state_dict, save_state_dict
 
 __all__ = [

@@ -108,7 +108,7 @@ def _contestants(task: str, cell: str, shape: Shape) -> tuple[Callable[[], Any],
         theirs.zero_grad(set_to_none=True)
         y = theirs(leaf)[0]
         y.backward(dy_tensor)
-        return [y.detach().numpy(), leaf.grad.numpy(), *(p.grad.numpy() for p in theirs.parameters())]
+        return [tensor.detach().numpy() for tensor in (y, leaf.grad, *(p.grad for p in theirs.parameters()))]
 
     return step_ours, step_theirs
 
@@ -166,7 +166,9 @@ def run(quick: bool = False, json: bool = False) -> None:
         for cell in CELLS:
             ratios = [row.ratio for row in found if (row.task, row.cell) == (task, cell)]
             mean = float(np.exp(np.mean(np.log(ratios))))
-            console.print(f"{task} {cell}: {mean:.2f} times as fast as torch (geometric mean; least {min(ratios):.2f})")
+            console.print(
+                f"{task} {cell}: {mean:.2f} times as fast as torch (geometric mean; least {min(ratios):.2f})"
+            )
 
 
 if __name__ == "__main__":

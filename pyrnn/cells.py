@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
-from .layers import Gradients, Packing, Pullback, check_bools, check_nonlinearity, check_size, float_dtype, initial, state_parts
 from .module import Array
+from .options import check_bools, check_nonlinearity, check_size, float_dtype
+from .recurrent import Gradients, Packing, Pullback, initial, state_parts
 
 
 class Cell(Packing):
@@ -58,7 +59,9 @@ class Cell(Packing):
         whole = Pullback(tape, list(self._parameters), self._is_pair)
 
         def pullback(grad_state: Any) -> Gradients:
-            parts = [None if part is None else part[None] for part in state_parts(grad_state, self._is_pair, "grad_state")]
+            parts = [
+                None if part is None else part[None] for part in state_parts(grad_state, self._is_pair, "grad_state")
+            ]
             grads = whole(None, (tuple(parts) if self._is_pair else parts[0]) if parts else None)
             before = [grads.state] if not self._is_pair else list(grads.state)
             return Gradients(grads.input[0], self._state_of(before), grads.parameters)
@@ -75,9 +78,7 @@ class Cell(Packing):
         if input.ndim not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
         if input.shape[-1] != self.input_size:
-            raise RuntimeError(
-                f"input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}"
-            )
+            raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}")
         parts = state_parts(state, self._is_pair, "hx")
         for i, part in enumerate(parts):
             self._check_hidden(input, part, i)

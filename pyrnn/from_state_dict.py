@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .layers import GRU, LSTM, RNN, Recurrent
+from .layers import GRU, LSTM, RNN
 from .module import to_array
+from .recurrent import Recurrent
 
 
 def from_state_dict(
@@ -67,7 +68,8 @@ def from_state_dict(
     }
     if rows % hidden or rows // hidden not in kinds:
         raise ValueError(
-            f"{prefix}weight_hh_l0 has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows (RNN, GRU, LSTM)"
+            f"{prefix}weight_hh_l0 has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows "
+            "(RNN, GRU, LSTM)"
         )
     kind, options = kinds[rows // hidden]
     wide = mine["weight_ih_l0"].dtype == np.float64

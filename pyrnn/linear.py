@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
-from .layers import Gradients, check_size, float_dtype, initial
 from .module import Array, Module
+from .options import check_size, float_dtype
+from .recurrent import Gradients, initial
 
 
 class Linear(Module):
@@ -69,7 +70,11 @@ class Linear(Module):
                 got = getattr(grad_output, "shape", type(grad_output).__name__)
                 raise ValueError(f"grad_output should be an array of the output's shape, {output.shape}, got {got}")
             grads = weights.backward(rows, grad_output.reshape(-1, self.out_features))
-            return Gradients(grads[0].reshape(input.shape), None, dict(zip(names, grads[1:], strict=False)))
+            return Gradients(
+                grads[0].reshape(input.shape),
+                None,
+                {name: grad for name, grad in zip(names, grads[1:], strict=False) if grad is not None},
+            )
 
         return output, pullback
 

@@ -39,9 +39,7 @@ def read_only(array: Array) -> Array:
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "strided": strided,
     "fortran": lambda a: np.asarray(a, order="F"),
-    "negative-strides": lambda a: np.ascontiguousarray(np.flip(a))[
-        tuple(slice(None, None, -1) for _ in a.shape)
-    ],
+    "negative-strides": lambda a: np.ascontiguousarray(np.flip(a))[tuple(slice(None, None, -1) for _ in a.shape)],
     "broadcast-first-axis": lambda a: np.broadcast_to(a[:1], a.shape),
     "broadcast-last-axis": lambda a: np.broadcast_to(a[..., :1], a.shape),
     "broadcast-all": lambda a: np.broadcast_to(a.flat[0], a.shape),
@@ -66,9 +64,7 @@ def draw(config: Config) -> tuple[Array, tuple[Array, ...], Array, tuple[Array, 
     return config.draw_input(rng), states, config.draw_output_gradient(rng), config.draw_states(rng)
 
 
-def run(
-    layer: Any, x: Array, states: tuple[Array, ...], dy: Array, dstates: tuple[Array, ...]
-) -> list[Array]:
+def run(layer: Any, x: Array, states: tuple[Array, ...], dy: Array, dstates: tuple[Array, ...]) -> list[Array]:
     y, state, pullback = layer.vjp(x, cases.as_given(states))
     return [y, *cases.as_states(state), *gradient_arrays(pullback(dy, cases.as_given(dstates)))]
 
@@ -86,9 +82,7 @@ def test_memory_layout_changes_no_bit(layout: str, cell: str, batch_first: bool,
     count = len(states)
 
     def results(arrays: list[Array]) -> list[Array]:
-        return run(
-            layer, arrays[0], tuple(arrays[1 : 1 + count]), arrays[1 + count], tuple(arrays[2 + count :])
-        )
+        return run(layer, arrays[0], tuple(arrays[1 : 1 + count]), arrays[1 + count], tuple(arrays[2 + count :]))
 
     assert_identical(results(views), results(plain))
     assert_identical([np.array(view, dtype) for view in views], plain)  # nothing was written into
@@ -103,9 +97,7 @@ def test_memory_layout_changes_no_bit_in_a_cell(layout: str, name: str) -> None:
     views = [LAYOUTS[layout](array) for array in (x, *states)]
     plain = [np.array(view, np.float32, order="C") for view in views]
     actual = cell(views[0], cases.as_given(tuple(views[1:])))
-    assert_identical(
-        cases.as_states(actual), cases.as_states(cell(plain[0], cases.as_given(tuple(plain[1:]))))
-    )
+    assert_identical(cases.as_states(actual), cases.as_states(cell(plain[0], cases.as_given(tuple(plain[1:])))))
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -90,9 +90,7 @@ def test_gradients_agree_with_finite_differences_under_one_mask(cell: str) -> No
         layer.load_state_dict({name: value + step * directions[name] for name, value in parameters.items()})
         y, state, pullback = layer.vjp(x + step * dx)
         states = cases.as_states(state)
-        return float(
-            (y * dy).sum() + sum((s * d).sum() for s, d in zip(states, dstates, strict=True))
-        ), pullback
+        return float((y * dy).sum() + sum((s * d).sum() for s, d in zip(states, dstates, strict=True))), pullback
 
     found = run(0.0)[1](dy, cases.as_given(dstates))
     slope = (found.input * dx).sum() + sum((found.parameters[n] * d).sum() for n, d in directions.items())

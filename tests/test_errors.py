@@ -137,20 +137,14 @@ def test_layer_state_of_wrong_size(name: str, shape: tuple[int, ...]) -> None:
 
 def test_state_is_never_batch_first() -> None:
     layer = make("GRU", num_layers=2, batch_first=True)
-    refuses(
-        RuntimeError, "Expected hidden size (2, 4, 5), got [4, 2, 5]", layer, zeros(4, 7, 3), zeros(4, 2, 5)
-    )
+    refuses(RuntimeError, "Expected hidden size (2, 4, 5), got [4, 2, 5]", layer, zeros(4, 7, 3), zeros(4, 2, 5))
 
 
 def test_projected_state_has_two_widths() -> None:
     layer = make("LSTM", proj_size=2)
     x = zeros(4, 2, 3)
-    refuses(
-        RuntimeError, "Expected hidden[0] size (1, 2, 2), got [1, 2, 5]", layer, x, state_of("LSTM", 1, 2, 5)
-    )
-    refuses(
-        RuntimeError, "Expected hidden[1] size (1, 2, 5), got [1, 2, 2]", layer, x, state_of("LSTM", 1, 2, 2)
-    )
+    refuses(RuntimeError, "Expected hidden[0] size (1, 2, 2), got [1, 2, 5]", layer, x, state_of("LSTM", 1, 2, 5))
+    refuses(RuntimeError, "Expected hidden[1] size (1, 2, 5), got [1, 2, 2]", layer, x, state_of("LSTM", 1, 2, 2))
 
 
 @pytest.mark.parametrize("name", LAYERS)

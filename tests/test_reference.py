@@ -84,9 +84,7 @@ def test_gradients_agree_with_finite_differences(config: Config) -> None:
 
 def as_pullback(found: reference.Gradients) -> Any:
     """The reference's gradients under the field names of a pullback's."""
-    return type(
-        "Pullback", (), {"input": found.input, "state": cases.as_given(found.states), **found._asdict()}
-    )
+    return type("Pullback", (), {"input": found.input, "state": cases.as_given(found.states), **found._asdict()})
 
 
 class ResetBefore(torch.nn.Module):

@@ -84,9 +84,7 @@ def trained() -> dict[str, Any]:
 TORCH_VALUES: dict[str, Callable[[], dict[str, Any]]] = {
     "lstm": torch.nn.LSTM(3, 5, num_layers=2, bidirectional=True, proj_size=2).state_dict,
     "gru": torch.nn.GRU(3, 5, dtype=torch.float64).state_dict,
-    "layer norm and embedding": torch.nn.Sequential(
-        torch.nn.Embedding(3, 4), torch.nn.LayerNorm(4)
-    ).state_dict,
+    "layer norm and embedding": torch.nn.Sequential(torch.nn.Embedding(3, 4), torch.nn.LayerNorm(4)).state_dict,
     "dtypes": lambda: {name: torch.arange(3).to(getattr(torch, name)) for name in [*DTYPES, "bfloat16"]},
     "bfloat16": lambda: {"": torch.tensor([1.5, -0.0, torch.inf, 1e-40, 3.1]).bfloat16()},
     "bfloat16 0-d": lambda: {"": torch.tensor(1.5).bfloat16()},
@@ -167,9 +165,7 @@ def test_reads_a_file_of_a_big_endian_machine(tmp_path: Path) -> None:
             assert_same(loaded[name], tensor)
 
 
-@pytest.mark.parametrize(
-    "options", [{"weights_only": True}, {"weights_only": False}, {"mmap": True}], ids=str
-)
+@pytest.mark.parametrize("options", [{"weights_only": True}, {"weights_only": False}, {"mmap": True}], ids=str)
 def test_torch_reads_what_we_write(options: dict[str, Any], tmp_path: Path) -> None:
     numbers = {"numbers": TORCH_VALUES["numbers"](), "tuple": (1, "two")}
     save_state_dict(ARRAYS | {"nested": {"list": [ARRAYS, 1.5]}} | numbers, tmp_path / "model.pt")
@@ -194,9 +190,7 @@ def test_records_are_aligned_as_torch_aligns_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", [torch.nn.LSTM(3, 5, 2), torch.nn.GRU(3, 5, bidirectional=True)], ids=str)
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_state_dicts_of_torch_layers_go_there_and_back(
-    model: torch.nn.Module, suffix: str, tmp_path: Path
-) -> None:
+def test_state_dicts_of_torch_layers_go_there_and_back(model: torch.nn.Module, suffix: str, tmp_path: Path) -> None:
     save_state_dict(model.state_dict(), tmp_path / f"model{suffix}")
     loaded = load_state_dict(tmp_path / f"model{suffix}")
     given = model.state_dict()

@@ -27,9 +27,7 @@ def swallowed(path: Path) -> None:
     """Makes the directory's last entry but one, by its comment, hide the last."""
     content = bytearray(path.read_bytes())
     last = content.rindex(b"PK\x01\x02")
-    struct.pack_into(
-        "<H", content, content.rindex(b"PK\x01\x02", 0, last) + 32, content.rindex(b"PK\x05\x06") - last
-    )
+    struct.pack_into("<H", content, content.rindex(b"PK\x01\x02", 0, last) + 32, content.rindex(b"PK\x05\x06") - last)
     path.write_bytes(content)
 
 
@@ -187,9 +185,7 @@ GIVEN = {
 }
 
 
-@pytest.fixture(
-    scope="module", params=["torch.pt", "ours.pt", "model.npz", "deflated.npz", "model.safetensors"]
-)
+@pytest.fixture(scope="module", params=["torch.pt", "ours.pt", "model.npz", "deflated.npz", "model.safetensors"])
 def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sound") / str(request.param)
     if path.name == "torch.pt":
@@ -225,14 +221,8 @@ def test_files_cut_anywhere_are_refused(sound: Path) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(
-    changes=st.lists(
-        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4
-    )
-)
-def test_files_with_bytes_changed_load_right_or_not_at_all(
-    sound: Path, changes: list[tuple[float, int]]
-) -> None:
+@given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4))
+def test_files_with_bytes_changed_load_right_or_not_at_all(sound: Path, changes: list[tuple[float, int]]) -> None:
     content = bytearray(sound.read_bytes())
     for place, change in changes:
         content[int(place * len(content))] ^= change

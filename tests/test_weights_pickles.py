@@ -81,14 +81,10 @@ def test_calls_are_refused_by_name_and_not_made(
 
 def test_whole_modules_are_refused_by_name(tmp_path: Path) -> None:
     torch.save(Net(2, 3), tmp_path / "model.pt")
-    refused(
-        tmp_path / "model.pt", rf"'{Net.__module__}\.Net'.*nothing of it was executed.*model\.state_dict\(\)"
-    )
+    refused(tmp_path / "model.pt", rf"'{Net.__module__}\.Net'.*nothing of it was executed.*model\.state_dict\(\)")
 
 
-@pytest.mark.parametrize(
-    "value", [torch.ones(1, dtype=torch.complex64), torch.eye(2).to_sparse(), {1}, b"x", 1j]
-)
+@pytest.mark.parametrize("value", [torch.ones(1, dtype=torch.complex64), torch.eye(2).to_sparse(), {1}, b"x", 1j])
 def test_what_is_neither_real_number_nor_name_is_refused(value: Any, tmp_path: Path) -> None:
     torch.save({"weight": value}, tmp_path / "model.pt")
     refused(tmp_path / "model.pt", "it holds a '.*only tensors of real numbers")
@@ -225,10 +221,7 @@ INSTRUCTIONS = [
     *(op.APPEND, op.APPENDS, op.SETITEM, op.SETITEMS, op.BINPUT + b"\0", op.BINGET + b"\0", op.MEMOIZE),
     *(op.REDUCE, op.BUILD, op.BINPERSID, op.STACK_GLOBAL, op.NONE, op.NEWTRUE, op.STOP, op.LONG1 + b"\1\1"),
     *(leaf(value) for value in (0, -1, 2**70, 0.5, "", "storage", "torch", "FloatStorage", (1,), (4, 1))),
-    *(
-        name(*names)
-        for names in (("collections", "OrderedDict"), ("collections", "Counter"), ("torch", "Size"))
-    ),
+    *(name(*names) for names in (("collections", "OrderedDict"), ("collections", "Counter"), ("torch", "Size"))),
     *(name(*names) for names in (("torch", "device"), ("torch", "float32"), ("torch", "FloatStorage"))),
     *(name("torch._utils", f"_rebuild_{what}") for what in ("tensor_v2", "tensor_v3", "parameter")),
     *(tensor(), storage()),

@@ -31,7 +31,7 @@ template <class V> using Element = decltype(V{}[0] + 0);  // the T of a Vec<T>
 template <class T> constexpr int lanes = sizeof(Vec<T>) / sizeof(T);
 
 // Registers a tile may fill with accumulators: three quarters of the file, the rest for weights and inputs.
-#if defined(__AVX512F__) || defined(__ARM_NEON)
+#if PYRNN_VECTOR_BYTES == 64 || PYRNN_VECTOR_BYTES == 16  // AVX-512 and NEON have 32 registers
 constexpr int accumulators = 24;
 #else
 constexpr int accumulators = 12;

@@ -1,0 +1,62 @@
+"""Checks of constructor arguments, with torch's exceptions and sentences."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64 in native byte order; ValueError for anything else."""
+    found = np.dtype(dtype)
+    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"dtype should be float32 or float64, got {found}")
+    return found
+
+
+def check_size(name: str, value: Any) -> None:
+    """torch's checks of a size: an int, and positive."""
+    if not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
+    if value <= 0:
+        raise ValueError(f"{name} must be greater than zero, got {value}")
+
+
+def check_nonlinearity(nonlinearity: str) -> str:
+    """The name back, or ValueError."""
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+    return nonlinearity
+
+
+def check_bools(**options: Any) -> None:
+    """TypeError for an option that is not a bool."""
+    for name, value in options.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} should be of type bool, got: {type(value).__name__}")
+
+
+def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: Any) -> None:
+    """torch's checks of a layer's sizes and dropout, in torch's order; warns where dropout has no effect."""
+    number = isinstance(dropout, (int, float, np.number)) and not isinstance(dropout, bool)
+    if not number or not 0 <= dropout <= 1:
+        raise ValueError(
+            "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
+            f"got {dropout!r}"
+        )
+    for name, value in {
+        "input_size": input_size,
+        "hidden_size": hidden_size,
+        "num_layers": num_layers,
+    }.items():
+        check_size(name, value)
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
+            f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
+            UserWarning,
+            stacklevel=4,
+        )
