@@ -155,9 +155,7 @@ def assert_outputs(y: Array | None, state: Any, expected_y: Array | None, expect
         assert_near(one, other, atol, name, dtype)
 
 
-def assert_gradients(
-    actual: Any, expected: reference.Gradients, dtype: Any, tolerance: float | None = None
-) -> None:
+def assert_gradients(actual: Any, expected: reference.Gradients, dtype: Any, tolerance: float | None = None) -> None:
     """Compares .input, .parameters and, where `expected` has them, .state."""
     assert list(actual.parameters) == list(expected.parameters)
     parts = [expected.input, *expected.states, *expected.parameters.values()]

@@ -36,9 +36,7 @@ def hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 10, 57, 1000])
-def test_off_a_terminal_a_run_prints_a_dozen_lines_at_most(
-    epochs: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_off_a_terminal_a_run_prints_a_dozen_lines_at_most(epochs: int, capsys: pytest.CaptureFixture[str]) -> None:
     settled(epochs=epochs, progress=True, batch_size=48)(Linear(), problem(), validation=problem(seed=1))
     printed = capsys.readouterr()
     lines = printed.err.splitlines()

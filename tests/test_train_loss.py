@@ -41,9 +41,7 @@ def of_torch(loss: Any, input: Array, target: Array, **options: Any) -> tuple[fl
     return value.item(), tensor.grad.numpy()
 
 
-def assert_same(
-    ours: tuple[float, Array], theirs: tuple[float, Array], dtype: Any, cancelling: float = 1.0
-) -> None:
+def assert_same(ours: tuple[float, Array], theirs: tuple[float, Array], dtype: Any, cancelling: float = 1.0) -> None:
     tolerance = TOLERANCE[dtype]
     assert type(ours[0]) is float
     assert (ours[1].dtype, ours[1].shape) == (dtype, theirs[1].shape)

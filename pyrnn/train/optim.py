@@ -71,9 +71,7 @@ class Optimizer:
         are not in it; they come from the constructor.
         """
         flat = {
-            f"{name}.{slot}": np.array(value)
-            for name, state in self._state.items()
-            for slot, value in state.items()
+            f"{name}.{slot}": np.array(value) for name, state in self._state.items() for slot, value in state.items()
         }
         return {"lr": np.array(self.lr), **flat}
 
@@ -265,8 +263,7 @@ def _not_negative(name: str, value: Any) -> float:
 def _known(parameters: Mapping[str, Array], name: str, where: str) -> Array:
     if name not in parameters:
         raise ValueError(
-            f"{where} names {name!r}, which is no parameter of the model; "
-            f"it has {', '.join(parameters) or 'none'}."
+            f"{where} names {name!r}, which is no parameter of the model; it has {', '.join(parameters) or 'none'}."
         )
     return parameters[name]
 

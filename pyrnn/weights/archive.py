@@ -73,9 +73,7 @@ def _check(entries: list[zipfile.ZipInfo], compressed: bool) -> None:
         if compressed and entry.compress_type == zipfile.ZIP_DEFLATED:
             continue
         if entry.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(
-                f"its record {entry.filename[:100]!r} is compressed in a way this format does not use"
-            )
+            raise ValueError(f"its record {entry.filename[:100]!r} is compressed in a way this format does not use")
         if entry.compress_size != entry.file_size:
             raise ValueError(f"its record {entry.filename[:100]!r} claims two different sizes")
 

@@ -112,9 +112,7 @@ class _Tree:
             raise ValueError(f"the record data/{key[:40]} of a tensor is missing")
         stored = np.dtype(STORED[tensor.dtype]).newbyteorder(self.byteorder)
         if len(data) != tensor.storage.count * (stored.itemsize if tensor.storage.dtype else 1):
-            raise ValueError(
-                f"its record data/{key} has {len(data)} bytes, and its pickle claims another size"
-            )
+            raise ValueError(f"its record data/{key} has {len(data)} bytes, and its pickle claims another size")
         if 0 in tensor.size:
             return decoded(np.empty(tensor.size, stored), tensor.dtype)
         steps = [step if n > 1 else 0 for n, step in zip(tensor.size, tensor.stride, strict=True)]
@@ -128,6 +126,4 @@ class _Tree:
     def spend(self, size: int) -> None:
         self.allowed -= size
         if self.allowed < 0:
-            raise ValueError(
-                "its tensors and lists, by sharing, would take more than 64 times the size of the file"
-            )
+            raise ValueError("its tensors and lists, by sharing, would take more than 64 times the size of the file")

@@ -194,9 +194,7 @@ def _storage(kind: Any, storage_type: Any, key: Any, location: Any, count: Any) 
     return Storage(key, STORAGES[storage_type.text], count)
 
 
-def _tensor(
-    storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, metadata: Any = None
-) -> Tensor:
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, metadata: Any = None) -> Tensor:
     return _typed_tensor(storage, offset, size, stride, grad, hooks, None, metadata)
 
 
@@ -208,9 +206,7 @@ def _typed_tensor(
     if type(storage) is not Storage or type(size) is not tuple or type(stride) is not tuple:
         raise ValueError("its pickle describes a tensor by something else than storage, size and stride")
     if len(size) != len(stride) or len(size) > MAX_AXES:
-        raise ValueError(
-            f"a tensor has {len(size)} sizes and {len(stride)} strides; at most {MAX_AXES} are taken"
-        )
+        raise ValueError(f"a tensor has {len(size)} sizes and {len(stride)} strides; at most {MAX_AXES} are taken")
     if not all(type(number) is int and number >= 0 for number in (offset, *size, *stride)):
         raise ValueError("the offset, sizes and strides of a tensor should be non-negative integers")
     if math.prod(max(length, 1) for length in size) >= 2**59:  # an empty one too, or NumPy overflows

@@ -1,0 +1,5 @@
+"""`python -m pyrnn` is the command `pyrnn`."""
+
+from .cli import main
+
+main()

