@@ -18,7 +18,9 @@ from .from_state_dict import from_state_dict
 from .layers import GRU, LSTM, RNN
 from .linear import Linear
 from .module import Module
-from .recurrent import Gradients
+from .pullback import Gradients
+from .stream import Stream
+from .trace import Trace
 from .weights import load_state_dict, save_state_dict
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "Linear",
     "Module",
     "RNNCell",
+    "Stream",
+    "Trace",
     "__version__",
     "from_state_dict",
     "get_num_threads",

@@ -22,6 +22,9 @@ class Spec:
         bidirectional: bool = False,
         bias: bool = True,
         proj_size: int = 0,
+        activation: str = "tanh",
+        recurrent_activation: str = "sigmoid",
+        peephole: bool = False,
     ) -> None: ...
     @property
     def parameters(self) -> list[tuple[str, tuple[int, ...]]]: ...
@@ -37,12 +40,37 @@ class Weights:
         batch_first: bool,
         masks: list[NDArray[Any]],
         record: bool,
+        active: NDArray[Any] | None = None,
+        hold: bool = False,
+        reset: NDArray[Any] | None = None,
+        reset_state: list[NDArray[Any]] = [],
+        all_cell_states: bool = False,
+        every: int = 0,
     ) -> tuple[Any, ...]: ...
 
 class Tape:
     def backward(
-        self, grad_output: NDArray[Any] | None, grad_state: list[NDArray[Any] | None]
-    ) -> tuple[NDArray[Any], list[NDArray[Any]], list[NDArray[Any]]]: ...
+        self,
+        grad_output: NDArray[Any] | None,
+        grad_state: list[NDArray[Any] | None],
+        grad_states: NDArray[Any] | None = None,
+        all_states: bool = False,
+    ) -> tuple[Any, ...]: ...
+    def slots(self, index: int) -> NDArray[Any]: ...
+    def input(self, layer: int) -> NDArray[Any]: ...
+
+class Stream:
+    def __init__(self, weights: Weights, batch: int) -> None: ...
+    def run(
+        self,
+        x: NDArray[Any],
+        out: NDArray[Any] | None = None,
+        active: NDArray[Any] | None = None,
+        hold: bool = False,
+    ) -> NDArray[Any]: ...
+    def state(self) -> list[NDArray[Any]]: ...
+    def set_state(self, state: list[NDArray[Any]]) -> None: ...
+    def reset(self, mask: NDArray[Any] | None = None) -> None: ...
 
 class Linear:
     def __init__(self, weight: NDArray[Any], bias: NDArray[Any] | None) -> None: ...

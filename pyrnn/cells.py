@@ -11,7 +11,8 @@ from numpy.typing import DTypeLike
 from . import _core
 from .module import Array
 from .options import check_bools, check_nonlinearity, check_size, float_dtype
-from .recurrent import Gradients, Packing, Pullback, initial, state_parts
+from .pullback import Gradients, Pullback, state_parts
+from .recurrent import Packing, initial
 
 
 class Cell(Packing):
@@ -50,12 +51,12 @@ class Cell(Packing):
             ValueError: if a number of dimensions or the dtype is wrong.
             RuntimeError: if a size is wrong, as in torch.
         """
-        _, final = self._run(input, state, record=False)
+        _, final, _, _ = self._run(input, state, record=False)
         return self._state_of(final)
 
     def vjp(self, input: Array, state: Any = None) -> tuple[Any, Callable[[Any], Gradients]]:
         """The new state, and a pullback from its gradient to `.input`, `.state` and `.parameters`."""
-        _, final, tape = self._run(input, state, record=True)
+        _, final, _, tape = self._run(input, state, record=True)
         whole = Pullback(tape, list(self._parameters), self._is_pair)
 
         def pullback(grad_state: Any) -> Gradients:

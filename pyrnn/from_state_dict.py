@@ -12,22 +12,14 @@ from .module import to_array
 from .recurrent import Recurrent
 
 
-def from_state_dict(
-    state_dict: Mapping[str, Any],
-    prefix: str = "",
-    *,
-    batch_first: bool = False,
-    nonlinearity: str = "tanh",
-    reset_after: bool = True,
-) -> Recurrent:
-    """Makes the layer that a state dict describes: cell, sizes, layers, directions, bias and projection.
+def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: Any) -> Recurrent:
+    """Makes the layer that a state dict describes: cell, sizes, layers, directions, bias, projection, peepholes.
 
     Args:
         state_dict: names to array-likes, as saved by torch; other entries than the layer's are left alone.
         prefix: what stands before "weight_ih_l0", dot included: "encoder.rnn.".
-        batch_first: how the layer shall read its input; weights do not tell.
-        nonlinearity: of an RNN ("tanh" or "relu"); weights do not tell.
-        reset_after: form of a GRU; torch's weights are always True.
+        options: what weights do not tell, passed on to the layer: batch_first, dropout, nonlinearity of an RNN
+            (default "tanh"), reset_after of a GRU (default True, torch's form), activation ...
 
     Returns:
         An RNN, LSTM or GRU in evaluation mode, of the weights' precision (float64 stays, all else is float32).
@@ -56,29 +48,28 @@ def from_state_dict(
             "give the part before weight_ih_l0 as prefix="
         )
     for name, value in mine.items():
-        if name.startswith("weight_") and (value.ndim != 2 or 0 in value.shape):
+        if name.startswith(("weight_ih", "weight_hh", "weight_hr")) and (value.ndim != 2 or 0 in value.shape):
             raise ValueError(f"{prefix}{name} should be a matrix, got shape {value.shape}")
     rows, recurrent = mine["weight_hh_l0"].shape
     projection = mine.get("weight_hr_l0")
     hidden = recurrent if projection is None else projection.shape[1]
-    kinds: dict[int, tuple[type[Recurrent], dict[str, Any]]] = {
-        1: (RNN, {"nonlinearity": nonlinearity}),
-        3: (GRU, {"reset_after": reset_after}),
-        4: (LSTM, {"proj_size": 0 if projection is None else projection.shape[0]}),
-    }
+    kinds: dict[int, type[Recurrent]] = {1: RNN, 3: GRU, 4: LSTM}
     if rows % hidden or rows // hidden not in kinds:
         raise ValueError(
             f"{prefix}weight_hh_l0 has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows "
             "(RNN, GRU, LSTM)"
         )
-    kind, options = kinds[rows // hidden]
+    kind = kinds[rows // hidden]
+    if projection is not None:
+        options["proj_size"] = projection.shape[0]
+    if "weight_peephole_l0" in mine:
+        options["peephole"] = True
     wide = mine["weight_ih_l0"].dtype == np.float64
     layer = kind(
         mine["weight_ih_l0"].shape[1],
         hidden,
         num_layers=1 + max(int(name.removesuffix("_reverse").rpartition("_l")[2]) for name in mine if "_l" in name),
         bias="bias_ih_l0" in mine,
-        batch_first=batch_first,
         bidirectional="weight_ih_l0_reverse" in mine,
         dtype=np.float64 if wide else np.float32,
         seed=0,

@@ -19,6 +19,7 @@ class RNN(Recurrent):
         batch_first: whether sequences are [B,T,*]; states never are.
         dropout: probability of zeroing an element of the output of each layer but the last, in training mode.
         bidirectional: D = 2; the outputs of both directions side by side.
+        activation: instead of the nonlinearity, one of those of `LSTM`.
         dtype: float32 or float64.
         seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
 
@@ -43,13 +44,15 @@ class RNN(Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
+        activation: str | None = None,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         self.__dict__["nonlinearity"] = check_nonlinearity(nonlinearity)
+        mode = f"rnn_{nonlinearity}" if activation is None else "rnn_tanh"  # an activation takes its place
         super().__init__(
-            f"rnn_{nonlinearity}", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            0, dtype, seed,
+            mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
+            0, dtype, seed, "tanh" if activation is None else activation,
         )  # fmt: skip
 
 
@@ -67,6 +70,11 @@ class LSTM(Recurrent):
         dropout: probability of zeroing an element of the output of each layer but the last, in training mode.
         bidirectional: D = 2; the outputs of both directions side by side.
         proj_size: P, the size the hidden state is projected to; 0 for none.
+        activation: of the candidate and the output, one of "tanh", "sigmoid", "relu", "identity",
+            "hard_sigmoid_keras2" (clip(0.2 x + 0.5)), "hard_sigmoid_keras3" (relu6(x + 3) / 6).
+        recurrent_activation: of the gates, from the same list.
+        peephole: the gates see the cell state, a_i += p_i c, a_f += p_f c, a_o += p_o c'; parameters
+            weight_peephole_l0 ... of [3H] in the order i, o, f, as ONNX's P.
         dtype: float32 or float64.
         seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
 
@@ -95,12 +103,15 @@ class LSTM(Recurrent):
         bidirectional: bool = False,
         proj_size: int = 0,
         *,
+        activation: str = "tanh",
+        recurrent_activation: str = "sigmoid",
+        peephole: bool = False,
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         super().__init__(
             "lstm", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
-            dtype, seed,
+            dtype, seed, activation, recurrent_activation, peephole,
         )  # fmt: skip
 
 
@@ -119,6 +130,8 @@ class GRU(Recurrent):
         bidirectional: D = 2; the outputs of both directions side by side.
         reset_after: True, torch's form above; False, the original paper's, n = tanh(W_in x + b_in +
             W_hn (r h) + b_hn), which torch cannot express (Keras `reset_after=False`, ONNX `linear_before_reset=0`).
+        activation: of the candidate, from the list of `LSTM`.
+        recurrent_activation: of the gates, likewise.
         dtype: float32 or float64.
         seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
 
@@ -143,6 +156,8 @@ class GRU(Recurrent):
         bidirectional: bool = False,
         *,
         reset_after: bool = True,
+        activation: str = "tanh",
+        recurrent_activation: str = "sigmoid",
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -150,5 +165,5 @@ class GRU(Recurrent):
         self.__dict__["reset_after"] = reset_after
         super().__init__(
             "gru" if reset_after else "gru_reset_before", input_size, hidden_size, num_layers, bias, batch_first,
-            dropout, bidirectional, 0, dtype, seed,
+            dropout, bidirectional, 0, dtype, seed, activation, recurrent_activation,
         )  # fmt: skip

@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 from . import _core
 from .module import Array, Module
 from .options import check_size, float_dtype
-from .recurrent import Gradients, initial
+from .pullback import Gradients
+from .recurrent import initial
 
 
 class Linear(Module):

@@ -39,6 +39,36 @@ def check_bools(**options: Any) -> None:
             raise TypeError(f"{name} should be of type bool, got: {type(value).__name__}")
 
 
+def check_names(**options: Any) -> None:
+    """TypeError for an option that is not a string."""
+    for name, value in options.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} should be of type str, got: {type(value).__name__}")
+
+
+def check_masked_output(value: Any) -> bool:
+    """Whether a step that is left out shows the state it holds; ValueError for an unknown word."""
+    if value not in ("zero", "hold"):
+        raise ValueError(f'masked_output should be "zero" or "hold", got {value!r}')
+    return bool(value == "hold")
+
+
+def check_flags(name: str, value: Any, shape: tuple[int, ...]) -> None:
+    """TypeError or ValueError for a value that is neither None nor an array of bool of this shape."""
+    check_arrays(**{name: value})
+    if value is not None and (value.dtype.kind != "b" or value.shape != shape):
+        raise ValueError(
+            f"{name} should be an array of bool of shape {shape}, got {value.dtype} of shape {value.shape}"
+        )
+
+
+def check_arrays(**values: Any) -> None:
+    """TypeError for a value that is neither None nor a NumPy array."""
+    for name, value in values.items():
+        if value is not None and not isinstance(value, np.ndarray):
+            raise TypeError(f"{name} should be a NumPy array, got {type(value).__name__}")
+
+
 def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: Any) -> None:
     """torch's checks of a layer's sizes and dropout, in torch's order; warns where dropout has no effect."""
     number = isinstance(dropout, (int, float, np.number)) and not isinstance(dropout, bool)

@@ -6,52 +6,30 @@ Letters in shapes: T time, B batch, I input_size, H hidden_size, P proj_size or 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _core
 from .module import Array, Module
-from .options import check_bools, check_options, float_dtype
+from .options import (
+    check_arrays,
+    check_bools,
+    check_masked_output,
+    check_names,
+    check_options,
+    check_size,
+    float_dtype,
+)
+from .pullback import Pullback, state_of, state_parts
+from .steps import active_steps
+from .stream import Stream
+from .trace import Trace
 
-
-class Gradients(NamedTuple):
-    """What a pullback returns: gradients with respect to the input, the initial state and the parameters."""
-
-    input: Array
-    state: Any
-    parameters: dict[str, Array]
-
-
-class Pullback:
-    """The reverse-mode derivative of one call, made by `vjp`. It may be called more than once."""
-
-    def __init__(self, tape: _core.Tape, names: Sequence[str], is_pair: bool) -> None:
-        self._tape, self._names, self._is_pair = tape, names, is_pair
-
-    def __call__(self, grad_output: Array | None = None, grad_state: Any = None) -> Gradients:
-        """Gradients of a loss, given its gradients with respect to what the call returned.
-
-        Args:
-            grad_output: shaped as the output; None for zero.
-            grad_state: shaped as the final state (for the LSTM a pair, either part of which may be None);
-                None for zero.
-
-        Returns:
-            Gradients: `.input` shaped as the input, `.state` as the initial state, `.parameters` by name.
-
-        Raises:
-            TypeError: if a gradient is not a NumPy array.
-            ValueError: if its shape or dtype is wrong.
-        """
-        if grad_output is not None and not isinstance(grad_output, np.ndarray):
-            raise TypeError(f"grad_output should be a NumPy array, got {type(grad_output).__name__}")
-        parts = state_parts(grad_state, self._is_pair, "grad_state")
-        grad_input, grad_initial, parameters = self._tape.backward(grad_output, parts)
-        state = tuple(grad_initial) if self._is_pair else grad_initial[0]
-        return Gradients(grad_input, state, dict(zip(self._names, parameters, strict=True)))
+OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # of single steps
 
 
 class Packing(Module):
@@ -88,9 +66,15 @@ class Recurrent(Packing):
         proj_size: int,
         dtype: DTypeLike,
         seed: int | None,
+        activation: str = "tanh",
+        recurrent_activation: str = "sigmoid",
+        peephole: bool = False,
     ) -> None:
         super().__init__()
         check_options(input_size, hidden_size, num_layers, dropout)
+        check_bools(peephole=peephole)
+        check_names(activation=activation, recurrent_activation=recurrent_activation)
+        self.activation, self.recurrent_activation, self.peephole = activation, recurrent_activation, peephole
         check_bools(bias=bias, batch_first=batch_first, bidirectional=bidirectional)
         self.mode, self.input_size, self.hidden_size, self.num_layers = (
             mode,
@@ -104,42 +88,154 @@ class Recurrent(Packing):
         for name, shape in self._spec().parameters:
             self._add_parameter(name, initial(self._random, shape, hidden_size, float_dtype(dtype)))
 
-    def __call__(self, input: Array, state: Any = None) -> tuple[Array, Any]:
+    def __call__(
+        self,
+        input: Array,
+        state: Any = None,
+        *,
+        lengths: Any = None,
+        mask: Array | None = None,
+        masked_output: str = "zero",
+        reset: Array | None = None,
+        reset_state: Any = None,
+        return_states: bool = False,
+    ) -> tuple[Any, ...]:
         """Runs the layers over a sequence.
 
         Args:
             input: [T,B,I], [B,T,I] with batch_first, or [T,I]; of the layer's dtype; read in place.
             state: the initial hidden state [L*D,B,P] ([L*D,P] without a batch); for the LSTM a pair (h, c), c of
                 [L*D,B,H]; None for zeros.
+            lengths: [B] integers from 0 to T, in any order: each sequence ends after so many steps. Outputs past
+                the end are zero (or as masked_output says), the final state is that at the end, and the reverse
+                direction starts there. Work is done for the steps that are left.
+            mask: bool, [T,B] or [B,T] or [T] as the input is: a step marked False leaves the state alone (padding
+                in front, holes in the middle), in both directions.
+            masked_output: what the output of such a step is: "zero", or "hold" for the state that was left alone.
+            reset: bool, laid out as `mask`: before a step marked True the row's state of every layer becomes zero,
+                or `reset_state`. Not for bidirectional layers.
+            reset_state: shaped as `state`.
+            return_states: also return the cell states of all steps of the last layer (LSTM only).
 
         Returns:
-            The output of the last layer, [T,B,D*P] in the input's layout, and the final state, shaped as `state`.
+            The output of the last layer, [T,B,D*P] in the input's layout, the final state, shaped as `state`, and
+            with return_states the cell states, [T,B,D*H] in the input's layout.
 
         Raises:
-            TypeError: if input or state is not a NumPy array.
-            ValueError: if the dtype or the number of dimensions is wrong.
+            TypeError: if an argument is not a NumPy array.
+            ValueError: if a dtype, a number of dimensions or the shape of lengths, mask or reset is wrong.
             RuntimeError: if a size is wrong, as in torch.
         """
-        output, final = self._run(input, state, record=False)
-        return output, tuple(final) if self._is_pair else final[0]
+        asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)
+        output, final, states, _ = self._run(input, state, False, asked)
+        final = state_of(final, self._is_pair)
+        return (output, final, states) if return_states else (output, final)
 
-    def vjp(self, input: Array, state: Any = None) -> tuple[Array, Any, Pullback]:
-        """Runs the layers and returns (output, state, pullback): see `__call__` and `Pullback`.
+    def vjp(
+        self,
+        input: Array,
+        state: Any = None,
+        *,
+        lengths: Any = None,
+        mask: Array | None = None,
+        masked_output: str = "zero",
+        reset: Array | None = None,
+        reset_state: Any = None,
+        return_states: bool = False,
+        checkpoint: int | None = None,
+    ) -> tuple[Any, ...]:
+        """Runs the layers and returns what a call returns, and a `Pullback` after it.
 
-        Keeps the gates of every step, about T*B*L*D*(slots + 2)*H numbers with 4 slots (RNN: 1).
+        Keeps the gates of every step: a layer and direction of an LSTM takes 7 T B H numbers, of a GRU 5, of an
+        RNN 2, and the pullback 4 (RNN: 1) more. With `checkpoint=k` only the state before every k-th step is kept,
+        and the pullback computes the others again, k steps at a time: the same bits, about a third more time, and
+        memory for k + T / k steps (about sqrt(T) is the best k). Inputs of all layers are kept in any case.
+        All other arguments are those of a call.
         """
-        output, final, tape = self._run(input, state, record=True)
+        asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)
+        if checkpoint is not None:
+            check_size("checkpoint", checkpoint)
+            asked["every"] = min(checkpoint, 2**31 - 1)
+        output, final, states, tape = self._run(input, state, True, asked)
         pullback = Pullback(tape, list(self._parameters), self._is_pair)
-        return output, tuple(final) if self._is_pair else final[0], pullback
+        final = state_of(final, self._is_pair)
+        return (output, final, states, pullback) if return_states else (output, final, pullback)
 
-    def _run(self, input: Array, state: Any, record: bool) -> tuple[Any, ...]:
+    def trace(self, input: Array, state: Any = None, **options: Any) -> Trace:
+        """Runs the layers and keeps every gate and state of every layer and direction: see `Trace`.
+
+        Takes what a call takes, but for return_states. Dropout is off.
+        """
+        for name in options:
+            if name not in OPTIONS:
+                raise TypeError(f"{type(self).__name__}.trace() does not take {name!r}, only {', '.join(OPTIONS)}")
+        asked = self._asked(input, **{**dict.fromkeys(OPTIONS), "masked_output": "zero", **options})
+        output, final, _, tape = self._run(input, state, True, asked, dropout=False)
+        return Trace(
+            self,
+            output,
+            state_of(final, self._is_pair),
+            tape,
+            None if asked["active"] is None else asked["active"].copy(),
+        )
+
+    def stream(self, batch: int = 1) -> Stream:
+        """Makes a `Stream` of `batch` running sequences that owns their state.
+
+        It keeps the weights of this moment. ValueError for a bidirectional layer.
+        """
+        return Stream(self, batch)
+
+    def _asked(
+        self,
+        input: Array,
+        lengths: Any,
+        mask: Array | None,
+        masked_output: str,
+        reset: Array | None,
+        reset_state: Any,
+        return_states: bool | None = None,
+    ) -> dict[str, Any]:
+        """The keywords of a call as the kernels take them."""
+        hold = check_masked_output(masked_output)
+        if reset_state is not None and reset is None:
+            raise ValueError("reset_state is given without reset: say at which steps with reset=")
+        if return_states and not self._is_pair:
+            raise ValueError(f"return_states is for the LSTM's cell states; the states of a {type(self).__name__} "
+                             "are its output")  # fmt: skip
+        parts = state_parts(reset_state, self._is_pair, "reset_state")
+        check_arrays(mask=mask, reset=reset, **{f"reset_state[{i}]": part for i, part in enumerate(parts)})
+        if lengths is not None:
+            within = active_steps(input, self.batch_first, lengths)
+            # Nothing past its end touches a sequence, not even a reset. Wrong shapes are refused by the call itself.
+            mask, reset = (
+                flags & within if flags is not None and flags.dtype == bool and flags.shape == within.shape else flags
+                for flags in (within if mask is None else mask, reset)
+            )
+        return {
+            "active": mask,
+            "hold": hold,
+            "reset": reset,
+            "reset_state": parts,
+            "all_cell_states": bool(return_states),
+        }
+
+    def _run(
+        self,
+        input: Array,
+        state: Any,
+        record: bool,
+        asked: Mapping[str, Any] = MappingProxyType({}),
+        dropout: bool = True,
+    ) -> tuple[Any, ...]:
         if not isinstance(input, np.ndarray):
             raise TypeError(f"{type(self).__name__}: input should be a NumPy array, got {type(input).__name__}")
         parts = state_parts(state, self._is_pair, "the state")
         if any(part is None for part in parts):
             raise TypeError("the state should be a pair (h, c) of NumPy arrays, got None in it")
-        masks = self._dropout_masks(input) if self.training and self.dropout and self.num_layers > 1 else []
-        return self._weights().run(input, parts, self.batch_first, masks, record)
+        dropping = dropout and self.training and self.dropout and self.num_layers > 1
+        masks = self._dropout_masks(input) if dropping else []
+        return self._weights().run(input, parts, self.batch_first, masks, record, **asked)
 
     def _dropout_masks(self, input: Array) -> list[Array]:
         """Factors 0 or 1/(1-p) on the output of every layer but the last, [T,B,D*P]."""
@@ -167,12 +263,22 @@ class Recurrent(Packing):
             self.bidirectional,
             self.bias,
             self.proj_size,
+            self.activation,
+            self.recurrent_activation,
+            self.peephole,
         )
 
     def extra_repr(self) -> str:
         shown = [str(self.input_size), str(self.hidden_size)]
-        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
-        for name, default in {**defaults, "bidirectional": False, "reset_after": True}.items():
+        defaults: dict[str, Any] = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+        }
+        defaults |= {"bidirectional": False, "reset_after": True, "activation": "tanh"}
+        for name, default in {**defaults, "recurrent_activation": "sigmoid", "peephole": False}.items():
             value = getattr(self, name, default)
             if value != default:
                 shown.append(f"{name}={value}")
@@ -183,20 +289,3 @@ def initial(random: np.random.Generator, shape: Sequence[int], fan: int, dtype: 
     """torch's initial distribution, U(-1/sqrt(fan), 1/sqrt(fan))."""
     bound = 1 / math.sqrt(fan)
     return random.uniform(-bound, bound, shape).astype(dtype)
-
-
-def state_parts(state: Any, is_pair: bool, what: str) -> list[Any]:
-    """[], [h] or [h, c]; TypeError for anything but arrays (or None, inside a pair)."""
-    if state is None:
-        return []
-    if is_pair:
-        if not isinstance(state, (tuple, list)) or len(state) != 2:
-            got = f"{len(state)} parts" if isinstance(state, (tuple, list)) else type(state).__name__
-            raise TypeError(f"{what} should be a pair (h, c) of NumPy arrays, got {got}")
-        parts = list(state)
-    else:
-        parts = [state]
-    for part in parts:
-        if part is not None and not isinstance(part, np.ndarray):
-            raise TypeError(f"{what} should be made of NumPy arrays, got {type(part).__name__}")
-    return parts

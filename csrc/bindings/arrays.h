@@ -8,6 +8,7 @@
 #include <string>
 
 #include "runtime/require.h"
+#include "runtime/sequence.h"
 #include "runtime/spec.h"
 
 namespace pyrnn {
@@ -70,6 +71,20 @@ struct Layout {
     return {data, time, row, std::max(batch, 1)};
   }
 };
+
+// [T,B] flags laid out as the input is, read in place: [T,B], [B,T] or [T].
+inline Flags flags_of(const Array& a, const Layout& layout, const char* what) {
+  if (!a) return {};
+  if (a->dtype().kind() != 'b')
+    fail(what, " should be an array of bool, got dtype ", dtype_name(a->dtype()), ": compare it with something (",
+         what, " != 0)");
+  Shape expected = layout.sequence(0);
+  expected.pop_back();
+  if (shape_of(*a) != expected)
+    fail(what, " should have the shape ", text(expected, "()"), " of the input without its last axis, got ",
+         text(shape_of(*a), "()"));
+  return layout.rows(*a, static_cast<const unsigned char*>(a->data()));
+}
 
 // C-contiguous, and shaped as what it belongs to.
 template <class T>

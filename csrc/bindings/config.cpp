@@ -10,7 +10,7 @@ namespace pyrnn {
 
 void register_config(py::module_& m) {
   using namespace py::literals;
-  isa();          // a wrong PYRNN_ISA or PYRNN_THREADS is told at import, not in the middle of the work
+  isa();  // a wrong PYRNN_ISA or PYRNN_THREADS is told at import, not in the middle of the work
   num_threads();
   m.def("isa", [] { return isa().name; }, "The ISA in use.");
   m.def(

@@ -62,8 +62,10 @@ struct PyLinear {
 
 PyLinear make_linear(const py::array& weight, const Array& bias) {
   require(weight.ndim() == 2, "Linear: weight should be 2-D, got ", weight.ndim(), "-D");
-  require(!bias || shape_of(*bias) == Shape{weight.shape(0)}, "Linear: bias should have one value a row of the weight");
-  if (weight.dtype().itemsize() == sizeof(double)) return {std::make_shared<const Packed<double>>(weight, bias, isa().f64)};
+  require(!bias || shape_of(*bias) == Shape{weight.shape(0)},
+          "Linear: bias should have one value a row of the weight");
+  if (weight.dtype().itemsize() == sizeof(double))
+    return {std::make_shared<const Packed<double>>(weight, bias, isa().f64)};
   return {std::make_shared<const Packed<float>>(weight, bias, isa().f32)};
 }
 
@@ -73,12 +75,18 @@ void register_linear(py::module_& m) {
   using namespace py::literals;
   py::class_<PyLinear>(m, "Linear", "y = W x + b on packed weights; immutable.")
       .def(py::init(&make_linear), "weight"_a, "bias"_a)
-      .def("forward", [](const PyLinear& self, const py::array& x) {
-        return std::visit([&](const auto& p) { return p->forward(x); }, self.packed);
-      }, "x"_a)
-      .def("backward", [](const PyLinear& self, const py::array& x, const py::array& grad_output) {
-        return std::visit([&](const auto& p) { return p->backward(x, grad_output); }, self.packed);
-      }, "x"_a, "grad_output"_a, "(grad_input, grad_weight, grad_bias)");
+      .def(
+          "forward",
+          [](const PyLinear& self, const py::array& x) {
+            return std::visit([&](const auto& p) { return p->forward(x); }, self.packed);
+          },
+          "x"_a)
+      .def(
+          "backward",
+          [](const PyLinear& self, const py::array& x, const py::array& grad_output) {
+            return std::visit([&](const auto& p) { return p->backward(x, grad_output); }, self.packed);
+          },
+          "x"_a, "grad_output"_a, "(grad_input, grad_weight, grad_bias)");
 }
 
 }  // namespace pyrnn

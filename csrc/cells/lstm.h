@@ -6,33 +6,42 @@
 // Gate order i, f, g, o: as torch.nn.LSTM. Hochreiter & Schmidhuber 1997; forget gate Gers et al. 2000.
 #pragma once
 
-#include "simd/math.h"
+#include "cells/activation.h"
 
 namespace pyrnn {
 namespace {
 
 template <class V> struct Lstm {
-  struct Slots { V i, f, g, o; };  // the four sums; after the step, the four gates
-  struct State { V h, c; };
+  // the four sums; after the step, the four gates and the new cell state
+  struct Slots {
+    V i, f, g, o, c;
+  };
+  struct State {
+    V h, c;
+  };
   static constexpr int hidden_slots[] = {0, 1, 2, 3}, gradient_slots[] = {0, 1, 2, 3};
   static constexpr bool ends_step = true;
 
-  [[gnu::always_inline]] static State forward(Slots a, State prev, Slots& gates) noexcept {
-    gates = {sigmoid(a.i), sigmoid(a.f), tanh(a.g), sigmoid(a.o)};
-    const V c = flush(fma(gates.f, prev.c, gates.i * gates.g));
-    return {flush(gates.o * tanh(c)), c};
+  template <class F> [[gnu::always_inline]] static State forward(F fn, Slots a, State prev, Slots& gates) noexcept {
+    gates.i = fn.gate(fn.peep(Peephole::i, prev.c, a.i));
+    gates.f = fn.gate(fn.peep(Peephole::f, prev.c, a.f));
+    gates.g = fn.state(a.g);
+    gates.c = flush(fma(gates.f, prev.c, gates.i * gates.g));
+    gates.o = fn.gate(fn.peep(Peephole::o, gates.c, a.o));
+    return {flush(gates.o * fn.state(gates.c)), gates.c};
   }
 
-  // d = dLoss/d...; da are the gradients of the sums. On exit d.c is the gradient of the c before.
-  [[gnu::always_inline]] static void backward(Slots s, State prev, State now, State& d, Slots& da) noexcept {
-    const V one = splat(Element<V>(1));
-    const V tanh_c = tanh(now.c);
-    const V dc = fma(d.h * s.o, fma(-tanh_c, tanh_c, one), d.c);
-    da.i = dc * s.g * s.i * (one - s.i);
-    da.f = dc * prev.c * s.f * (one - s.f);
-    da.g = dc * s.i * fma(-s.g, s.g, one);
-    da.o = d.h * tanh_c * s.o * (one - s.o);
-    d.c = dc * s.f;
+  // d = dLoss/d...; da are the gradients of the sums. On exit d.c is the gradient of the c before, total.c that of c'.
+  template <class F>
+  [[gnu::always_inline]] static void backward(F fn, Slots s, State prev, State& d, State& total, Slots& da) noexcept {
+    const V squashed = fn.state(s.c);
+    da.o = d.h * squashed * fn.gate_slope(s.o);
+    const V dc = fn.peep(Peephole::o, da.o, fma(d.h * s.o, fn.state_slope(squashed), d.c));
+    da.i = dc * s.g * fn.gate_slope(s.i);
+    da.f = dc * prev.c * fn.gate_slope(s.f);
+    da.g = dc * s.i * fn.state_slope(s.g);
+    total.c = dc;
+    d.c = fn.peep(Peephole::i, da.i, fn.peep(Peephole::f, da.f, dc * s.f));
   }
 };
 

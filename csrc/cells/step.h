@@ -1,7 +1,7 @@
 // One time step of any cell, forward and backward: the only place where a cell meets memory.
 //
 // Forward: for each vector of hidden units and each tile of batch rows, the recurrent product runs in registers
-// on top of the hoisted sums, and the cell's equations follow on the same registers; the state is stored once.
+// on top of the hoisted sums, and the cell's equations follow; the state is stored once.
 // Backward: the cell's equations, row by row; the product with W_hh is a plain gemm of the caller's.
 //
 // A cell is one stage or several (cells/gru.h): a stage names the slots its product adds to (hidden_slots), the
@@ -28,38 +28,39 @@ template <int n> constexpr int index_of(const int (&slots)[n], int slot) noexcep
   return -1;
 }
 
-// Slots beyond the hoisted ones start from the recurrent bias alone: only the GRU candidate's W_hn h + b_hn.
-template <class Stage> constexpr bool starts_from_bias(int slot) noexcept {
-  return count(Stage::hidden_slots) == 3 && slot == 3;
-}
-
 // The slots of a stage as an array: all members of Slots are of the one type V.
 template <class V, class Slots> [[gnu::always_inline]] inline V* array_of(Slots& slots) noexcept {
   return reinterpret_cast<V*>(&slots);
 }
 
-// The cell's equations for one vector of units of one row, on the finished sums. Not inlined: a tile has up to
-// 24 of them, and the copies made the library three times as large and no faster.
-template <class T, class Stage>
-[[gnu::noinline]] void finish(const StepForward<T>& s, int row, int unit, const Vec<T>* products) noexcept {
+template <class Step> [[gnu::always_inline]] inline ptrdiff_t row_of(const Step& s, int i) noexcept {
+  return s.rows ? s.rows[i].row : i;
+}
+
+// The cell's equations for one vector of units of one row, on the finished sums.
+template <class T> using Finish = void (*)(const StepForward<T>& s, ptrdiff_t row, int unit, const Vec<T>* products);
+
+template <class T, class Stage, class Functions>
+void finish(const StepForward<T>& s, ptrdiff_t row, int unit, const Vec<T>* products) noexcept {
   using V = Vec<T>;
   constexpr int S = slot_count<Stage, V>;
   const int n = s.H - unit;
   T* const gates = s.gates + row * s.gates_stride + unit;
   typename Stage::Slots sums, saved;
-#pragma GCC unroll 4
+#pragma GCC unroll 5
   for (int slot = 0; slot < S; ++slot) {
     const int p = index_of(Stage::hidden_slots, slot);
     array_of<V>(sums)[slot] = p >= 0 ? products[p] : load(gates + slot * static_cast<ptrdiff_t>(s.H));
   }
   typename Stage::State prev = {};
-  prev.h = load(s.h_prev + row * s.h_prev_stride + unit);
-  const ptrdiff_t c_at = static_cast<ptrdiff_t>(row) * s.H + unit;
+  // A projected h is narrower than a row of units; only the LSTM has one, and it does not look at h.
+  if (s.h_prev_stride == s.H) prev.h = load(s.h_prev + row * s.h_prev_stride + unit);
+  const ptrdiff_t c_at = row * s.H + unit;
   if constexpr (has_second<Stage, V>)
     if (s.c) array_of<V>(prev)[1] = load(s.c_prev + c_at);
-  auto next = Stage::forward(sums, prev, saved);
+  auto next = Stage::forward(Functions(s.options, s.H, unit), sums, prev, saved);
   if (s.keep || !Stage::ends_step) {
-#pragma GCC unroll 4
+#pragma GCC unroll 5
     for (int slot = 0; slot < S; ++slot)
       store(gates + slot * static_cast<ptrdiff_t>(s.H), array_of<V>(saved)[slot], n);
   }
@@ -71,104 +72,119 @@ template <class T, class Stage>
   }
 }
 
+// The product of one stage: which slots it adds to. Slot 3 of three is the GRU candidate's own sum, which starts
+// from the recurrent bias alone; the others start from the hoisted sums.
+template <int... numbers> struct Product {
+  static constexpr int slots[] = {numbers...}, gates = sizeof...(numbers);
+  static constexpr bool own_sum(int slot) noexcept { return gates == 3 && slot == 3; }
+
+  // Vectors of units a tile takes side by side: a panel's width, and enough chains where rows are few.
+  static constexpr int narrow = gates < panel_width ? panel_width / gates : 1;
+  static constexpr int units(int rows) noexcept { return narrow * at_least_8(rows, gates * narrow); }
+  static constexpr int max_rows = accumulators / (gates * narrow);
+};
+template <class T> struct Operand {
+  const T* weight;  // packed panels
+  const T* input;   // [B,P]: h, or r h
+  ptrdiff_t stride;
+};
+
 // R rows by U vectors of units, from row and unit on.
-template <class T, class Stage, int R, int U>
-void stage_tile(const StepForward<T>& s, const T* weight, const T* input, ptrdiff_t input_stride, int row,
-                int unit) noexcept {
-  constexpr int G = count(Stage::hidden_slots);
+template <class T, class Product, int R, int U>
+void product_tile(const StepForward<T>& s, const Operand<T>& in, Finish<T> finish, int row, int unit) noexcept {
+  constexpr int G = Product::gates;
   const ptrdiff_t panel = static_cast<ptrdiff_t>(s.P) * G * lanes<T>;
   RowPointers<T, R> a;
   Tile<T, R, U, G> tile;
   for (int r = 0; r < R; ++r) {
-    a.row[r] = input + (row + r) * input_stride;
+    const ptrdiff_t at = row_of(s, row + r);
+    a.row[r] = in.input + at * in.stride;
     for (int u = 0; u < U; ++u)
 #pragma GCC unroll 4
       for (int g = 0; g < G; ++g) {
-        const int at = unit + u * lanes<T>;
-        const ptrdiff_t slot = Stage::hidden_slots[g];
-        tile.acc[r][u][g] = starts_from_bias<Stage>(Stage::hidden_slots[g])
-                                ? load(s.bias_hh + at)
-                                : load(s.gates + (row + r) * s.gates_stride + slot * s.H + at);
+        const int slot = Product::slots[g], units = unit + u * lanes<T>;
+        tile.acc[r][u][g] = Product::own_sum(slot)
+                                ? load(s.bias_hh + units)
+                                : load(s.gates + at * s.gates_stride + static_cast<ptrdiff_t>(slot) * s.H + units);
       }
   }
-  tile.multiply(a, weight + unit / lanes<T> * panel, panel, G, s.P);
+  tile.multiply(a, in.weight + unit / lanes<T> * panel, panel, G, s.P);
   const Tile<T, R, U, G> sums = tile;  // a copy: addressing the tile itself would keep it out of the registers
 #pragma GCC unroll 1
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 1
-    for (int u = 0; u < U; ++u) finish<T, Stage>(s, row + r, unit + u * lanes<T>, sums.acc[r][u]);
-}
-
-// Vectors of units a tile takes side by side: a panel's width, and enough chains where rows are few.
-template <class Stage> constexpr int tile_units(int rows) noexcept {
-  const int gates = count(Stage::hidden_slots), narrow = gates < panel_width ? panel_width / gates : 1;
-  return narrow * at_least_8(rows, gates * narrow);
+    for (int u = 0; u < U; ++u) finish(s, row_of(s, row + r), unit + u * lanes<T>, sums.acc[r][u]);
 }
 
 // Groups of units outside, rows inside: a group's weights are read from memory once and serve all rows.
-template <class T, class Stage>
-void run_stage(const StepForward<T>& s, const T* weight, const T* input, ptrdiff_t input_stride) noexcept {
-  constexpr int gates = count(Stage::hidden_slots);
-  constexpr int max_rows = accumulators / (gates * (gates < panel_width ? panel_width / gates : 1));
-  constexpr int group = tile_units<Stage>(1);
+template <class T, class Product>
+void run_product(const StepForward<T>& s, const Operand<T>& in, Finish<T> finish) noexcept {
+  constexpr int group = Product::units(1);
   const int units = (s.H + lanes<T> - 1) / lanes<T>;
   for (int first = 0; first < units; first += group)
-    in_pieces(s.B, max_rows, [&](int row, int rows) {
-      with_count<max_rows>(rows, [&](auto r) {
-        constexpr int R = decltype(r)::value, U = tile_units<Stage>(R);
+    in_pieces(s.B, Product::max_rows, [&](int row, int rows) {
+      with_count<Product::max_rows>(rows, [&](auto r) {
+        constexpr int R = decltype(r)::value, U = Product::units(R);
         int u = first;
         const int end = smaller(first + group, units);
-        for (; u + U <= end; u += U) stage_tile<T, Stage, R, U>(s, weight, input, input_stride, row, u * lanes<T>);
-        for (; u < end; ++u) stage_tile<T, Stage, R, 1>(s, weight, input, input_stride, row, u * lanes<T>);
+        for (; u + U <= end; u += U) product_tile<T, Product, R, U>(s, in, finish, row, u * lanes<T>);
+        for (; u < end; ++u) product_tile<T, Product, R, 1>(s, in, finish, row, u * lanes<T>);
       });
     });
 }
 
-template <class T, class Stage> void backward_stage(const StepBackward<T>& s) noexcept {
+template <class T, class Stage, class Functions> void backward_stage(const StepBackward<T>& s) noexcept {
   using V = Vec<T>;
   constexpr int S = slot_count<Stage, V>;
-  for (int row = 0; row < s.B; ++row)
+  for (int i = 0; i < s.B; ++i)
     for (int unit = 0; unit < s.H; unit += lanes<T>) {
       const int n = s.H - unit;
-      const ptrdiff_t at = static_cast<ptrdiff_t>(row) * s.H + unit;
-      typename Stage::Slots slots, da;
-#pragma GCC unroll 4
+      const ptrdiff_t row = row_of(s, i), at = row * s.H + unit;
+      typename Stage::Slots slots = {}, da = {};
+#pragma GCC unroll 5
       for (int slot = 0; slot < S; ++slot)
         array_of<V>(slots)[slot] = load(s.gates + row * s.gates_stride + slot * static_cast<ptrdiff_t>(s.H) + unit);
-      typename Stage::State prev = {}, now = {}, d = {};
-      prev.h = load(s.h_prev + row * s.h_prev_stride + unit);
+      typename Stage::State prev = {}, d = {}, total = {};
+      if (s.h_prev_stride == s.H) prev.h = load(s.h_prev + row * s.h_prev_stride + unit);
       if (s.direct) d.h = load(s.direct + at);
       if (s.product) d.h += load(s.product + at);
       if (s.dy) d.h += load(s.dy + row * s.dy_stride + unit, n);
       d.h = flush(d.h);
+      total = d;
       if constexpr (has_second<Stage, V>) {
-        if (s.c) array_of<V>(prev)[1] = load(s.c_prev + at), array_of<V>(now)[1] = load(s.c + at);
+        if (s.c_prev) array_of<V>(prev)[1] = load(s.c_prev + at);
         array_of<V>(d)[1] = flush(load(s.dc + at));
       }
-      Stage::backward(slots, prev, now, d, da);
-#pragma GCC unroll 4
+      Stage::backward(Functions(s.options, s.H, unit), slots, prev, d, total, da);
+#pragma GCC unroll 5
       for (int slot = 0; slot < S; ++slot)
         if (index_of(Stage::gradient_slots, slot) >= 0)
           store(s.da + row * s.da_stride + slot * static_cast<ptrdiff_t>(s.H) + unit, array_of<V>(da)[slot], n);
       if (s.direct) store(s.direct + at, d.h, n);
-      if constexpr (has_second<Stage, V>) store(s.dc + at, array_of<V>(d)[1], n);
+      if (s.dh_total) store(s.dh_total + at, total.h, n);
+      if constexpr (has_second<Stage, V>) {
+        store(s.dc + at, array_of<V>(d)[1], n);
+        if (s.dc_total) store(s.dc_total + at, array_of<V>(total)[1], n);
+      }
     }
 }
 
 // What the door offers of a cell of one stage.
-template <class T, class Stage> struct OneStage {
-  static constexpr int gates = count(Stage::hidden_slots);
+template <class T, class Stage, class Functions, class Product> struct OneStage {
   static void pack_hidden(const T* weight, int H, int P, T* packed) noexcept {
-    pack_gates(weight, gates, H, P, packed);
+    pack_gates(weight, Product::gates, H, P, packed);
   }
   static void forward(const StepForward<T>& s) noexcept {
-    run_stage<T, Stage>(s, s.weight_hh, s.h_prev, s.h_prev_stride);
+    run_product<T, Product>(s, {s.weight_hh, s.h_prev, s.h_prev_stride}, finish<T, Stage, Functions>);
   }
-  static constexpr CellOps<T> ops = {pack_hidden, forward, backward_stage<T, Stage>, nullptr};
+  static constexpr CellOps<T> ops = {pack_hidden, forward, backward_stage<T, Stage, Functions>, nullptr};
 };
+template <class T, class F> using RnnOps = OneStage<T, Rnn<Vec<T>>, F, Product<0>>;
+template <class T, class F> using LstmOps = OneStage<T, Lstm<Vec<T>>, F, Product<0, 1, 2, 3>>;
+template <class T, class F> using GruOps = OneStage<T, Gru<Vec<T>>, F, Product<0, 1, 3>>;
 
 // And of the GRU with the reset gate before the product.
-template <class T> struct TwoStages {
+template <class T, class F> struct GruResetBeforeOps {
   using V = Vec<T>;
   static ptrdiff_t first_weights(int H, int P) noexcept {
     return static_cast<ptrdiff_t>((H + lanes<T> - 1) / lanes<T>) * lanes<T> * P * 2;
@@ -178,12 +194,13 @@ template <class T> struct TwoStages {
     pack_gates(weight + static_cast<ptrdiff_t>(2) * H * P, 1, H, P, packed + first_weights(H, P));
   }
   static void forward(const StepForward<T>& s) noexcept {
-    run_stage<T, GruReset<V>>(s, s.weight_hh, s.h_prev, s.h_prev_stride);
+    run_product<T, Product<0, 1>>(s, {s.weight_hh, s.h_prev, s.h_prev_stride}, finish<T, GruReset<V>, F>);
     const T* rh = s.gates + static_cast<ptrdiff_t>(3) * s.H;
-    run_stage<T, GruUpdate<V>>(s, s.weight_hh + first_weights(s.H, s.P), rh, s.gates_stride);
+    run_product<T, Product<2>>(s, {s.weight_hh + first_weights(s.H, s.P), rh, s.gates_stride},
+                               finish<T, GruUpdate<V>, F>);
   }
-  static constexpr CellOps<T> ops = {pack_hidden, forward, backward_stage<T, GruUpdate<V>>,
-                                     backward_stage<T, GruReset<V>>};
+  static constexpr CellOps<T> ops = {pack_hidden, forward, backward_stage<T, GruUpdate<V>, F>,
+                                     backward_stage<T, GruReset<V>, F>};
 };
 
 }  // namespace

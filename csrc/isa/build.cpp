@@ -10,6 +10,8 @@ namespace {
 
 template <class T> constexpr Ops<T> make_ops() noexcept {
   using V = Vec<T>;
+  using S = Standard<V>;
+  using C = Chosen<V>;
   return {lanes<T>,
           panel_columns<T>,
           pack_matrix<T>,
@@ -19,8 +21,10 @@ template <class T> constexpr Ops<T> make_ops() noexcept {
           column_sums<T>,
           map<T, tanh<V>>,
           map<T, sigmoid<V>>,
-          {OneStage<T, Rnn<V, Tanh>>::ops, OneStage<T, Rnn<V, Relu>>::ops, OneStage<T, Lstm<V>>::ops,
-           OneStage<T, Gru<V>>::ops, TwoStages<T>::ops}};
+          column_dots<T>,
+          {RnnOps<T, S>::ops, RnnOps<T, Rectified<V>>::ops, LstmOps<T, S>::ops, GruOps<T, S>::ops,
+           GruResetBeforeOps<T, S>::ops},
+          {RnnOps<T, C>::ops, RnnOps<T, C>::ops, LstmOps<T, C>::ops, GruOps<T, C>::ops, GruResetBeforeOps<T, C>::ops}};
 }
 
 }  // namespace

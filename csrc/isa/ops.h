@@ -15,6 +15,20 @@ namespace pyrnn {
 enum class Cell { rnn_tanh, rnn_relu, lstm, gru, gru_reset_before };
 constexpr int cell_count = 5;
 
+enum class Activation { tanh, sigmoid, relu, identity, hard_sigmoid_keras2, hard_sigmoid_keras3 };
+enum class Peephole { i, o, f };  // the order of ONNX's P
+
+// What a cell may be asked to do differently; read by CellOps::chosen only.
+template <class T> struct CellOptions {
+  Activation activation = Activation::tanh, recurrent_activation = Activation::sigmoid;
+  const T* peephole = nullptr;  // [3,H] and room for one more vector, or null; LSTM only
+};
+
+// One row of one step, for work on some rows only.
+struct RowAt {
+  int step, row;
+};
+
 // Rows indexed by (step, batch row): row m is step m / batch, batch row m % batch. Strides in elements;
 // a negative step walks back in time. Elements of a row are adjacent.
 template <class T> struct Rows {
@@ -22,16 +36,17 @@ template <class T> struct Rows {
   ptrdiff_t step_stride;
   ptrdiff_t row_stride;
   int batch;
+  const RowAt* list = nullptr;  // if given, row m is that of list[m]
 };
 
 // C[M,N] = start + A[M,K] B[K,N]; start is C itself (accumulate), the bias, or zero.
 template <class T> struct Gemm {
   int M, N, K;
   Rows<const T> a;
-  const T* b;       // packed by pack_matrix
-  int b_rows;       // rows of the packed matrix (>= first + K)
-  int b_first;      // first row used
-  const T* bias;    // [N] and room for one more vector, or null
+  const T* b;     // packed by pack_matrix
+  int b_rows;     // rows of the packed matrix (>= first + K)
+  int b_first;    // first row used
+  const T* bias;  // [N] and room for one more vector, or null
   bool accumulate;
   Rows<T> c;
 };
@@ -40,23 +55,26 @@ template <class T> struct Gemm {
 template <class T> struct Outer {
   int M, N, K;
   Rows<const T> a, b;
-  T* c;             // element m, n at c[m * c_row + n * c_column]
+  T* c;  // element m, n at c[m * c_row + n * c_column]
   ptrdiff_t c_row, c_column;
   bool accumulate;
-  T* scratch;       // outer_scratch(N) elements
+  T* scratch;  // outer_scratch(N) elements
 };
 
-// One time step of B rows. `gates` holds S slots of H per row: on entry the sums b + W_ih x, on exit, if
-// `keep`, what backward needs (the activated gates). h, c, y: one row a batch row; c null but for the LSTM.
+// One time step of B rows, those of `rows` if given. `gates` holds S slots of H per row: on entry the sums
+// b + W_ih x, on exit, if `keep`, what backward needs (cells/*.h). h, c, y: one row a batch row; c null but for the
+// LSTM.
 template <class T> struct StepForward {
   int B, H, P;
+  const RowAt* rows;
+  CellOptions<T> options;
   const T* weight_hh;  // packed by pack_hidden
   const T* bias_hh;    // [H] and room for one more vector: the GRU candidate's own; else unused
   T* gates;
   ptrdiff_t gates_stride;
   bool keep;
   const T *h_prev, *c_prev;
-  T *h, *c, *y;        // y (a second copy of h, the output) may be null
+  T *h, *c, *y;                                 // y (a second copy of h, the output) may be null
   ptrdiff_t h_prev_stride, h_stride, y_stride;  // c rows are H apart
 };
 
@@ -66,15 +84,18 @@ template <class T> struct StepForward {
 // of dh z cost the GRU a factor 7 in the error of dh0 (T = 100, H = 128).
 template <class T> struct StepBackward {
   int B, H;
-  const T* gates;      // saved by the forward step
-  T* da;               // out: gradients of the S sums
+  const RowAt* rows;
+  CellOptions<T> options;
+  const T* gates;  // saved by the forward step
+  T* da;           // out: gradients of the S sums
   ptrdiff_t gates_stride, da_stride;
-  const T *h_prev, *c_prev, *c;
+  const T *h_prev, *c_prev;
   ptrdiff_t h_prev_stride;
   const T *product, *dy;  // either may be null; product rows are H apart
   T* direct;              // null but for the GRU; rows H apart
   T* dc;                  // in and out; null but for the LSTM, and d(r h) for gru_reset_before; rows H apart
   ptrdiff_t dy_stride;
+  T *dh_total, *dc_total;  // out: dLoss/dh', dLoss/dc' of this step; null if not wanted; rows H apart
 };
 
 template <class T> struct CellOps {
@@ -88,14 +109,19 @@ template <class T> struct Ops {
   int lanes;          // elements of a vector: hidden units are padded to it in packed weights
   int panel_columns;  // columns are padded to it by pack_matrix
   // B[k,n] at source[k * row_stride + n * column_stride] -> panels, zero padded
-  void (*pack_matrix)(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride, int K, int N, T* packed) noexcept;
+  void (*pack_matrix)(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride, int K, int N,
+                      T* packed) noexcept;
   void (*gemm)(const Gemm<T>&) noexcept;
   void (*outer)(const Outer<T>&) noexcept;
   ptrdiff_t (*outer_scratch)(int N) noexcept;
-  void (*column_sums)(Rows<const T> rows, int M, int N, T* sums) noexcept;
+  // sums[n] (+)= sum over rows m of rows[m][n]; lost [N] carries what was rounded off from call to call
+  void (*column_sums)(Rows<const T> rows, int M, int N, bool accumulate, T* sums, T* lost) noexcept;
   void (*tanh)(const T* x, T* y, ptrdiff_t n) noexcept;
   void (*sigmoid)(const T* x, T* y, ptrdiff_t n) noexcept;
-  CellOps<T> cell[cell_count];
+  // sums[n] (+)= sum over rows m of a[m][n] b[m][n]
+  void (*column_dots)(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate, T* sums) noexcept;
+  CellOps<T> cell[cell_count];    // tanh and sigmoid, no peepholes
+  CellOps<T> chosen[cell_count];  // as CellOptions say
 };
 
 struct Isa {

@@ -16,8 +16,8 @@ std::vector<const Isa*> available_isas() {
   std::vector<const Isa*> found = {&isa_scalar};
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&isa_avx2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
     found.push_back(&isa_avx512);
 #elif defined(__aarch64__)
   found.push_back(&isa_neon);

@@ -38,18 +38,21 @@ void outer_tile(const Outer<T>& o, const T* a, const T* panel, int m, int n, int
   T* const c = o.c + m * o.c_row + n * o.c_column;
   const auto each = [&](auto visit) {
     for (int r = 0; r < R; ++r)
-      for (int v = 0; v < G; ++v) visit(tile.acc[r][0][v], c + r * o.c_row + v * lanes<T> * o.c_column,
-                                        smaller(lanes<T>, o.N - n - v * lanes<T>));
+      for (int v = 0; v < G; ++v)
+        visit(tile.acc[r][0][v], c + r * o.c_row + v * lanes<T> * o.c_column,
+              smaller(lanes<T>, o.N - n - v * lanes<T>));
   };
   if (resume)
     each([&](Vec<T>& acc, const T* p, int count) {
       if (o.c_column == 1) acc = load(p, count);
-      else for (int i = 0; i < count; ++i) acc[i] = p[i * o.c_column];
+      else
+        for (int i = 0; i < count; ++i) acc[i] = p[i * o.c_column];
     });
   tile.multiply(Interleaved<T, R>{a}, panel, 0, panel_width, K);
   each([&](Vec<T>& acc, T* p, int count) {
     if (o.c_column == 1) store(p, acc, count);
-    else for (int i = 0; i < count; ++i) p[i * o.c_column] = acc[i];
+    else
+      for (int i = 0; i < count; ++i) p[i * o.c_column] = acc[i];
   });
 }
 
@@ -64,9 +67,8 @@ template <class T, int R> void outer_rows(const Outer<T>& o, int m, int k0, int 
   const T* panel = o.scratch;
   for (int n = 0; n < o.N; n += panel_columns<T>, panel += static_cast<ptrdiff_t>(K) * panel_columns<T>) {
     const int vectors = smaller(panel_width, (o.N - n + lanes<T> - 1) / lanes<T>);
-    with_count<panel_width>(vectors, [&](auto v) {
-      outer_tile<T, R, decltype(v)::value>(o, a, panel, m, n, K, k0 > 0 || o.accumulate);
-    });
+    with_count<panel_width>(
+        vectors, [&](auto v) { outer_tile<T, R, decltype(v)::value>(o, a, panel, m, n, K, k0 > 0 || o.accumulate); });
   }
 }
 

@@ -8,8 +8,13 @@ namespace {
 
 // sums[n] = sum over rows m = 0 .. M-1, in this order, of rows[m][n]. Compensated (Kahan 1965): thousands of rows
 // added one by one would lose three digits that a pairwise sum, as torch's, keeps.
-template <class T, int V> void column_sums(Rows<const T> rows, int M, int n, int N, T* sums) noexcept {
+template <class T, int V>
+void column_sums(Rows<const T> rows, int M, int n, int N, bool accumulate, T* sums, T* lost_sums) noexcept {
   Vec<T> sum[V] = {}, lost[V] = {};
+  for (int v = 0; v < V && accumulate; ++v) {
+    sum[v] = load(sums + n + v * lanes<T>, N - n - v * lanes<T>);
+    lost[v] = load(lost_sums + n + v * lanes<T>, N - n - v * lanes<T>);
+  }
   RowCursor<const T> cursor(rows, 0);
   for (int m = 0; m < M; ++m) {
     const T* row = cursor.next() + n;
@@ -19,14 +24,28 @@ template <class T, int V> void column_sums(Rows<const T> rows, int M, int n, int
       sum[v] = total;
     }
   }
-  for (int v = 0; v < V; ++v) store(sums + n + v * lanes<T>, sum[v], N - n - v * lanes<T>);
+  for (int v = 0; v < V; ++v) {
+    store(sums + n + v * lanes<T>, sum[v], N - n - v * lanes<T>);
+    store(lost_sums + n + v * lanes<T>, lost[v], N - n - v * lanes<T>);
+  }
 }
 
-template <class T> void column_sums(Rows<const T> rows, int M, int N, T* sums) noexcept {
+template <class T> void column_sums(Rows<const T> rows, int M, int N, bool accumulate, T* sums, T* lost) noexcept {
   constexpr int wide = 8;  // vectors side by side: independent chains
   int n = 0;
-  for (; n + wide * lanes<T> <= N; n += wide * lanes<T>) column_sums<T, wide>(rows, M, n, N, sums);
-  for (; n < N; n += lanes<T>) column_sums<T, 1>(rows, M, n, N, sums);
+  for (; n + wide * lanes<T> <= N; n += wide * lanes<T>) column_sums<T, wide>(rows, M, n, N, accumulate, sums, lost);
+  for (; n < N; n += lanes<T>) column_sums<T, 1>(rows, M, n, N, accumulate, sums, lost);
+}
+
+// sums[n] (+)= sum over rows m of a[m][n] b[m][n]: the gradient of a weight that multiplies elementwise.
+template <class T>
+void column_dots(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate, T* sums) noexcept {
+  for (int n = 0; n < N; n += lanes<T>) {
+    Vec<T> sum = accumulate ? load(sums + n, N - n) : Vec<T>{};
+    RowCursor<const T> a_rows(a, 0), b_rows(b, 0);
+    for (int m = 0; m < M; ++m) sum = fma(load(a_rows.next() + n, N - n), load(b_rows.next() + n, N - n), sum);
+    store(sums + n, sum, N - n);
+  }
 }
 
 template <class T, Vec<T> (*function)(Vec<T>) noexcept> void map(const T* x, T* y, ptrdiff_t n) noexcept {

@@ -17,11 +17,18 @@ namespace {
 // Walks over rows from row m on; one division at the start instead of one a row.
 template <class T> struct RowCursor {
   const Rows<T>& rows;
+  const RowAt* listed;
   T* step;
   int row;
   [[gnu::always_inline]] RowCursor(const Rows<T>& all, int m) noexcept
-      : rows(all), step(all.data + m / all.batch * all.step_stride), row(m % all.batch) {}
+      : rows(all), listed(all.list ? all.list + m : nullptr), step(all.data), row(0) {
+    if (!listed) step += m / all.batch * all.step_stride, row = m % all.batch;
+  }
   [[gnu::always_inline]] T* next() noexcept {
+    if (listed) {
+      const RowAt at = *listed++;
+      return step + at.step * rows.step_stride + at.row * rows.row_stride;
+    }
     T* const here = step + row * rows.row_stride;
     if (++row == rows.batch) row = 0, step += rows.step_stride;
     return here;

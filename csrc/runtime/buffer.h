@@ -1,6 +1,5 @@
 // Buffer<T>: uninitialised memory, 64-byte aligned, with room for one more vector at the end so that kernels may
-// load whole vectors anywhere in it. Large ones lie on huge pages where the system has them: a fresh 64 MB then
-// costs 3 ms instead of 24 to touch (Linux 6, virtual machine), and a step over rows a page apart no TLB misses.
+// load whole vectors anywhere in it.
 #pragma once
 
 #include <cstddef>
@@ -8,11 +7,13 @@
 #include <memory>
 #include <new>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 namespace pyrnn {
+
+// Large blocks lie on huge pages where the system has them, and a few are kept for the next call when freed: a fresh
+// 64 MB costs 24 ms to touch on small pages, 3 ms on huge ones (Linux 6, virtual machine), a kept one nothing. A
+// training step allocates and frees the same sizes again and again.
+void* take_memory(std::size_t bytes);  // throws std::bad_alloc
+void give_memory(void* memory, std::size_t bytes) noexcept;
 
 template <class T> class Buffer {
  public:
@@ -20,20 +21,15 @@ template <class T> class Buffer {
   explicit Buffer(std::size_t count) {
     if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T) - slack) throw std::bad_alloc();
     const std::size_t bytes = (count + slack) * sizeof(T);
-    const std::size_t alignment = bytes >= 2 * huge_page ? huge_page : 64;
-    void* memory = ::operator new(bytes, std::align_val_t{alignment});
-#if defined(__linux__)
-    if (alignment == huge_page) madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);  // a wish: may fail
-#endif
-    memory_ = {static_cast<T*>(memory), Free{std::align_val_t{alignment}}};
+    memory_ = {static_cast<T*>(take_memory(bytes)), Free{bytes}};
   }
   T* data() const noexcept { return memory_.get(); }
 
  private:
-  static constexpr std::size_t huge_page = std::size_t{2} << 20, slack = 64 / sizeof(T);
+  static constexpr std::size_t slack = 64 / sizeof(T);
   struct Free {
-    std::align_val_t alignment{64};
-    void operator()(T* memory) const noexcept { ::operator delete(memory, alignment); }
+    std::size_t bytes = 0;
+    void operator()(T* memory) const noexcept { give_memory(memory, bytes); }
   };
   std::unique_ptr<T, Free> memory_;
 };

@@ -1,6 +1,7 @@
 // What forward and backward of a layer share: views of rows, and the cut of a batch among threads.
 #pragma once
 
+#include "runtime/ieee.h"
 #include "runtime/parallel.h"
 #include "runtime/sequence.h"
 
@@ -9,27 +10,41 @@ namespace pyrnn {
 // Rows worth a thread of their own: fewer leave the product's tile half empty.
 constexpr int least_rows = 4;
 
-template <class T> T* layer_part(T* state, int index, int batch, int width) noexcept {
-  return state ? state + static_cast<std::ptrdiff_t>(index) * batch * width : nullptr;
+// One direction's part of an array for all layers and directions.
+template <class T> T* layer_part(T* all, int index, int batch, int width) noexcept {
+  return all ? all + static_cast<std::ptrdiff_t>(index) * batch * width : nullptr;
+}
+template <class T> State<T> layer_part(const State<T>& all, const Spec& spec, int index, int batch) noexcept {
+  return {layer_part(all.h, index, batch, spec.recurrent_size()), layer_part(all.c, index, batch, spec.hidden_size)};
 }
 
-// Runs f(direction, first row, rows) over all directions and the whole batch, cut among the threads.
-template <class F> void over_rows(const Spec& spec, int layer, int steps, int batch, F f) {
-  const double work = static_cast<double>(steps) * batch * spec.directions() * spec.gates() * spec.hidden_size *
+// A call's options as one direction of one layer sees them. Only the last layer's outputs are shown.
+template <class T>
+StepOptions<T> in_layer(StepOptions<T> options, const Spec& spec, int layer, int direction, int steps, int batch) {
+  options.active = in_scan_order(options.active, steps, direction == 1);
+  options.hold = options.hold && layer + 1 == spec.num_layers;
+  options.reset_to = layer_part(options.reset_to, spec, layer * spec.directions() + direction, batch);
+  return options;
+}
+
+// Runs f(direction, first row, rows) over directions [from, to) and the whole batch, cut among the threads.
+template <class F> void over_rows(const Spec& spec, int layer, int from, int to, int steps, int batch, F f) {
+  const int D = to - from;
+  const double work = static_cast<double>(steps) * batch * D * spec.gates() * spec.hidden_size *
                       (spec.layer_input_size(layer) + spec.recurrent_size());
-  const int D = spec.directions();
   const int pieces = std::clamp(std::min(threads_for(work) / D, batch / least_rows), 1, std::max(batch, 1));
   for_each(D * pieces, [&](int task) {
     const int piece = task / D;
     const int first = static_cast<int>(static_cast<std::ptrdiff_t>(batch) * piece / pieces);
     const int last = static_cast<int>(static_cast<std::ptrdiff_t>(batch) * (piece + 1) / pieces);
-    f(task % D, first, last - first);
+    f(from + task % D, first, last - first);
   });
 }
 
-template <class T> void multiply(StepBuffer<T>& values, const StepBuffer<T>& mask) {
-  const std::size_t n = static_cast<std::size_t>(values.steps) * values.batch * values.width;
-  for (std::size_t i = 0; i < n; ++i) values.data.data()[i] *= mask.data.data()[i];
+template <class T>
+void multiply(const StepBuffer<T>& values, const T* factors) noexcept {
+  const IeeeMode mode;
+  for (std::size_t i = 0; i < values.size(); ++i) values.data.data()[i] *= factors[i];
 }
 
 }  // namespace pyrnn

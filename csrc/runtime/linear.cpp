@@ -35,8 +35,7 @@ template <class T> void Linear<T>::forward(const T* x, int M, T* y) const {
   });
 }
 
-template <class T>
-void Linear<T>::backward(const T* x, const T* dy, int M, T* dx, T* dweight, T* dbias) const {
+template <class T> void Linear<T>::backward(const T* x, const T* dy, int M, T* dx, T* dweight, T* dbias) const {
   const PackedMatrix<T> transposed = pack_matrix(ops_, weight_, N_, K_, false);
   const double work = static_cast<double>(M) * N_ * K_;
   over(M, work, [&](int first, int count) {
@@ -46,7 +45,9 @@ void Linear<T>::backward(const T* x, const T* dy, int M, T* dx, T* dweight, T* d
   const IeeeMode mode;
   const Buffer<T> scratch(ops_.outer_scratch(K_));
   ops_.outer({N_, K_, M, matrix(dy, N_), matrix(x, K_), dweight, K_, 1, false, scratch.data()});
-  if (dbias) ops_.column_sums(matrix(dy, N_), M, N_, dbias);
+  if (!dbias) return;
+  const Buffer<T> lost(N_);
+  ops_.column_sums(matrix(dy, N_), M, N_, false, dbias, lost.data());
 }
 
 template class Linear<float>;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -19,7 +20,7 @@ constexpr int most_threads = 256;
 
 class Pool {
  public:
-  void run(int n, const std::function<void(int)>& f) {
+  void run(int n, Task f) {
     {
       std::lock_guard lock(mutex_);
       const int wanted = std::min(n, num_threads()) - 1;
@@ -45,7 +46,7 @@ class Pool {
   }
 
  private:
-  void drain(const std::function<void(int)>& f, int n) {
+  void drain(Task f, int n) {
     for (int i; (i = next_.fetch_add(1)) < n;) f(i);
   }
 
@@ -56,7 +57,7 @@ class Pool {
       wake_.wait(lock, [&] { return generation_ != seen; });
       seen = generation_;
       if (id >= admitted_) continue;
-      const std::function<void(int)>& f = *task_;
+      const Task f = *task_;
       const int n = count_;
       lock.unlock();
       drain(f, n);
@@ -67,7 +68,7 @@ class Pool {
 
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  const std::function<void(int)>* task_ = nullptr;
+  const Task* task_ = nullptr;
   std::atomic<int> next_{0};
   int count_ = 0, workers_ = 0, admitted_ = 0, busy_ = 0;
   unsigned long generation_ = 0;
@@ -120,10 +121,19 @@ int threads_for(double work) {
   return static_cast<int>(std::clamp(work / worth_waking, 1.0, static_cast<double>(num_threads())));
 }
 
-void for_each(int n, const std::function<void(int)>& f) {
+void for_each(int n, Task f) {
   if (n > 1 && num_threads() > 1 && !in_use.exchange(true)) {
-    the_pool().run(n, f);
+    std::exception_ptr failed;
+    std::once_flag once;
+    the_pool().run(n, [&](int i) {
+      try {
+        f(i);
+      } catch (...) {
+        std::call_once(once, [&] { failed = std::current_exception(); });
+      }
+    });
     in_use = false;
+    if (failed) std::rethrow_exception(failed);
   } else {
     for (int i = 0; i < n; ++i) f(i);
   }

@@ -4,11 +4,22 @@
 // and calls while another thread has the pool, run in the calling thread alone.
 #pragma once
 
-#include <functional>
-
 namespace pyrnn {
 
-void for_each(int n, const std::function<void(int)>& f);  // f must not throw
+// A callable by reference: std::function would allocate, and a stream may not.
+class Task {
+ public:
+  template <class F>
+  Task(const F& f) noexcept  // NOLINT: made from a lambda at the call
+      : object_(&f), call_([](const void* object, int i) { (*static_cast<const F*>(object))(i); }) {}
+  void operator()(int i) const { call_(object_, i); }
+
+ private:
+  const void* object_;
+  void (*call_)(const void*, int);
+};
+
+void for_each(int n, Task f);  // rethrows the first exception when all are done
 
 // PYRNN_THREADS, else the CPUs this process may use. set_num_threads throws std::invalid_argument below 1.
 int num_threads();

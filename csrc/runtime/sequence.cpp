@@ -5,128 +5,224 @@
 namespace pyrnn {
 namespace {
 
-// Zero where there is no source.
-template <class T> void copy_rows(const T* from, T* to, std::size_t elements) {
-  from ? std::copy_n(from, elements, to) : std::fill_n(to, elements, T(0));
+template <class T> const T* row_of(const T* data, std::size_t row, int width) {
+  return data ? data + row * width : nullptr;
+}
+
+// Rows of the one step that `rows` starts with.
+template <class T> Rows<T> one_step(Rows<T> rows, const RowAt* list) noexcept {
+  rows.step_stride = 0;
+  rows.list = list;
+  return rows;
 }
 
 }  // namespace
 
-template <class T> void SequenceForward<T>::run(int first, int count) const noexcept {
+template <class T> void SequenceForward<T>::run(int first, int count) const {
   if (count == 0) return;
   const IeeeMode mode;
-  const Spec& spec = weights.spec();
+  const Spec& spec = this->weights.spec();
+  const LayerTape<T>& tape = this->tape;
   const std::size_t P = spec.recurrent_size(), H = spec.hidden_size;
-  copy_rows(h0 ? h0 + first * P : nullptr, tape.h.at(0, first), count * P);
-  if (cT) copy_rows(c0 ? c0 + first * H : nullptr, tape.c.at(0, first), count * H);
-  for (int t = 0; t < steps; ++t) {
-    if (t % block == 0) project_inputs(t, first, count);
-    step(t, first, count);
+  const int block = tape.block;
+  ActiveRows rows(this->options.active, first, count, tape.listed.data() + static_cast<std::ptrdiff_t>(first) * block);
+  copy_or_zero(row_of(initial.h, first, P), tape.h.at(0, first), count * P);
+  if (tape.c) copy_or_zero(row_of(initial.c, first, H), tape.c.at(0, first), count * H);
+  for (int t = 0; t < this->steps; ++t) {
+    if (t % block == 0) {
+      rows.fill(t, std::min(t + block, this->steps));
+      project_inputs(t, first, count, rows);
+    }
+    if (this->options.reset.data) reset(t, first, count);
+    if (rows.count(t, t + 1)) step(t, first, count, rows);
+    finish_rows(t, first, count);
   }
-  copy_rows<T>(tape.h.at(steps, first), hT + first * P, count * P);
-  if (cT) copy_rows<T>(tape.c.at(steps, first), cT + first * H, count * H);
+  std::copy_n(tape.h.at(this->steps, first), count * P, final.h + first * P);
+  if (tape.c) std::copy_n(tape.c.at(this->steps, first), count * H, final.c + first * H);
 }
 
 // gates[t .. t+block) = bias + W_ih x
-template <class T> void SequenceForward<T>::project_inputs(int t, int first, int count) const noexcept {
-  const auto& packed = weights.forward(layer, direction);
-  const int blocked = std::min(block, steps - t);
-  weights.ops().gemm(product<T>(blocked * count, part(x, t, first, count), packed.ih, 0, packed.ih.rows,
-                                tape.gates.rows(t, first, count), packed.bias.data(), false));
+template <class T>
+void SequenceForward<T>::project_inputs(int t, int first, int count, const ActiveRows& rows) const noexcept {
+  const auto& packed = this->weights.forward(this->layer, this->direction);
+  const int end = std::min(t + this->tape.block, this->steps);
+  this->weights.ops().gemm(product<T>(rows.count(t, end), only(part(x, t, first, count), rows.from(t)), packed.ih, 0,
+                                      packed.ih.rows, only(this->tape.gates.rows(t, first, count), rows.from(t)),
+                                      packed.bias.data(), false));
 }
 
-template <class T> void SequenceForward<T>::step(int t, int first, int count) const noexcept {
-  const Spec& spec = weights.spec();
-  const auto& packed = weights.forward(layer, direction);
-  const int H = spec.hidden_size, P = spec.recurrent_size();
+template <class T> void SequenceForward<T>::reset(int t, int first, int count) const noexcept {
+  const LayerTape<T>& tape = this->tape;
+  const auto& [active, hold, flags, to] = this->options;
+  for (int row = first; row < first + count; ++row) {
+    if (!flag(flags, t, row)) continue;
+    copy_or_zero(row_of(to.h, row, tape.h.width), tape.h.at(t, row), tape.h.width);
+    if (tape.c) copy_or_zero(row_of(to.c, row, tape.c.width), tape.c.at(t, row), tape.c.width);
+  }
+}
+
+template <class T> void SequenceForward<T>::step(int t, int first, int count, const ActiveRows& rows) const noexcept {
+  const Spec& spec = this->weights.spec();
+  const LayerTape<T>& tape = this->tape;
+  const auto& packed = this->weights.forward(this->layer, this->direction);
+  const int H = spec.hidden_size, P = spec.recurrent_size(), active = rows.count(t, t + 1);
+  const RowAt* const list = rows.from(t);
   const Rows<T> out = part(y, t, first, count);
   const bool projected = spec.proj_size > 0;
-  weights.cell().forward({.B = count,
-                          .H = H,
-                          .P = P,
-                          .weight_hh = packed.hh.data(),
-                          .bias_hh = packed.bias_hh.data(),
-                          .gates = tape.gates.at(t, first),
-                          .gates_stride = tape.gates.width,
-                          .keep = keep,
-                          .h_prev = tape.h.at(t, first),
-                          .c_prev = cT ? tape.c.at(t, first) : nullptr,
-                          .h = projected ? tape.m.at(t, first) : tape.h.at(t + 1, first),
-                          .c = cT ? tape.c.at(t + 1, first) : nullptr,
-                          .y = projected ? nullptr : out.data,
-                          .h_prev_stride = P,
-                          .h_stride = projected ? H : P,
-                          .y_stride = out.row_stride});
+  this->weights.cell().forward({.B = active,
+                                .H = H,
+                                .P = P,
+                                .rows = list,
+                                .options = this->weights.options(this->layer, this->direction),
+                                .weight_hh = packed.hh.data(),
+                                .bias_hh = packed.bias_hh.data(),
+                                .gates = tape.gates.at(t, first),
+                                .gates_stride = tape.gates.width,
+                                .keep = keep,
+                                .h_prev = tape.h.at(t, first),
+                                .c_prev = tape.c.at(t, first),
+                                .h = projected ? tape.m.at(t, first) : tape.h.at(t + 1, first),
+                                .c = tape.c.at(t + 1, first),
+                                .y = projected ? nullptr : out.data,
+                                .h_prev_stride = P,
+                                .h_stride = projected ? H : P,
+                                .y_stride = out.row_stride});
   if (!projected) return;
   const Rows<T> h = tape.h.rows(t + 1, first, count);
-  weights.ops().gemm(product<T>(count, as_const(tape.m.rows(t, first, count)), packed.hr, 0, H, h, nullptr, false));
-  for (int row = 0; row < count; ++row) std::copy_n(h.data + row * h.row_stride, P, out.data + row * out.row_stride);
+  this->weights.ops().gemm(product<T>(active, as_const(one_step(tape.m.rows(t, first, count), list)), packed.hr, 0, H,
+                                      one_step(h, list), nullptr, false));
+  for (int i = 0; i < active; ++i) {
+    const int row = list ? list[i].row : i;
+    std::copy_n(h.data + row * h.row_stride, P, out.data + row * out.row_stride);
+  }
 }
 
-template <class T> void SequenceBackward<T>::run(int first, int count) const noexcept {
+// Rows that sat the step out keep their state; and all cell states are handed out, if wanted.
+template <class T> void SequenceForward<T>::finish_rows(int t, int first, int count) const noexcept {
+  const LayerTape<T>& tape = this->tape;
+  const Flags& active = this->options.active;
+  if (!active.data && !c_all.data) return;
+  for (int row = first; row < first + count; ++row) {
+    const bool sat_out = active.data && !flag(active, t, row), shown = !sat_out || this->options.hold;
+    if (sat_out) {
+      std::copy_n(tape.h.at(t, row), tape.h.width, tape.h.at(t + 1, row));
+      if (tape.c && tape.c.steps > 1) std::copy_n(tape.c.at(t, row), tape.c.width, tape.c.at(t + 1, row));
+      copy_or_zero(shown ? tape.h.at(t, row) : nullptr, part(y, t, row, 1).data, tape.h.width);
+    }
+    if (c_all.data) copy_or_zero(shown ? tape.c.at(t + 1, row) : nullptr, part(c_all, t, row, 1).data, tape.c.width);
+  }
+}
+
+template <class T> void SequenceBackward<T>::run(int first, int count) const {
   if (count == 0) return;
   const IeeeMode mode;
-  const Spec& spec = weights.spec();
-  const std::size_t P = spec.recurrent_size(), H = spec.hidden_size;
-  copy_rows(dhT ? dhT + first * P : nullptr, dh.at(0, first), count * P);
-  if (direct.width) copy_rows<T>(nullptr, direct.at(0, first), count * H);
-  if (dc.width) copy_rows(dcT ? dcT + first * H : nullptr, dc.at(0, first), count * H);
-  for (int t = steps - 1; t >= 0; --t) step(t, first, count);
-  const T *const product = dh.at(0, first), *const past = direct.width ? direct.at(0, first) : nullptr;
-  for (std::size_t i = 0; i < count * P; ++i) dh0[first * P + i] = past ? past[i] + product[i] : product[i];
-  if (dc0) copy_rows<T>(dc.at(0, first), dc0 + first * H, count * H);
+  const Buffer<RowAt> room(count);
+  ActiveRows rows(this->options.active, first, count, room.data());
+  for (int t = this->steps - 1; t >= 0; --t) {
+    rows.fill(t, t + 1);
+    before_step(t, first, count);
+    if (rows.count(t, t + 1)) step(t, first, count, rows);
+    if (this->options.reset.data) cut_at_resets(t, first, count);
+  }
 }
 
-template <class T> void SequenceBackward<T>::step(int t, int first, int count) const noexcept {
-  const Spec& spec = weights.spec();
-  const int H = spec.hidden_size, P = spec.recurrent_size();
-  Rows<const T> out = dy.data ? part(dy, t, first, count) : Rows<const T>{};
-  if (spec.proj_size) {  // through W_hr first: the cell sees the gradient of o tanh(c)
-    const Rows<T> total = dproj.rows(t, first, count);
-    for (int row = 0; row < count; ++row)
-      for (int p = 0; p < P; ++p)
-        total.data[row * P + p] = dh.at(0, first + row)[p] + (out.data ? out.data[row * out.row_stride + p] : T(0));
-    weights.ops().gemm(product<T>(count, as_const(total), weights.backward(layer, direction).hr, 0, P,
-                                  dm.rows(0, first, count), nullptr, false));
-    out = {};
+// Gradients that reach the state from outside: of a held output, and of the cell states handed out.
+template <class T> void SequenceBackward<T>::before_step(int t, int first, int count) const noexcept {
+  const auto& [active, hold, reset, reset_to] = this->options;
+  const auto add = [](const T* from, T* to_, int n) {
+    for (int i = 0; i < n; ++i) to_[i] += from[i];
+  };
+  for (int row = first; row < first + count && (active.data || dc_all.data); ++row) {
+    const bool sat_out = active.data && !flag(active, t, row);
+    if (sat_out && !hold) continue;
+    if (sat_out && dy.data) add(part(dy, t, row, 1).data, to.dh.at(0, row), to.dh.width);
+    if (dc_all.data) add(part(dc_all, t, row, 1).data, to.dc.at(0, row), to.dc.width);
   }
-  StepBackward<T> s = {.B = count,
+}
+
+template <class T> void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& rows) const noexcept {
+  const Spec& spec = this->weights.spec();
+  const LayerTape<T>& tape = this->tape;
+  const int H = spec.hidden_size, P = spec.recurrent_size(), active = rows.count(t, t + 1);
+  const auto& hh = this->weights.backward(this->layer, this->direction).hh;
+  if (spec.proj_size) project_back(t, first, count, rows);
+  const Rows<const T> out = spec.proj_size || !dy.data ? Rows<const T>{} : part(dy, t, first, count);
+  StepBackward<T> s = {.B = active,
                        .H = H,
+                       .rows = rows.from(t),
+                       .options = this->weights.options(this->layer, this->direction),
                        .gates = tape.gates.at(t, first),
-                       .da = da.at(t, first),
+                       .da = to.da.at(t, first),
                        .gates_stride = tape.gates.width,
-                       .da_stride = da.width,
+                       .da_stride = to.da.width,
                        .h_prev = tape.h.at(t, first),
-                       .c_prev = spec.has_cell_state() ? tape.c.at(t, first) : nullptr,
-                       .c = spec.has_cell_state() ? tape.c.at(t + 1, first) : nullptr,
+                       .c_prev = tape.c.at(t, first),
                        .h_prev_stride = P,
-                       .product = (spec.proj_size ? dm : dh).at(0, first),
+                       .product = (spec.proj_size ? to.dm : to.dh).at(0, first),
                        .dy = out.data,
-                       .direct = direct.width ? direct.at(0, first) : nullptr,
-                       .dc = dc.width ? dc.at(0, first) : nullptr,
-                       .dy_stride = out.row_stride};
-  weights.cell().backward(s);
-  if (weights.cell().backward_reset) {
-    const Rows<const T> dn = {s.da + 2 * H, 0, da.width, count};
-    weights.ops().gemm(product<T>(count, dn, weights.backward(layer, direction).hh, 2 * H, H, dc.rows(0, first, count),
-                                  nullptr, false));
+                       .direct = to.direct.at(0, first),
+                       .dc = to.dc.at(0, first),
+                       .dy_stride = out.row_stride,
+                       .dh_total = to.dh_total.at(t, first),
+                       .dc_total = to.dc_total.at(t, first)};
+  this->weights.cell().backward(s);
+  if (this->weights.cell().backward_reset) {
+    const Rows<T> dn = {s.da + 2 * H, 0, to.da.width, count};
+    this->weights.ops().gemm(product<T>(active, as_const(one_step(dn, s.rows)), hh, 2 * H, H,
+                                        one_step(to.dc.rows(0, first, count), s.rows), nullptr, false));
     s.product = s.dy = nullptr;
-    weights.cell().backward_reset(s);
+    s.dh_total = nullptr;
+    this->weights.cell().backward_reset(s);
   }
-  recurrent_product(t, first, count);
+  recurrent_product(t, first, count, rows);
+}
+
+// Through W_hr: the cell sees the gradient of o tanh(c).
+template <class T>
+void SequenceBackward<T>::project_back(int t, int first, int count, const ActiveRows& rows) const noexcept {
+  const int P = this->weights.spec().recurrent_size(), active = rows.count(t, t + 1);
+  const RowAt* const list = rows.from(t);
+  for (int i = 0; i < active; ++i) {
+    const int row = first + (list ? list[i].row : i);
+    T* const total = to.dproj.at(t, row);
+    const T* const out = dy.data ? part(dy, t, row, 1).data : nullptr;
+    for (int p = 0; p < P; ++p) total[p] = to.dh.at(0, row)[p] + (out ? out[p] : T(0));
+  }
+  this->weights.ops().gemm(product<T>(active, as_const(one_step(to.dproj.rows(t, first, count), list)),
+                                      this->weights.backward(this->layer, this->direction).hr, 0, P,
+                                      one_step(to.dm.rows(0, first, count), list), nullptr, false));
 }
 
 // dh = da W_hh, over the gates that saw h, in the order of W_hh's rows.
-template <class T> void SequenceBackward<T>::recurrent_product(int t, int first, int count) const noexcept {
-  const Spec& spec = weights.spec();
-  const auto& hh = weights.backward(layer, direction).hh;
+template <class T>
+void SequenceBackward<T>::recurrent_product(int t, int first, int count, const ActiveRows& rows) const noexcept {
+  const Spec& spec = this->weights.spec();
+  const auto& hh = this->weights.backward(this->layer, this->direction).hh;
+  const RowAt* const list = rows.from(t);
   int done = 0;
   for (const HiddenSlots& range : spec.hidden_slots()) {
     if (range.of_rh) continue;  // went through r in the step
-    const int rows = range.gates * spec.hidden_size;
-    const Rows<const T> a = {da.at(t, first) + range.slot * spec.hidden_size, 0, da.width, count};
-    weights.ops().gemm(product<T>(count, a, hh, done, rows, dh.rows(0, first, count), nullptr, done > 0));
-    done += rows;
+    const int K = range.gates * spec.hidden_size;
+    const Rows<T> a = {to.da.at(t, first) + range.slot * spec.hidden_size, 0, to.da.width, count};
+    this->weights.ops().gemm(product<T>(rows.count(t, t + 1), as_const(one_step(a, list)), hh, done, K,
+                                        one_step(to.dh.rows(0, first, count), list), nullptr, done > 0));
+    done += K;
+  }
+}
+
+// What would flow to the state before a reset goes to the reset state instead.
+template <class T> void SequenceBackward<T>::cut_at_resets(int t, int first, int count) const noexcept {
+  for (int row = first; row < first + count; ++row) {
+    if (!flag(this->options.reset, t, row)) continue;
+    const auto move = [row](const StepBuffer<T>& from, T* to_) {
+      for (int i = 0; i < from.width; ++i) {
+        if (to_) to_[static_cast<std::size_t>(row) * from.width + i] += from.at(0, row)[i];
+        from.at(0, row)[i] = T(0);
+      }
+    };
+    move(to.direct, dreset.h);
+    move(to.dh, dreset.h);
+    if (this->tape.c) move(to.dc, dreset.c);
   }
 }
 

@@ -16,15 +16,15 @@ struct CellTraits {
   const char* name;
   const char* torch_class;
   const char* gates;
-  int slots;
+  int sums, slots;
   std::span<const HiddenSlots> hidden_slots;
 };
 
-constexpr CellTraits traits[cell_count] = {{"rnn_tanh", "RNN", "h", 1, rnn_slots},
-                                           {"rnn_relu", "RNN", "h", 1, rnn_slots},
-                                           {"lstm", "LSTM", "ifgo", 4, lstm_slots},
-                                           {"gru", "GRU", "rzn", 4, gru_slots},
-                                           {"gru_reset_before", "GRU", "rzn", 4, gru_reset_before_slots}};
+constexpr CellTraits traits[cell_count] = {{"rnn_tanh", "RNN", "h", 1, 1, rnn_slots},
+                                           {"rnn_relu", "RNN", "h", 1, 1, rnn_slots},
+                                           {"lstm", "LSTM", "ifgo", 4, 5, lstm_slots},
+                                           {"gru", "GRU", "rzn", 4, 4, gru_slots},
+                                           {"gru_reset_before", "GRU", "rzn", 4, 4, gru_reset_before_slots}};
 
 const CellTraits& of(Cell cell) { return traits[static_cast<int>(cell)]; }
 
@@ -36,8 +36,21 @@ Cell cell_named(const std::string& name) {
   fail("cell should be one of rnn_tanh, rnn_relu, lstm, gru, gru_reset_before, got \"", name, "\"");
 }
 
+Activation activation_named(const std::string& name, const char* what) {
+  constexpr const char* names[] = {
+      "tanh", "sigmoid", "relu", "identity", "hard_sigmoid_keras2", "hard_sigmoid_keras3"};
+  for (int i = 0; i < 6; ++i)
+    if (name == names[i]) return static_cast<Activation>(i);
+  fail(what, " should be one of tanh, sigmoid, relu, identity, hard_sigmoid_keras2, hard_sigmoid_keras3, got \"", name,
+       "\"");
+}
+
 int Spec::gates() const noexcept { return static_cast<int>(std::char_traits<char>::length(of(cell).gates)); }
 int Spec::slots() const noexcept { return of(cell).slots; }
+int Spec::sums() const noexcept { return of(cell).sums; }
+bool Spec::is_standard() const noexcept {
+  return activation == Activation::tanh && recurrent_activation == Activation::sigmoid && !peephole;
+}
 std::span<const HiddenSlots> Spec::hidden_slots() const noexcept { return of(cell).hidden_slots; }
 const char* Spec::name() const noexcept { return of(cell).torch_class; }
 const char* Spec::gate_names() const noexcept { return of(cell).gates; }
@@ -48,7 +61,9 @@ void Spec::check() const {
   require(num_layers > 0, "num_layers must be greater than zero, got ", num_layers);
   require(proj_size >= 0, "proj_size should be a positive integer or zero to disable projections, got ", proj_size);
   require(proj_size == 0 || cell == Cell::lstm, "proj_size argument is only supported for LSTM, not RNN or GRU");
-  require(proj_size < hidden_size, "proj_size has to be smaller than hidden_size (", hidden_size, "), got ", proj_size);
+  require(proj_size < hidden_size, "proj_size has to be smaller than hidden_size (", hidden_size, "), got ",
+          proj_size);
+  require(!peephole || cell == Cell::lstm, "peephole is only supported for LSTM, not RNN or GRU");
   // Offsets inside one row of gates, and the widest layer input, are ints in the kernels.
   require(hidden_size <= INT_MAX / 64 && input_size <= INT_MAX / 64, "input_size and hidden_size must be at most ",
           INT_MAX / 64);
@@ -64,6 +79,7 @@ std::vector<Parameter> Spec::parameters() const {
       all.push_back({"weight_hh" + suffix, {rows, recurrent_size()}});
       if (bias) all.push_back({"bias_ih" + suffix, {rows}});
       if (bias) all.push_back({"bias_hh" + suffix, {rows}});
+      if (peephole) all.push_back({"weight_peephole" + suffix, {3 * hidden_size}});
       if (proj_size) all.push_back({"weight_hr" + suffix, {proj_size, hidden_size}});
     }
   return all;
@@ -78,15 +94,15 @@ std::string text(const Shape& shape, const char* brackets) {
 void check_input(const Spec& spec, const Shape& input) {
   require(input.size() == 2 || input.size() == 3, spec.name(), ": Expected input to be 2D or 3D, got ", input.size(),
           spec.cell <= Cell::rnn_relu ? "D tensor instead" : "D instead");
-  require<std::runtime_error>(input.back() == spec.input_size,
-                              "input.size(-1) must be equal to input_size. Expected ", spec.input_size, ", got ",
-                              input.back());
+  require<std::runtime_error>(input.back() == spec.input_size, "input.size(-1) must be equal to input_size. Expected ",
+                              spec.input_size, ", got ", input.back());
 }
 
 void check_extent(std::ptrdiff_t steps, std::ptrdiff_t batch) {
   require<std::runtime_error>(steps > 0, "Expected sequence length to be larger than 0 in RNN");
-  require(steps <= INT_MAX / 2 && (batch == 0 || steps <= INT_MAX / 2 / batch), "sequence length times batch must be at most ",
-          INT_MAX / 2, ", got ", steps, " x ", batch, ": run the sequence in parts");
+  require(steps <= INT_MAX / 2 && (batch == 0 || steps <= INT_MAX / 2 / batch),
+          "sequence length times batch must be at most ", INT_MAX / 2, ", got ", steps, " x ", batch,
+          ": run the sequence in parts");
 }
 
 void check_state(const Spec& spec, const std::vector<Shape>& state, bool batched, std::ptrdiff_t batch) {

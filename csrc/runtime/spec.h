@@ -28,6 +28,8 @@ struct Spec {
   bool bidirectional = false;
   bool bias = true;
   int proj_size = 0;
+  Activation activation = Activation::tanh, recurrent_activation = Activation::sigmoid;
+  bool peephole = false;  // LSTM only
 
   void check() const;  // throws std::invalid_argument with torch's sentences
 
@@ -35,8 +37,10 @@ struct Spec {
   int recurrent_size() const noexcept { return proj_size ? proj_size : hidden_size; }
   int output_size() const noexcept { return directions() * recurrent_size(); }
   int layer_input_size(int layer) const noexcept { return layer ? output_size() : input_size; }
-  int gates() const noexcept;   // gate blocks in the rows of a weight
-  int slots() const noexcept;   // sums kept a unit: the gates, and a fourth for either GRU
+  int gates() const noexcept;         // gate blocks in the rows of a weight
+  int slots() const noexcept;         // numbers kept a unit and step: the sums, and c for the LSTM
+  int sums() const noexcept;          // pre-activations a unit: the gates, and a fourth for either GRU
+  bool is_standard() const noexcept;  // tanh, sigmoid, no peepholes: the functions that are compiled in
   std::span<const HiddenSlots> hidden_slots() const noexcept;
   bool has_cell_state() const noexcept { return cell == Cell::lstm; }
   const char* name() const noexcept;        // torch's class: RNN, LSTM, GRU
@@ -46,7 +50,8 @@ struct Spec {
   std::vector<Parameter> parameters() const;
 };
 
-Cell cell_named(const std::string& name);  // "rnn_tanh", ...; throws
+Cell cell_named(const std::string& name);              // "rnn_tanh", ...; throws
+Activation activation_named(const std::string& name, const char* what);  // "hard_sigmoid_keras2", ...; throws
 
 // Shape of an input or a state: up to four sizes as they came from the caller.
 using Shape = std::vector<std::ptrdiff_t>;

@@ -5,9 +5,6 @@
 namespace pyrnn {
 namespace {
 
-// Rows whose W_ih x is computed together: enough for full tiles, few enough for the gates to stay in L2.
-constexpr int rows_at_once = 48;
-
 template <class T> StepBuffer<T> copy_of(Rows<const T> rows, int steps, int batch, int width) {
   StepBuffer<T> copy(steps, batch, width);
   for (int t = 0; t < steps; ++t)
@@ -16,57 +13,120 @@ template <class T> StepBuffer<T> copy_of(Rows<const T> rows, int steps, int batc
   return copy;
 }
 
+// Where a layer's scan runs and what it leaves.
+template <class T> struct Scan {
+  const LayerTape<T>* tapes;                      // one a direction
+  bool keep;                                      // they hold every step
+  int segment;                                    // steps run at once: all, or those between two checkpoints
+  const StepBuffer<T>*h = nullptr, *c = nullptr;  // checkpoints, one buffer a direction
+};
+
+// One layer in all its directions.
 template <class T>
 void layer_forward(const Weights<T>& weights, const Call<T>& call, int layer, Rows<const T> x, Rows<T> y,
-                   std::vector<LayerTape<T>>& tapes, int first_tape, bool keep, int block) {
+                   const Scan<T>& scan) {
   const Spec& spec = weights.spec();
-  const int D = spec.directions(), P = spec.recurrent_size(), H = spec.hidden_size, B = call.batch;
-  over_rows(spec, layer, call.steps, B, [&](int d, int first, int count) {
+  const int D = spec.directions(), steps = call.steps, B = call.batch;
+  const bool last = layer + 1 == spec.num_layers;
+  over_rows(spec, layer, 0, D, steps, B, [&](int d, int first, int count) {
     const int index = layer * D + d;
-    SequenceForward<T>{weights, layer, d, call.steps, in_scan_order(x, call.steps, d == 1),
-                       in_scan_order(columns(y, static_cast<std::ptrdiff_t>(d) * P), call.steps, d == 1),
-                       layer_part(call.initial.h, index, B, P), layer_part(call.initial.c, index, B, H),
-                       layer_part(call.final.h, index, B, P), layer_part(call.final.c, index, B, H),
-                       tapes[first_tape + d], keep, block}
-        .run(first, count);
+    const StepOptions<T> options = in_layer(call.options, spec, layer, d, steps, B);
+    State<const T> before = layer_part(call.initial, spec, index, B);
+    for (int from = 0, j = 1; from < steps; from += scan.segment, ++j) {
+      const auto here = [&](auto rows) { return part(in_scan_order(rows, steps, d == 1), from, 0, rows.batch); };
+      const int length = std::min(scan.segment, steps - from);
+      const bool ends = from + length == steps;
+      StepOptions<T> mine = options;
+      mine.active = part(options.active, from, 0, B), mine.reset = part(options.reset, from, 0, B);
+      const State<T> after =
+          ends ? layer_part(call.final, spec, index, B) : State<T>{scan.h[d].at(j), scan.c[d].at(j)};
+      SequenceForward<T>{
+          {weights, layer, d, length, mine, scan.tapes[d]},
+          here(x),
+          here(columns(y, static_cast<std::ptrdiff_t>(d) * spec.recurrent_size())),
+          last ? here(columns(call.c_all, static_cast<std::ptrdiff_t>(d) * spec.hidden_size)) : Rows<T>{},
+          before,
+          after,
+          scan.keep}
+          .run(first, count);
+      before = {after.h, after.c};
+    }
   });
+}
+
+// Rolling buffers, and room for the state before every segment, the first of which is the initial state.
+template <class T>
+void layer_with_checkpoints(const Weights<T>& weights, const Call<T>& call, int layer, Rows<const T> x, Rows<T> y,
+                            Tape<T>& tape) {
+  const Spec& spec = weights.spec();
+  const int D = spec.directions(), B = call.batch, segments = (call.steps + tape.every - 1) / tape.every;
+  std::vector<LayerTape<T>> rolling;
+  for (int d = 0; d < D; ++d) {
+    rolling.emplace_back(spec, tape.every, B, false);
+    tape.h.emplace_back(segments, B, spec.recurrent_size());
+    tape.c.emplace_back(segments, B, spec.has_cell_state() ? spec.hidden_size : 0);
+    const State<const T> initial = layer_part(call.initial, spec, layer * D + d, B);
+    copy_or_zero(initial.h, tape.h.back().at(0), static_cast<std::size_t>(B) * spec.recurrent_size());
+    if (tape.c.back()) copy_or_zero(initial.c, tape.c.back().at(0), static_cast<std::size_t>(B) * spec.hidden_size);
+  }
+  layer_forward(weights, call, layer, x, y,
+                {rolling.data(), false, tape.every, &tape.h[layer * D], &tape.c[layer * D]});
 }
 
 }  // namespace
 
-template <class T> void forward(const Weights<T>& weights, const Call<T>& call, Tape<T>* tape) {
+template <class T> Workspace<T>::Workspace(const Spec& spec, int steps, int B) {
+  for (int i = 0; i < spec.num_layers * spec.directions(); ++i) direction.emplace_back(spec, steps, B, false);
+  for (int i = 0; i < std::min(2, spec.num_layers - 1); ++i) between[i] = StepBuffer<T>(steps, B, spec.output_size());
+}
+
+template <class T> void infer(const Weights<T>& weights, const Call<T>& call, Workspace<T>& room) {
   const Spec& spec = weights.spec();
-  const int D = spec.directions(), B = call.batch, steps = call.steps;
-  const int block = std::clamp(rows_at_once / std::max(B, 1), 1, steps);
-  Tape<T> passing;  // inference: one layer's buffers at a time
-  Tape<T>& kept = tape ? *tape : passing;
-  kept.T_ = steps;
-  kept.B = B;
   Rows<const T> x = call.x;
-  if (tape) {
-    kept.input.push_back(copy_of(call.x, steps, B, spec.input_size));
-    x = as_const(kept.input[0].rows(0));
-  }
   for (int layer = 0; layer < spec.num_layers; ++layer) {
     const bool last = layer + 1 == spec.num_layers;
-    StepBuffer<T> output = last ? StepBuffer<T>() : StepBuffer<T>(steps, B, spec.output_size());
-    if (!tape) kept.direction.clear();
-    for (int d = 0; d < D; ++d) kept.direction.emplace_back(spec, steps, B, tape != nullptr, block);
-    layer_forward(weights, call, layer, x, last ? call.y : output.rows(0), kept.direction, tape ? layer * D : 0,
-                  tape != nullptr, block);
-    if (last) break;
-    if (!call.mask.empty()) {
-      const std::ptrdiff_t row = spec.output_size();
-      kept.mask.push_back(copy_of(Rows<const T>{call.mask[layer], row * B, row, B}, steps, B, spec.output_size()));
-      multiply(output, kept.mask.back());
-    }
-    if (!tape) kept.input.clear();
-    kept.input.push_back(std::move(output));
-    x = as_const(kept.input.back().rows(0));
+    StepBuffer<T>& output = room.between[layer % 2];
+    const Rows<T> y = last ? call.y : output.rows(0);
+    layer_forward(weights, call, layer, x, y, {&room.direction[layer * spec.directions()], false, call.steps});
+    if (!last && !call.mask.empty()) multiply(output, call.mask[layer]);
+    x = as_const(y);
   }
 }
 
-template void forward(const Weights<float>&, const Call<float>&, Tape<float>*);
-template void forward(const Weights<double>&, const Call<double>&, Tape<double>*);
+template <class T> void record(const Weights<T>& weights, const Call<T>& call, int every, Tape<T>& tape) {
+  const Spec& spec = weights.spec();
+  const int D = spec.directions(), steps = call.steps, B = call.batch;
+  tape.T_ = steps;
+  tape.B = B;
+  tape.every = std::min(every, steps);
+  tape.options = call.options;
+  tape.input.push_back(copy_of(call.x, steps, B, spec.input_size));
+  for (int layer = 0; layer < spec.num_layers; ++layer) {
+    const bool last = layer + 1 == spec.num_layers;
+    StepBuffer<T> output = last ? StepBuffer<T>() : StepBuffer<T>(steps, B, spec.output_size());
+    const Rows<const T> x = as_const(tape.input.back().rows(0));
+    const Rows<T> y = last ? call.y : output.rows(0);
+    if (every) {
+      layer_with_checkpoints(weights, call, layer, x, y, tape);
+    } else {
+      for (int d = 0; d < D; ++d) tape.direction.emplace_back(spec, steps, B, true);
+      layer_forward(weights, call, layer, x, y, {&tape.direction[layer * D], true, steps});
+    }
+    if (last) break;
+    if (!call.mask.empty()) {
+      const std::ptrdiff_t row = spec.output_size();
+      tape.mask.push_back(copy_of(Rows<const T>{call.mask[layer], row * B, row, B}, steps, B, spec.output_size()));
+      multiply(output, tape.mask.back().at(0));
+    }
+    tape.input.push_back(std::move(output));
+  }
+}
+
+#define PYRNN_INSTANTIATE(T)                                             \
+  template struct Workspace<T>;                                          \
+  template void infer(const Weights<T>&, const Call<T>&, Workspace<T>&); \
+  template void record(const Weights<T>&, const Call<T>&, int, Tape<T>&);
+PYRNN_INSTANTIATE(float)
+PYRNN_INSTANTIATE(double)
 
 }  // namespace pyrnn

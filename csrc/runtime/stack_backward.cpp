@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "runtime/ieee.h"
 #include "runtime/layer.h"
 #include "runtime/stack.h"
@@ -5,130 +7,271 @@
 namespace pyrnn {
 namespace {
 
-// What one direction of one layer makes on its way back.
-template <class T> struct DirectionBackward {
-  StepBuffer<T> da, dproj, dh, direct, dc, dm;  // sequence.h says what each holds
-
-  DirectionBackward(const Spec& spec, int steps, int B)
-      : da(steps, B, spec.slots() * spec.hidden_size), dh(1, B, spec.recurrent_size()) {
-    if (spec.proj_size) {
-      dproj = StepBuffer<T>(steps, B, spec.proj_size);
-      dm = StepBuffer<T>(1, B, spec.hidden_size);
-    }
-    if (spec.cell == Cell::gru || spec.cell == Cell::gru_reset_before) direct = StepBuffer<T>(1, B, spec.hidden_size);
-    if (spec.has_cell_state() || spec.cell == Cell::gru_reset_before) dc = StepBuffer<T>(1, B, spec.hidden_size);
-  }
+// Steps [from, from + length) of a scan, as backward goes over them: all at once, or those between two checkpoints.
+struct Segment {
+  int from, length;
 };
 
-// One layer on its way back: the scans, then dx, then the parameters.
-template <class T> struct LayerBackward {
-  const Weights<T>& weights;
-  const Tape<T>& tape;
-  const Gradients<T>& out;
-  int layer;
-  std::vector<DirectionBackward<T>> back = {};
-
-  const Spec& spec() const { return weights.spec(); }
-  const LayerTape<T>& kept(int d) const { return tape.direction[layer * spec().directions() + d]; }
-
-  void scan(Rows<const T> dy);
-  void inputs(Rows<T> dx) const;
-  void parameters(T* const* gradient) const;
+// One layer on its way back. For each segment, the last first: the scan in reverse, then dx, then the parameters.
+//
+// The sums of the parameters' gradients run over all steps from the last to the first, rows in order: the order in
+// which the scan meets them, so that a tape of checkpoints makes the same bits as a full one.
+template <class T> class LayerBackward {
+ public:
+  LayerBackward(const Weights<T>& weights, const Tape<T>& tape, const Gradients<T>& out, int layer, Rows<const T> dy,
+                Rows<T> dx)
+      : weights_(weights), tape_(tape), out_(out), layer_(layer), dy_(dy), dx_(dx), spec_(weights.spec()) {
+    for (int d = 0; d < spec_.directions(); ++d) start(d);
+    if (tape.options.active.data) clear(dx_);
+  }
+  void run();
 
  private:
   using Tasks = std::vector<std::function<void()>>;
-  Rows<const T> last_to_first(Rows<T> rows) const { return as_const(in_scan_order(rows, tape.T_, true)); }
-  void matrix(Tasks& tasks, Rows<const T> a, int M, Rows<const T> b, int N, T* c) const;
-  void biases(Rows<const T> da, T* dbias_ih, T* dbias_hh) const;
+  int index(int d) const { return layer_ * spec_.directions() + d; }
+  void start(int d);
+  void finish(int d);
+  void clear(Rows<T> rows) const;
+  struct Listed {
+    int rows;
+    std::vector<RowAt> list;
+  };
+  Listed listed(const Flags& active, int steps, bool last_first) const;
+  bool dense() const { return !tape_.options.active.data; }
+  void recompute(const Segment& s, int d);
+  void scan(const Segment& s, int from, int to);
+  void inputs(const Segment& s, int from, int to) const;
+  void parameters(const Segment& s, int from, int to);
+  void direction_parameters(Tasks& tasks, const Segment& s, int d);
+  void matrix(Tasks& tasks, const Segment& s, Rows<const T> a, int M, Rows<const T> b, int N, T* c, int K) const;
+  void biases(Rows<const T> da, int M, int d, T* dbias_ih, T* dbias_hh, bool resume) const;
+  const LayerTape<T>& kept(int d) const { return tape_.every ? recomputed_[d] : tape_.direction[index(d)]; }
+  // Flags and sequences in scan order, from the segment on.
+  template <class R> R here(R rows, const Segment& s, int d) const {
+    return part(in_scan_order(rows, tape_.T_, d == 1), s.from, 0, rows.batch);
+  }
+
+  const Weights<T>& weights_;
+  const Tape<T>& tape_;
+  const Gradients<T>& out_;
+  const int layer_;
+  const Rows<const T> dy_;
+  const Rows<T> dx_;
+  const Spec& spec_;
+  std::vector<BackwardBuffers<T>> to_;
+  std::vector<LayerTape<T>> recomputed_;  // with checkpoints: the segment's steps
+  std::vector<Buffer<T>> lost_;           // of the bias gradients: rows.h
+  std::vector<Listed> listed_;            // active rows of the segment, the last step first
 };
 
-template <class T> void LayerBackward<T>::scan(Rows<const T> dy) {
-  const int D = spec().directions(), P = spec().recurrent_size(), H = spec().hidden_size, B = tape.B;
-  for (int d = 0; d < D; ++d) back.emplace_back(spec(), tape.T_, B);
-  over_rows(spec(), layer, tape.T_, B, [&](int d, int first, int count) {
-    const int index = layer * D + d;
-    const auto& [da, dproj, dh, direct, dc, dm] = back[d];
-    Rows<const T> mine = dy.data ? in_scan_order(columns(dy, static_cast<std::ptrdiff_t>(d) * P), tape.T_, d == 1) : dy;
-    SequenceBackward<T>{weights, layer, d, tape.T_, mine, layer_part(out.dfinal.h, index, B, P),
-                        layer_part(out.dfinal.c, index, B, H), layer_part(out.dinitial.h, index, B, P),
-                        layer_part(out.dinitial.c, index, B, H), kept(d), da, dproj, dh, direct, dc, dm}
+// Buffers, and the gradients of the final state in them.
+template <class T> void LayerBackward<T>::start(int d) {
+  const int H = spec_.hidden_size, P = spec_.recurrent_size(), B = tape_.B;
+  const int steps = tape_.every ? std::min(tape_.every, tape_.T_) : tape_.T_;
+  BackwardBuffers<T> to;
+  to.da = StepBuffer<T>(steps, B, spec_.sums() * H);
+  to.dh = StepBuffer<T>(1, B, P);
+  const bool gru = spec_.cell == Cell::gru || spec_.cell == Cell::gru_reset_before;
+  if (gru) to.direct = StepBuffer<T>(1, B, H);
+  if (spec_.proj_size) to.dproj = StepBuffer<T>(steps, B, P), to.dm = StepBuffer<T>(1, B, H);
+  if (spec_.has_cell_state() || spec_.cell == Cell::gru_reset_before) to.dc = StepBuffer<T>(1, B, H);
+  if (!out_.states.empty()) {
+    to.dh_total = StepBuffer<T>(steps, B, H);
+    if (spec_.has_cell_state()) to.dc_total = StepBuffer<T>(steps, B, H);
+    for (const StepBuffer<T>* each : {&to.dh_total, &to.dc_total, &to.dproj})  // rows that sit out stay zero
+      copy_or_zero<T>(nullptr, each->at(0), each->size());
+  }
+  const State<const T> final = layer_part(out_.dfinal, spec_, index(d), B);
+  copy_or_zero(final.h, to.dh.at(0), to.dh.size());
+  copy_or_zero<T>(nullptr, to.direct.at(0), to.direct.size());
+  copy_or_zero(spec_.has_cell_state() ? final.c : nullptr, to.dc.at(0), to.dc.size());
+  if (tape_.every) recomputed_.emplace_back(spec_, steps, B, true);
+  to_.push_back(std::move(to));
+  lost_.emplace_back(static_cast<std::size_t>(spec_.gates() + 1) * H);
+  listed_.emplace_back();
+}
+
+// The gradients of the initial state, and those of all states if wanted.
+template <class T> void LayerBackward<T>::finish(int d) {
+  const BackwardBuffers<T>& to = to_[d];
+  const State<T> initial = layer_part(out_.dinitial, spec_, index(d), tape_.B);
+  for (std::size_t i = 0; i < to.dh.size(); ++i)
+    initial.h[i] = to.direct ? to.direct.at(0)[i] + to.dh.at(0)[i] : to.dh.at(0)[i];
+  if (spec_.has_cell_state()) std::copy_n(to.dc.at(0), to.dc.size(), initial.c);
+  if (out_.states.empty()) return;
+  const StepBuffer<T>& dh = spec_.proj_size ? to.dproj : to.dh_total;
+  std::copy_n(dh.data.data(), dh.size(), out_.states[index(d)].h);
+  if (to.dc_total) std::copy_n(to.dc_total.data.data(), to.dc_total.size(), out_.states[index(d)].c);
+}
+
+template <class T> void LayerBackward<T>::clear(Rows<T> rows) const {
+  for (int t = 0; t < tape_.T_; ++t)
+    for (int b = 0; b < tape_.B; ++b) std::fill_n(part(rows, t, b, 1).data, spec_.layer_input_size(layer_), T(0));
+}
+
+// How many rows the steps hold, and which, if not all are active; numbered in the order asked for.
+template <class T>
+typename LayerBackward<T>::Listed LayerBackward<T>::listed(const Flags& active, int steps, bool last_first) const {
+  if (dense()) return {steps * tape_.B, {}};
+  std::vector<RowAt> list(static_cast<std::size_t>(steps) * tape_.B);
+  RowAt* end = list.data();
+  for (int i = 0; i < steps; ++i) end = list_active(active, last_first ? steps - 1 - i : i, i, 0, tape_.B, end);
+  list.resize(end - list.data());
+  return {static_cast<int>(list.size()), std::move(list)};
+}
+
+template <class T> void LayerBackward<T>::run() {
+  const int D = spec_.directions(), T_ = tape_.T_, every = tape_.every ? tape_.every : T_;
+  // Directions side by side; with checkpoints one after the other: dx adds the second on top of the finished first.
+  const int together = tape_.every ? 1 : D;
+  for (int d = 0; d < D; d += together) {
+    for (int from = (T_ - 1) / every * every; from >= 0; from -= every) {
+      const Segment s = {from, std::min(every, T_ - from)};
+      if (tape_.every) recompute(s, d);
+      scan(s, d, d + together);
+      inputs(s, d, d + together);
+      parameters(s, d, d + together);
+    }
+  }
+  for (int d = 0; d < D; ++d) finish(d);
+}
+
+// The segment's forward steps once more, from its checkpoint.
+template <class T> void LayerBackward<T>::recompute(const Segment& s, int d) {
+  const int B = tape_.B, j = s.from / tape_.every;
+  StepBuffer<T> y(1, B, spec_.recurrent_size()), hT(1, B, spec_.recurrent_size()), cT(1, B, spec_.hidden_size);
+  Rows<T> unread = y.rows(0);
+  unread.step_stride = 0;
+  StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B);
+  options.active = part(options.active, s.from, 0, B), options.reset = part(options.reset, s.from, 0, B);
+  over_rows(spec_, layer_, d, d + 1, s.length, B, [&](int, int first, int count) {
+    SequenceForward<T>{{weights_, layer_, d, s.length, options, recomputed_[d]},
+                       here(as_const(tape_.input[layer_].rows(0)), s, d),
+                       unread,
+                       {},
+                       {tape_.h[index(d)].at(j), tape_.c[index(d)].at(j)},
+                       {hT.at(0), cT.at(0)},
+                       true}
+        .run(first, count);
+  });
+}
+
+template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int to) {
+  const int P = spec_.recurrent_size(), H = spec_.hidden_size, B = tape_.B;
+  over_rows(spec_, layer_, from, to, s.length, B, [&](int d, int first, int count) {
+    StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B);
+    options.active = part(options.active, s.from, 0, B), options.reset = part(options.reset, s.from, 0, B);
+    const bool last = layer_ + 1 == spec_.num_layers;
+    SequenceBackward<T>{{weights_, layer_, d, s.length, options, kept(d)},
+                        here(columns(dy_, static_cast<std::ptrdiff_t>(d) * P), s, d),
+                        last ? here(columns(out_.dc_all, static_cast<std::ptrdiff_t>(d) * H), s, d) : Rows<const T>{},
+                        to_[d],
+                        layer_part(out_.dreset, spec_, index(d), B)}
         .run(first, count);
   });
 }
 
 // dx = da W_ih, the forward direction first; rows are independent, so time is cut among the threads.
-template <class T> void LayerBackward<T>::inputs(Rows<T> dx) const {
-  const int I = spec().layer_input_size(layer), K = spec().gates() * spec().hidden_size;
-  const double work = static_cast<double>(tape.T_) * tape.B * spec().directions() * K * I;
-  const int pieces = std::min(threads_for(work), tape.T_);
+template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int to) const {
+  const int I = spec_.layer_input_size(layer_), K = spec_.gates() * spec_.hidden_size, B = tape_.B;
+  const int pieces = std::min(threads_for(static_cast<double>(s.length) * B * (to - from) * K * I), s.length);
   for_each(pieces, [&](int piece) {
     const IeeeMode mode;
-    const int first = static_cast<int>(static_cast<std::ptrdiff_t>(tape.T_) * piece / pieces);
-    const int steps = static_cast<int>(static_cast<std::ptrdiff_t>(tape.T_) * (piece + 1) / pieces) - first;
-    for (int d = 0; d < spec().directions(); ++d) {
-      const Rows<const T> da = as_const(in_scan_order(back[d].da.rows(0), tape.T_, d == 1));
-      weights.ops().gemm(product<T>(steps * tape.B, part(da, first, 0, da.batch), weights.backward(layer, d).ih, 0, K,
-                                    part(dx, first, 0, dx.batch), nullptr, d > 0));
+    for (int d = from; d < to; ++d) {
+      // Side by side, pieces are cut in the order of time, so that each piece meets both directions of its rows.
+      const bool by_time = d == 1 && to - from > 1;
+      const auto cut = [&](std::ptrdiff_t i) { return static_cast<int>(i * s.length / pieces); };
+      const int begin = by_time ? s.length - cut(piece + 1) : cut(piece);
+      const int steps = by_time ? cut(piece + 1) - cut(piece) : cut(piece + 1) - begin;
+      const auto [M, list] = listed(part(here(tape_.options.active, s, d), begin, 0, B), steps, false);
+      const RowAt* const rows = dense() ? nullptr : list.data();
+      weights_.ops().gemm(product<T>(M, only(as_const(to_[d].da.rows(begin)), rows), weights_.backward(layer_, d).ih,
+                                     0, K, only(part(here(dx_, s, d), begin, 0, dx_.batch), rows), nullptr, d > 0));
     }
   });
 }
 
-// The sums run over all steps from the last to the first: the order in which a scan in reverse meets them, so that
-// one that recomputes its steps piece by piece can make the same bits.
-template <class T> void LayerBackward<T>::parameters(T* const* gradient) const {
-  const int H = spec().hidden_size, G = spec().gates(), P = spec().recurrent_size(), I = spec().layer_input_size(layer);
+template <class T> void LayerBackward<T>::parameters(const Segment& s, int from, int to) {
   Tasks tasks;
-  for (int d = 0; d < spec().directions(); ++d) {
-    const auto& da = back[d].da;
-    const Rows<const T> all = last_to_first(da.rows(0));
-    const Rows<const T> x = as_const(in_scan_order(tape.input[layer].rows(0), tape.T_, d == 0));
-    matrix(tasks, all, G * H, x, I, *gradient++);
-    T* const dweight_hh = *gradient++;
-    int done = 0;
-    for (const HiddenSlots& range : spec().hidden_slots()) {
-      const Rows<const T> input = last_to_first(range.of_rh ? columns(kept(d).gates.rows(0), 3 * H) : kept(d).h.rows(0));
-      matrix(tasks, columns(all, static_cast<std::ptrdiff_t>(range.slot) * H), range.gates * H, input, P,
-             dweight_hh + static_cast<std::ptrdiff_t>(done) * H * P);
-      done += range.gates;
-    }
-    if (spec().bias) gradient += 2, tasks.push_back([=, this] { biases(all, gradient[-2], gradient[-1]); });
-    if (spec().proj_size)
-      matrix(tasks, last_to_first(back[d].dproj.rows(0)), P, last_to_first(kept(d).m.rows(0)), H, *gradient++);
-  }
+  for (int d = from; d < to; ++d) direction_parameters(tasks, s, d);
   for_each(static_cast<int>(tasks.size()), [&](int i) {
     const IeeeMode mode;
     tasks[i]();
   });
 }
 
-// c [M,N] = sum over all rows of a^T b, cut among the threads by rows of c.
+template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, const Segment& s, int d) {
+  const int H = spec_.hidden_size, G = spec_.gates(), P = spec_.recurrent_size(), I = spec_.layer_input_size(layer_);
+  const bool resume = s.from + s.length < tape_.T_;
+  const std::size_t per_direction = out_.parameters.size() / (spec_.num_layers * spec_.directions());
+  T* const* gradient = out_.parameters.data() + index(d) * per_direction;
+  const auto& [K, list] = listed_[d] = listed(here(tape_.options.active, s, d), s.length, true);
+  const auto last_first = [&, rows = dense() ? nullptr : list.data()](auto all) {
+    return only(as_const(in_scan_order(all, s.length, true)), rows);
+  };
+  const Rows<const T> da = last_first(to_[d].da.rows(0)), h = last_first(kept(d).h.rows(0));
+  const auto sums = [&](int slot) { return columns(da, static_cast<std::ptrdiff_t>(slot) * H); };
+  const auto slot = [&](int n) {
+    return last_first(columns(kept(d).gates.rows(0), static_cast<std::ptrdiff_t>(n) * H));
+  };
+  matrix(tasks, s, da, G * H, last_first(here(tape_.input[layer_].rows(0), s, d)), I, *gradient++, K);
+  T* dweight_hh = *gradient++;
+  for (const HiddenSlots& range : spec_.hidden_slots()) {
+    matrix(tasks, s, sums(range.slot), range.gates * H, range.of_rh ? slot(3) : h, P, dweight_hh, K);
+    dweight_hh += static_cast<std::ptrdiff_t>(range.gates) * H * P;
+  }
+  if (spec_.bias) {
+    gradient += 2;
+    tasks.push_back([=, this, M = K] { biases(da, M, d, gradient[-2], gradient[-1], resume); });
+  }
+  if (spec_.peephole) {
+    T* const dp = *gradient++;
+    const Rows<const T> before = last_first(kept(d).c.rows(0)), after = slot(4);
+    tasks.push_back([=, this, M = K, di = sums(0), df = sums(1), d_o = sums(3)] {
+      const auto dots = weights_.ops().column_dots;
+      dots(di, before, M, H, resume, dp + static_cast<int>(Peephole::i) * H);
+      dots(d_o, after, M, H, resume, dp + static_cast<int>(Peephole::o) * H);
+      dots(df, before, M, H, resume, dp + static_cast<int>(Peephole::f) * H);
+    });
+  }
+  if (spec_.proj_size)
+    matrix(tasks, s, last_first(to_[d].dproj.rows(0)), P, last_first(kept(d).m.rows(0)), H, *gradient++, K);
+}
+
+// c [M,N] (+)= sum over K rows of a^T b, cut among the threads by rows of c.
 template <class T>
-void LayerBackward<T>::matrix(Tasks& tasks, Rows<const T> a, int M, Rows<const T> b, int N, T* c) const {
-  const int K = tape.T_ * tape.B;
+void LayerBackward<T>::matrix(Tasks& tasks, const Segment& s, Rows<const T> a, int M, Rows<const T> b, int N, T* c,
+                              int K) const {
+  const bool resume = s.from + s.length < tape_.T_;
   const int pieces = std::min(threads_for(static_cast<double>(K) * M * N), M);
   for (int piece = 0; piece < pieces; ++piece) {
     const int first = static_cast<int>(static_cast<std::ptrdiff_t>(M) * piece / pieces);
     const int rows = static_cast<int>(static_cast<std::ptrdiff_t>(M) * (piece + 1) / pieces) - first;
-    Outer<T> o = {rows, N, K, columns(a, first), b, c + static_cast<std::ptrdiff_t>(first) * N, N, 1, false, nullptr};
-    if (2 * N < weights.ops().lanes && N < rows) {  // few columns would leave most lanes idle: transpose
+    Outer<T> o = {rows, N, K, columns(a, first), b, c + static_cast<std::ptrdiff_t>(first) * N, N, 1, resume, nullptr};
+    if (2 * N < weights_.ops().lanes && N < rows) {  // few columns would leave most lanes idle: transpose
       std::swap(o.M, o.N);
       std::swap(o.a, o.b);
       std::swap(o.c_row, o.c_column);
     }
-    // Allocated here: a task has nobody to throw to.
-    auto scratch = std::make_shared<Buffer<T>>(weights.ops().outer_scratch(o.N));
-    o.scratch = scratch->data();
-    tasks.push_back([o, scratch, &ops = weights.ops()] { ops.outer(o); });
+    tasks.push_back([o, &ops = weights_.ops()]() mutable {
+      const Buffer<T> scratch(ops.outer_scratch(o.N));
+      o.scratch = scratch.data();
+      ops.outer(o);
+    });
   }
 }
 
 // db_ih sums the first G slots; db_hh the hidden ones: the same numbers but for the GRU candidate's own sum.
-template <class T> void LayerBackward<T>::biases(Rows<const T> da, T* dbias_ih, T* dbias_hh) const {
-  const int H = spec().hidden_size, G = spec().gates(), M = tape.T_ * tape.B;
-  weights.ops().column_sums(da, M, G * H, dbias_ih);
-  for (const auto& [slot, gates, of_rh] : spec().hidden_slots()) {
+template <class T>
+void LayerBackward<T>::biases(Rows<const T> da, int M, int d, T* dbias_ih, T* dbias_hh, bool resume) const {
+  const int H = spec_.hidden_size, G = spec_.gates();
+  T* const lost = lost_[d].data();
+  weights_.ops().column_sums(da, M, G * H, resume, dbias_ih, lost);
+  for (const auto& [slot, gates, of_rh] : spec_.hidden_slots()) {
     if (slot + gates <= G) std::copy_n(dbias_ih + slot * H, gates * H, dbias_hh);
-    else weights.ops().column_sums(columns(da, static_cast<std::ptrdiff_t>(slot) * H), M, gates * H, dbias_hh);
+    else
+      weights_.ops().column_sums(columns(da, static_cast<std::ptrdiff_t>(slot) * H), M, gates * H, resume, dbias_hh,
+                                 lost + static_cast<std::ptrdiff_t>(G) * H);
     dbias_hh += gates * H;
   }
 }
@@ -137,16 +280,13 @@ template <class T> void LayerBackward<T>::biases(Rows<const T> da, T* dbias_ih, 
 
 template <class T> void backward(const Weights<T>& weights, const Tape<T>& tape, const Gradients<T>& gradients) {
   const Spec& spec = weights.spec();
-  const std::size_t per_layer = gradients.parameters.size() / spec.num_layers;
   Rows<const T> dy = gradients.dy;
   StepBuffer<T> between;  // gradient of a layer's input, the output of the one below
   for (int layer = spec.num_layers - 1; layer >= 0; --layer) {
-    LayerBackward<T> back{weights, tape, gradients, layer};
-    back.scan(dy);
-    if (layer) between = StepBuffer<T>(tape.T_, tape.B, spec.output_size());
-    back.inputs(layer ? between.rows(0) : gradients.dx);
-    if (layer && !tape.mask.empty()) multiply(between, tape.mask[layer - 1]);
-    back.parameters(gradients.parameters.data() + layer * per_layer);
+    StepBuffer<T> below = layer ? StepBuffer<T>(tape.T_, tape.B, spec.output_size()) : StepBuffer<T>();
+    LayerBackward<T>(weights, tape, gradients, layer, dy, layer ? below.rows(0) : gradients.dx).run();
+    if (layer && !tape.mask.empty()) multiply(below, tape.mask[layer - 1].at(0));
+    between = std::move(below);
     dy = as_const(between.rows(0));
   }
 }

@@ -11,6 +11,17 @@
 
 namespace pyrnn {
 
+// One array of a state, [L*D,B,width] of a network or [B,width] of a direction; null is zero on the way in.
+template <class T> struct State {
+  T* h = nullptr;
+  T* c = nullptr;  // LSTM only
+};
+
+// Zero where there is no source.
+template <class T> void copy_or_zero(const T* from, T* to, std::size_t elements) {
+  from ? std::copy_n(from, elements, to) : std::fill_n(to, elements, T(0));
+}
+
 // [steps,B,width], reused from the start when `steps` are through.
 template <class T> struct StepBuffer {
   Buffer<T> data;
@@ -19,37 +30,38 @@ template <class T> struct StepBuffer {
   StepBuffer() = default;
   StepBuffer(int steps_, int batch_, int width_)
       : data(static_cast<std::size_t>(steps_) * batch_ * width_), steps(steps_), batch(batch_), width(width_) {}
+  explicit operator bool() const noexcept { return width > 0; }
   T* at(int step, int row = 0) const noexcept {
-    return data.data() + (static_cast<std::ptrdiff_t>(step % steps) * batch + row) * width;
+    return width ? data.data() + (static_cast<std::ptrdiff_t>(step % steps) * batch + row) * width : nullptr;
   }
   Rows<T> rows(int step, int row = 0, int count = -1) const noexcept {
     const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(batch) * width;
     return {at(step, row), stride, width, std::max(count < 0 ? batch : count, 1)};
   }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(steps) * batch * width; }
 };
+
+// Rows whose W_ih x is computed together: enough for full tiles, few enough for the gates to stay in L2.
+constexpr int rows_at_once = 48;
+inline int block_of(int steps, int batch) noexcept { return std::clamp(rows_at_once / std::max(batch, 1), 1, steps); }
 
 // Steps count in the order of the scan: step 0 of the reverse direction is the last time.
 template <class T> struct LayerTape {
-  StepBuffer<T> gates;  // [T,B,S*H]: cells/*.h say what the S slots hold
-  StepBuffer<T> h;      // [T+1,B,P]: h before step t, at t
-  StepBuffer<T> c;      // [T+1,B,H]: LSTM only
-  StepBuffer<T> m;      // [T,B,H]: o tanh(c), with proj_size only
+  StepBuffer<T> gates;   // [T,B,S*H]: cells/*.h say what the S slots hold
+  StepBuffer<T> h;       // [T+1,B,P]: h before step t, at t (after a reset, if there is one)
+  StepBuffer<T> c;       // [T+1,B,H]: likewise c, LSTM only
+  StepBuffer<T> m;       // [T,B,H]: o tanh(c), with proj_size only
+  int block;             // steps whose W_ih x is computed at once
+  Buffer<RowAt> listed;  // [B,block]: room for the active rows of a block
 
-  LayerTape(const Spec& spec, int T_, int B, bool keep, int block)
-      : gates(keep ? T_ : block, B, spec.slots() * spec.hidden_size),
+  LayerTape(const Spec& spec, int T_, int B, bool keep)
+      : gates(keep ? T_ : block_of(T_, B), B, spec.slots() * spec.hidden_size),
         h(keep ? T_ + 1 : 2, B, spec.recurrent_size()),
-        c(!spec.has_cell_state() ? 0 : keep ? T_ + 1 : 1, B, spec.hidden_size),
-        m(!spec.proj_size ? 0 : keep ? T_ : 1, B, spec.hidden_size) {
-    c.steps = std::max(c.steps, 1);
-    m.steps = std::max(m.steps, 1);
+        block(block_of(T_, B)),
+        listed(static_cast<std::size_t>(B) * block) {
+    if (spec.has_cell_state()) c = StepBuffer<T>(keep ? T_ + 1 : 1, B, spec.hidden_size);
+    if (spec.proj_size) m = StepBuffer<T>(keep ? T_ : 1, B, spec.hidden_size);
   }
-};
-
-template <class T> struct Tape {
-  int T_ = 0, B = 0;
-  std::vector<StepBuffer<T>> input;     // a layer's input [T,B,I], after dropout
-  std::vector<StepBuffer<T>> mask;      // dropout's factors on the input of layer 1 .. L-1; empty without dropout
-  std::vector<LayerTape<T>> direction;  // [L * D]
 };
 
 }  // namespace pyrnn

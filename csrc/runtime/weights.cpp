@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/ieee.h"
+
 namespace pyrnn {
 
 template <class T>
@@ -13,20 +15,25 @@ Weights<T>::Weights(const Spec& spec, std::vector<const T*> parameters, const Op
       source.ih = *next++;
       source.hh = *next++;
       if (spec.bias) source.bias_ih = *next++, source.bias_hh = *next++;
+      if (spec.peephole) source.peephole = *next++;
       if (spec.proj_size) source.hr = *next++;
       source_.push_back(source);
       forward_.push_back(pack_forward(layer, source));
     }
 }
 
-template <class T>
-typename Weights<T>::Forward Weights<T>::pack_forward(int layer, const Source& source) const {
+template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int layer, const Source& source) const {
+  const IeeeMode mode;  // the biases are added here
   const int H = spec_.hidden_size, P = spec_.recurrent_size(), rows = spec_.gates() * H;
   Forward packed;
   packed.ih = pack_matrix(ops_, source.ih, rows, spec_.layer_input_size(layer), true);
   const std::size_t units = (static_cast<std::size_t>(H) + ops_.lanes - 1) / ops_.lanes * ops_.lanes;
   packed.hh = Buffer<T>(units * spec_.gates() * P);
   cell().pack_hidden(source.hh, H, P, packed.hh.data());
+  if (spec_.peephole) {
+    packed.peephole = Buffer<T>(3 * H);
+    std::copy_n(source.peephole, 3 * H, packed.peephole.data());
+  }
   if (spec_.proj_size) packed.hr = pack_matrix(ops_, source.hr, spec_.proj_size, H, true);
 
   // The GRU candidate keeps its two sums apart, each with its own bias: slot 2 and slot 3 of cells/gru.h.

@@ -31,16 +31,17 @@ template <class T> class Weights {
  public:
   // One direction of one layer.
   struct Forward {
-    PackedMatrix<T> ih;   // [I, G*H]
-    Buffer<T> hh;         // Ops::cell[].pack_hidden
-    Buffer<T> bias;       // [G*H]: b_ih + b_hh, but for the GRU candidate
-    Buffer<T> bias_hh;    // [H]: the GRU candidate's own recurrent bias
-    PackedMatrix<T> hr;   // [H, P]
+    PackedMatrix<T> ih;  // [I, G*H]
+    Buffer<T> hh;        // Ops::cell[].pack_hidden
+    Buffer<T> bias;      // [G*H]: b_ih + b_hh, but for the GRU candidate
+    Buffer<T> bias_hh;   // [H]: the GRU candidate's own recurrent bias
+    Buffer<T> peephole;  // [3,H]
+    PackedMatrix<T> hr;  // [H, P]
   };
   struct Backward {
-    PackedMatrix<T> ih;   // [G*H, I]
-    PackedMatrix<T> hh;   // [G*H, P]
-    PackedMatrix<T> hr;   // [P, H]
+    PackedMatrix<T> ih;  // [G*H, I]
+    PackedMatrix<T> hh;  // [G*H, P]
+    PackedMatrix<T> hr;  // [P, H]
   };
 
   // `parameters` in the order of spec.parameters(), contiguous; they must stay alive and unchanged.
@@ -48,13 +49,18 @@ template <class T> class Weights {
 
   const Spec& spec() const noexcept { return spec_; }
   const Ops<T>& ops() const noexcept { return ops_; }
-  const CellOps<T>& cell() const noexcept { return ops_.cell[static_cast<int>(spec_.cell)]; }
+  const CellOps<T>& cell() const noexcept {
+    return (spec_.is_standard() ? ops_.cell : ops_.chosen)[static_cast<int>(spec_.cell)];
+  }
+  CellOptions<T> options(int layer, int direction) const noexcept {
+    return {spec_.activation, spec_.recurrent_activation, forward(layer, direction).peephole.data()};
+  }
   const Forward& forward(int layer, int direction) const { return forward_[index(layer, direction)]; }
   const Backward& backward(int layer, int direction) const;  // packs all at the first call
 
  private:
   struct Source {  // one direction's parameters as torch lays them out; null where there is none
-    const T *ih, *hh, *bias_ih, *bias_hh, *hr;
+    const T *ih, *hh, *bias_ih, *bias_hh, *peephole, *hr;
   };
   int index(int layer, int direction) const noexcept { return layer * spec_.directions() + direction; }
   Forward pack_forward(int layer, const Source& source) const;

@@ -92,10 +92,8 @@ template <class T> [[gnu::always_inline]] inline Vec<T> load(const T* p, int n) 
   return n >= lanes<T> ? load(p) : load_first(p, n);
 }
 template <class T> [[gnu::always_inline]] inline void store(T* p, Vec<T> v, int n) noexcept {
-  if (n >= lanes<T>)
-    __builtin_memcpy(p, &v, sizeof v);
-  else
-    store_first(p, v, n);
+  if (n >= lanes<T>) __builtin_memcpy(p, &v, sizeof v);
+  else store_first(p, v, n);
 }
 
 template <class T> [[gnu::always_inline]] inline Vec<T> splat(T x) noexcept {

@@ -8,6 +8,7 @@ from .history import History
 from .loss import bce_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss
 from .optim import SGD, Adam, AdamW, Optimizer
 from .schedule import CosineAnnealingLR, ReduceLROnPlateau
+from .truncated import truncated_bptt
 
 __all__ = [
     "SGD",
@@ -25,4 +26,5 @@ __all__ = [
     "huber_loss",
     "l1_loss",
     "mse_loss",
+    "truncated_bptt",
 ]

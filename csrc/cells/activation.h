@@ -1,0 +1,87 @@
+// The functions of a cell: `gate` squashes its gates, `state` its candidate and output. A cell takes them as an
+// object: Standard is the usual pair, compiled in; Chosen asks at every vector, for networks trained elsewhere.
+//
+// slope(y) is the derivative as a function of the result y. Peepholes (Gers & Schmidhuber 2000) let the cell state
+// into the gates' sums, a_i += p_i c, a_f += p_f c, a_o += p_o c'; Standard has none.
+#pragma once
+
+#include "isa/ops.h"
+#include "simd/math.h"
+
+namespace pyrnn {
+namespace {
+
+template <class V> [[gnu::always_inline]] inline V one() noexcept { return splat(Element<V>(1)); }
+
+template <class V> [[gnu::always_inline]] inline V tanh_slope(V y) noexcept { return fma(-y, y, one<V>()); }
+template <class V> [[gnu::always_inline]] inline V sigmoid_slope(V y) noexcept { return y * (one<V>() - y); }
+template <class V> [[gnu::always_inline]] inline V relu(V a) noexcept { return a < V{} ? V{} : a; }  // NaN passes
+template <class V> [[gnu::always_inline]] inline V relu_slope(V y) noexcept { return y > V{} ? one<V>() : V{}; }
+
+template <class V> struct Standard {
+  [[gnu::always_inline]] Standard(const CellOptions<Element<V>>&, int, int) noexcept {}
+  [[gnu::always_inline]] V state(V a) const noexcept { return tanh(a); }
+  [[gnu::always_inline]] V state_slope(V y) const noexcept { return tanh_slope(y); }
+  [[gnu::always_inline]] V gate(V a) const noexcept { return sigmoid(a); }
+  [[gnu::always_inline]] V gate_slope(V y) const noexcept { return sigmoid_slope(y); }
+  [[gnu::always_inline]] V peep(Peephole, V, V sum) const noexcept { return sum; }
+};
+
+// RNN with nonlinearity "relu".
+template <class V> struct Rectified : Standard<V> {
+  using Standard<V>::Standard;
+  [[gnu::always_inline]] V state(V a) const noexcept { return relu(a); }
+  [[gnu::always_inline]] V state_slope(V y) const noexcept { return relu_slope(y); }
+};
+
+template <class V> struct Chosen {
+  using T = Element<V>;
+  const CellOptions<T>& options;
+  const T* peephole;  // [3,H] from the unit on, or null
+  int H;
+
+  Chosen(const CellOptions<T>& chosen, int hidden, int unit) noexcept
+      : options(chosen), peephole(chosen.peephole ? chosen.peephole + unit : nullptr), H(hidden) {}
+  V state(V a) const noexcept { return apply(options.activation, a); }
+  V state_slope(V y) const noexcept { return slope(options.activation, y); }
+  V gate(V a) const noexcept { return apply(options.recurrent_activation, a); }
+  V gate_slope(V y) const noexcept { return slope(options.recurrent_activation, y); }
+
+  // sum + p c: into a gate's sum on the way in, and into the gradient of c on the way back (then c is the gate's
+  // gradient).
+  V peep(Peephole which, V c, V sum) const noexcept {
+    return peephole ? fma(load(peephole + static_cast<ptrdiff_t>(which) * H), c, sum) : sum;
+  }
+
+ private:
+  static V apply(Activation f, V a) noexcept {
+    switch (f) {
+      case Activation::tanh: return tanh(a);
+      case Activation::sigmoid: return sigmoid(a);
+      case Activation::relu: return relu(a);
+      case Activation::hard_sigmoid_keras2: return between_0_and(one<V>(), fma(splat(T(0.2)), a, splat(T(0.5))));
+      case Activation::hard_sigmoid_keras3: return between_0_and(splat(T(6)), a + splat(T(3))) / splat(T(6));
+      case Activation::identity: break;
+    }
+    return a;
+  }
+  static V slope(Activation f, V y) noexcept {
+    const V inside = y > V{} ? (y < one<V>() ? one<V>() : V{}) : V{};
+    switch (f) {
+      case Activation::tanh: return tanh_slope(y);
+      case Activation::sigmoid: return sigmoid_slope(y);
+      case Activation::relu: return relu_slope(y);
+      case Activation::hard_sigmoid_keras2: return splat(T(0.2)) * inside;
+      case Activation::hard_sigmoid_keras3: return inside / splat(T(6));
+      case Activation::identity: break;
+    }
+    return one<V>();
+  }
+  static V between_0_and(V top, V x) noexcept {
+    x = relu(x);
+    return x > top ? top : x;
+  }
+};
+
+}  // namespace
+}  // namespace pyrnn

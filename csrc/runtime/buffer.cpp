@@ -1,0 +1,78 @@
+#include "runtime/buffer.h"
+
+#include <atomic>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace pyrnn {
+namespace {
+
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::size_t kept_at_most = std::size_t{256} << 20;  // bytes in all
+constexpr int places = 32;
+
+constexpr bool is_large(std::size_t bytes) { return bytes >= huge_page; }
+constexpr std::align_val_t alignment_of(std::size_t bytes) {
+  return std::align_val_t{is_large(bytes) ? huge_page : std::size_t{64}};
+}
+
+// Blocks freed last, for those who ask for the same size next. Whoever finds it in use goes to the system instead, so
+// that nobody waits, not even the child of a fork that happened in between.
+struct Kept {
+  struct Block {
+    void* memory = nullptr;
+    std::size_t bytes = 0;
+  };
+  std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  Block block[places];
+  std::size_t total = 0;
+  int oldest = 0;
+};
+Kept kept;
+
+void release(void* memory, std::size_t bytes) noexcept { ::operator delete(memory, alignment_of(bytes)); }
+
+void* take_kept(std::size_t bytes) noexcept {
+  if (kept.busy.test_and_set(std::memory_order_acquire)) return nullptr;
+  void* found = nullptr;
+  for (Kept::Block& each : kept.block)
+    if (!found && each.memory && each.bytes == bytes) {
+      found = each.memory;
+      kept.total -= bytes;
+      each = {};
+    }
+  kept.busy.clear(std::memory_order_release);
+  return found;
+}
+
+}  // namespace
+
+void* take_memory(std::size_t bytes) {
+  if (is_large(bytes))
+    if (void* memory = take_kept(bytes)) return memory;
+  void* memory = ::operator new(bytes, alignment_of(bytes));
+#if defined(__linux__)
+  if (is_large(bytes)) madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);  // a wish: may fail
+#endif
+  return memory;
+}
+
+void give_memory(void* memory, std::size_t bytes) noexcept {
+  if (!is_large(bytes) || bytes > kept_at_most || kept.busy.test_and_set(std::memory_order_acquire))
+    return release(memory, bytes);
+  // The oldest place goes to the newest block, and more of the oldest until the total fits.
+  do {
+    Kept::Block& oldest = kept.block[kept.oldest];
+    kept.oldest = (kept.oldest + 1) % places;
+    if (oldest.memory) release(oldest.memory, oldest.bytes);
+    kept.total -= oldest.bytes;
+    oldest = {};
+  } while (kept.total + bytes > kept_at_most);
+  kept.block[(kept.oldest + places - 1) % places] = {memory, bytes};
+  kept.total += bytes;
+  kept.busy.clear(std::memory_order_release);
+}
+
+}  // namespace pyrnn

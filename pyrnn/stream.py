@@ -1,0 +1,105 @@
+"""Stream: sequences that arrive step by step, with a state that is kept between calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _core
+from .module import Array
+from .options import check_arrays, check_flags, check_masked_output
+from .pullback import state_parts
+
+if TYPE_CHECKING:
+    from .recurrent import Recurrent
+
+
+class Stream:
+    """The state of `batch` running sequences; made by `layer.stream(batch)`.
+
+    All memory is taken at construction: a step allocates nothing but its output, and not that with `out`. The steps
+    of a stream are the same bits as a call over the whole sequence, however they are cut. One thread at a time.
+
+    Example:
+        >>> import numpy as np, pyrnn
+        >>> gru = pyrnn.GRU(3, 5, seed=0)
+        >>> x = np.random.default_rng(0).standard_normal((7, 2, 3), np.float32)
+        >>> stream = gru.stream(batch=2)
+        >>> y = np.stack([stream.step(x_t) for x_t in x])
+        >>> bool((y == gru(x)[0]).all())
+        True
+    """
+
+    def __init__(self, layer: Recurrent, batch: int) -> None:
+        if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)):
+            raise TypeError(f"batch should be of type int, got: {type(batch).__name__}")
+        if not 0 <= batch < 2**31:
+            raise ValueError(f"batch should be from 0 to {2**31 - 1}, got {batch}")
+        self._stream = _core.Stream(layer._weights(), batch)
+        self._layer, self._weights = layer, layer._weights()
+        self.batch, self._is_pair, self._batch_first = batch, layer._is_pair, layer.batch_first
+
+    def step(
+        self, input: Array, out: Array | None = None, *, active: Array | None = None, masked_output: str = "zero"
+    ) -> Array:
+        """One step of all sequences.
+
+        Args:
+            input: [B,I], of the layer's dtype.
+            out: where the output goes, [B,P], contiguous; None for a new array.
+            active: bool [B]; a row marked False keeps its state. None for all.
+            masked_output: the output of such a row: "zero", or "hold" for its state.
+
+        Returns:
+            The output of the last layer, [B,P]; `out` if it was given.
+
+        Raises:
+            ValueError: if a shape or dtype is wrong.
+        """
+        check_arrays(input=input, out=out)
+        if input.ndim != 2:
+            raise ValueError(f"stream.step: expected input of shape (batch, input_size), got {input.shape}")
+        check_flags("active", active, (self.batch,))
+        return self._stream.run(input, out, active, check_masked_output(masked_output))
+
+    def run(self, input: Array, *, mask: Array | None = None, masked_output: str = "zero") -> Array:
+        """Several steps: input [T,B,I] ([B,T,I] if the layer is batch_first), output likewise; T = 0 is fine.
+
+        `mask` is bool, [T,B] or [B,T]: a step marked False leaves its row's state alone.
+        """
+        check_arrays(input=input)
+        if input.ndim != 3:
+            raise ValueError(f"stream.run: expected input of 3 dimensions, got shape {input.shape}")
+        check_flags("mask", mask, input.shape[:2])
+        hold = check_masked_output(masked_output)
+        if not self._batch_first:
+            return self._stream.run(input, None, mask, hold)
+        turned = None if mask is None else mask.T
+        return self._stream.run(input.swapaxes(0, 1), None, turned, hold).swapaxes(0, 1)
+
+    def reset(self, mask: Array | None = None) -> None:
+        """Sets the state to zero: of all sequences, or of those marked True in mask, bool [B]."""
+        check_flags("mask", mask, (self.batch,))
+        self._stream.reset(mask)
+
+    @property
+    def state(self) -> Any:
+        """The state as a call returns it, h [L,B,P] or for the LSTM (h, c): a copy. Assign to replace it."""
+        parts = self._stream.state()
+        return tuple(parts) if self._is_pair else parts[0]
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        parts = state_parts(state, self._is_pair, "state")
+        if not parts or any(part is None for part in parts):
+            raise TypeError("state should be made of NumPy arrays; use reset() for zeros")
+        self._stream.set_state(parts)
+
+    def clone(self) -> Stream:
+        """A second stream that goes on from the same state, independently, with the same weights."""
+        other = object.__new__(Stream)
+        other.__dict__.update(self.__dict__)
+        other._stream = _core.Stream(self._weights, self.batch)
+        other.state = self.state
+        return other
