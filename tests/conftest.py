@@ -1,12 +1,22 @@
-"""torch's two habits that would get in the way of every file."""
+"""Habits of torch, Python and the shell that would get in the way of every file."""
 
 from __future__ import annotations
+
+import os
+import signal
 
 import pytest
 import torch
 
 # Its thread pool costs more than these layers, and its sums depend on the thread count.
 torch.set_num_threads(1)
+
+
+# A Python that a test starts here would import pyrnn from the tree, which has no compiled core, and not as installed.
+os.environ["PYTHONSAFEPATH"] = "1"
+
+# Ignored in what a script runs in the background; the tests of Ctrl-C need Python's own.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
