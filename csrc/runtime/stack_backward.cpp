@@ -279,6 +279,7 @@ void LayerBackward<T>::biases(Rows<const T> da, int M, int d, T* dbias_ih, T* db
 }  // namespace
 
 template <class T> void backward(const Weights<T>& weights, const Tape<T>& tape, const Gradients<T>& gradients) {
+  const IeeeMode mode;
   const Spec& spec = weights.spec();
   Rows<const T> dy = gradients.dy;
   StepBuffer<T> between;  // gradient of a layer's input, the output of the one below
