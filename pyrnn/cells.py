@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from . import _core
 from .module import Array
 from .options import check_bools, check_nonlinearity, check_size, float_dtype
 from .pullback import Gradients, Pullback, state_parts
 from .recurrent import Packing, initial
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
 
 class Cell(Packing):

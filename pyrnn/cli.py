@@ -55,7 +55,7 @@ def demo(
 
 @app.command()
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and repetitions.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Less time a line: about 40 seconds in all.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Time pyrnn beside torch on this machine.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import DTypeLike
 
 from .options import check_bools, check_nonlinearity
 from .recurrent import Recurrent
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
 
 class RNN(Recurrent):

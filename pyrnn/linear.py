@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from . import _core
 from .module import Array, Module
 from .options import check_size, float_dtype
 from .pullback import Gradients
 from .recurrent import initial
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
 
 class Linear(Module):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:

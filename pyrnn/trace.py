@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from .options import check_arrays
 from .pullback import state_parts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .recurrent import Recurrent
 
 DIRECTIONS = ("forward", "reverse")

@@ -7,18 +7,15 @@ what is wrong with one is said in a ValueError that names it.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from pyrnn.weights import npz, pt, safetensors
-
-# To add a format: a module with load(path) and save(state_dict, path), and its suffix here.
-FORMATS: dict[str, ModuleType] = {".pt": pt, ".pth": pt, ".safetensors": safetensors, ".npz": npz}
+# To add a format: a module with load(path) and save(state_dict, path), and its suffix here. It is imported at its
+# first use: together they would double the time of `import pyrnn`.
+FORMATS = {".pt": "pt", ".pth": "pt", ".safetensors": "safetensors", ".npz": "npz"}
 
 
 def load_state_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -86,26 +83,28 @@ def save_state_dict(state_dict: Mapping[str, Any], path: str | os.PathLike[str])
 
 
 def _format(path: str | os.PathLike[str]) -> ModuleType:
-    suffix = Path(path).suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
         raise ValueError(f"{os.fspath(path)} should end in one of {known}; got {suffix or 'no suffix'}")
-    return FORMATS[suffix]
+    return import_module(f"pyrnn.weights.{FORMATS[suffix]}")
 
 
 @contextmanager
 def _replaced(path: str | os.PathLike[str]) -> Iterator[str]:
     """A path beside `path` to write to, which takes its place if the block succeeds and vanishes if not."""
-    target = Path(os.path.realpath(path))  # a symbolic link stays a link
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{os.fspath(path)} cannot be written: there is no folder {target.parent}")
-    unfinished = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    target = os.path.realpath(path)  # a symbolic link stays a link
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{os.fspath(path)} cannot be written: there is no folder {folder}")
+    unfinished = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")
     try:
-        yield str(unfinished)
+        yield unfinished
         with open(unfinished, "rb+") as file:
             os.fsync(file.fileno())  # else a power cut could leave the new name on an empty file
-        if target.exists():
-            shutil.copymode(target, unfinished)
+        if os.path.exists(target):
+            os.chmod(unfinished, os.stat(target).st_mode & 0o7777)
         os.replace(unfinished, target)
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(unfinished)
