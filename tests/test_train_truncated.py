@@ -45,14 +45,14 @@ def test_the_states_are_those_of_one_call() -> None:
 
 
 def test_a_step_between_two_stretches_is_used_by_the_next() -> None:
-    x = np.sin(0.3 * np.arange(401, dtype=np.float32))[:, None, None]
-    layer = pyrnn.LSTM(1, 1, seed=0)
+    x = np.random.default_rng(0).uniform(-1, 1, (400, 4, 1)).astype(np.float32)
+    layer = pyrnn.RNN(1, 1, seed=0)
     adam = Adam(layer, lr=0.05)
     losses = []
-    for stretch in truncated_bptt(layer, x[:-1], x[1:], mse_loss, steps=10):
+    for stretch in truncated_bptt(layer, x, np.tanh(x), mse_loss, steps=5):
         losses.append(stretch.loss)
         adam.step(stretch.gradients.parameters)
-    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+    assert np.mean(losses[-10:]) < 0.1 * np.mean(losses[:10])
 
 
 def test_what_it_cannot_cut() -> None:

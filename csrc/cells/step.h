@@ -6,6 +6,8 @@
 //
 // A cell is one stage or several (cells/gru.h): a stage names the slots its product adds to (hidden_slots), the
 // slots whose gradients it makes (gradient_slots), and whether its result is the new state (ends_step).
+//
+// Loads stop at the end of a row, as stores do: the next row may be another thread's.
 #pragma once
 
 #include "cells/gru.h"
@@ -50,14 +52,14 @@ void finish(const StepForward<T>& s, ptrdiff_t row, int unit, const Vec<T>* prod
 #pragma GCC unroll 5
   for (int slot = 0; slot < S; ++slot) {
     const int p = index_of(Stage::hidden_slots, slot);
-    array_of<V>(sums)[slot] = p >= 0 ? products[p] : load(gates + slot * static_cast<ptrdiff_t>(s.H));
+    array_of<V>(sums)[slot] = p >= 0 ? products[p] : load(gates + slot * static_cast<ptrdiff_t>(s.H), n);
   }
   typename Stage::State prev = {};
   // A projected h is narrower than a row of units; only the LSTM has one, and it does not look at h.
-  if (s.h_prev_stride == s.H) prev.h = load(s.h_prev + row * s.h_prev_stride + unit);
+  if (s.h_prev_stride == s.H) prev.h = load(s.h_prev + row * s.h_prev_stride + unit, n);
   const ptrdiff_t c_at = row * s.H + unit;
   if constexpr (has_second<Stage, V>)
-    if (s.c) array_of<V>(prev)[1] = load(s.c_prev + c_at);
+    if (s.c) array_of<V>(prev)[1] = load(s.c_prev + c_at, n);
   auto next = Stage::forward(Functions(s.options, s.H, unit), sums, prev, saved);
   if (s.keep || !Stage::ends_step) {
 #pragma GCC unroll 5
@@ -103,9 +105,10 @@ void product_tile(const StepForward<T>& s, const Operand<T>& in, Finish<T> finis
 #pragma GCC unroll 4
       for (int g = 0; g < G; ++g) {
         const int slot = Product::slots[g], units = unit + u * lanes<T>;
-        tile.acc[r][u][g] = Product::own_sum(slot)
-                                ? load(s.bias_hh + units)
-                                : load(s.gates + at * s.gates_stride + static_cast<ptrdiff_t>(slot) * s.H + units);
+        tile.acc[r][u][g] =
+            Product::own_sum(slot)
+                ? load(s.bias_hh + units, s.H - units)
+                : load(s.gates + at * s.gates_stride + static_cast<ptrdiff_t>(slot) * s.H + units, s.H - units);
       }
   }
   tile.multiply(a, in.weight + unit / lanes<T> * panel, panel, G, s.P);
@@ -143,17 +146,17 @@ template <class T, class Stage, class Functions> void backward_stage(const StepB
       typename Stage::Slots slots = {}, da = {};
 #pragma GCC unroll 5
       for (int slot = 0; slot < S; ++slot)
-        array_of<V>(slots)[slot] = load(s.gates + row * s.gates_stride + slot * static_cast<ptrdiff_t>(s.H) + unit);
+        array_of<V>(slots)[slot] = load(s.gates + row * s.gates_stride + slot * static_cast<ptrdiff_t>(s.H) + unit, n);
       typename Stage::State prev = {}, d = {}, total = {};
-      if (s.h_prev_stride == s.H) prev.h = load(s.h_prev + row * s.h_prev_stride + unit);
-      if (s.direct) d.h = load(s.direct + at);
-      if (s.product) d.h += load(s.product + at);
+      if (s.h_prev_stride == s.H) prev.h = load(s.h_prev + row * s.h_prev_stride + unit, n);
+      if (s.direct) d.h = load(s.direct + at, n);
+      if (s.product) d.h += load(s.product + at, n);
       if (s.dy) d.h += load(s.dy + row * s.dy_stride + unit, n);
       d.h = flush(d.h);
       total = d;
       if constexpr (has_second<Stage, V>) {
-        if (s.c_prev) array_of<V>(prev)[1] = load(s.c_prev + at);
-        array_of<V>(d)[1] = flush(load(s.dc + at));
+        if (s.c_prev) array_of<V>(prev)[1] = load(s.c_prev + at, n);
+        array_of<V>(d)[1] = flush(load(s.dc + at, n));
       }
       Stage::backward(Functions(s.options, s.H, unit), slots, prev, d, total, da);
 #pragma GCC unroll 5

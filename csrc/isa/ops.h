@@ -69,7 +69,7 @@ template <class T> struct StepForward {
   const RowAt* rows;
   CellOptions<T> options;
   const T* weight_hh;  // packed by pack_hidden
-  const T* bias_hh;    // [H] and room for one more vector: the GRU candidate's own; else unused
+  const T* bias_hh;    // [H]: the GRU candidate's own; else unused
   T* gates;
   ptrdiff_t gates_stride;
   bool keep;
