@@ -173,13 +173,8 @@ class Recurrent(Packing):
                 raise TypeError(f"{type(self).__name__}.trace() does not take {name!r}, only {', '.join(OPTIONS)}")
         asked = self._asked(input, **{**dict.fromkeys(OPTIONS), "masked_output": "zero", **options})
         output, final, _, tape = self._run(input, state, True, asked, dropout=False)
-        return Trace(
-            self,
-            output,
-            state_of(final, self._is_pair),
-            tape,
-            None if asked["active"] is None else asked["active"].copy(),
-        )
+        active = asked["active"].copy() if asked.get("active") is not None else None  # the caller's may change
+        return Trace(self, output, state_of(final, self._is_pair), tape, active)
 
     def stream(self, batch: int = 1) -> Stream:
         """Makes a `Stream` of `batch` running sequences that owns their state.
@@ -200,6 +195,8 @@ class Recurrent(Packing):
     ) -> dict[str, Any]:
         """The keywords of a call as the kernels take them."""
         hold = check_masked_output(masked_output)
+        if lengths is None and mask is None and reset is None and reset_state is None and not return_states:
+            return {}  # a plain call at T = 1 takes 4 us with all keywords, 2.5 us without
         if reset_state is not None and reset is None:
             raise ValueError("reset_state is given without reset: say at which steps with reset=")
         if return_states and not self._is_pair:
