@@ -151,7 +151,8 @@ class Recurrent(Packing):
         Keeps the gates of every step: a layer and direction of an LSTM takes 7 T B H numbers, of a GRU 5, of an
         RNN 2, and the pullback 4 (RNN: 1) more. With `checkpoint=k` only the state before every k-th step is kept,
         and the pullback computes the others again, k steps at a time: the same bits, about a third more time, and
-        memory for k + T / k steps (about sqrt(T) is the best k). Inputs of all layers are kept in any case.
+        memory for k + T / k steps (about sqrt(T) is the best k). The input is not copied then: leave it as it is
+        until the pullback has run. Inputs of further layers are kept in any case.
         All other arguments are those of a call.
         """
         asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)

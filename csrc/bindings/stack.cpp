@@ -19,7 +19,7 @@ template <class T> const Ops<T>& ops_of(const Isa& isa) {
 template <class T> struct Recorded {
   Shared<T> network;
   Layout layout;
-  Array active, reset;
+  Array x, active, reset;  // x with checkpoints only: else the tape has a copy
   std::vector<Array> reset_state;
   Tape<T> tape;
 };
@@ -118,6 +118,7 @@ py::tuple run(const Shared<T>& network, const py::array& given, const std::vecto
   const Layout layout(shape_of(x), batch_first);
   const std::vector<Array> initial = checked_state<T>(spec, layout, state, "hx");
   const auto recorded = keep ? std::make_shared<Recorded<T>>(network, layout) : nullptr;
+  if (keep && asked.every) recorded->x = x;
   if (keep) {  // the caller may change his arrays before backward runs
     flags_of(asked.active, layout, "mask"), flags_of(asked.reset, layout, "reset");
     recorded->active = asked.active = copy_of(asked.active), recorded->reset = asked.reset = copy_of(asked.reset);

@@ -100,11 +100,12 @@ template <class T> void record(const Weights<T>& weights, const Call<T>& call, i
   tape.B = B;
   tape.every = std::min(every, steps);
   tape.options = call.options;
-  tape.input.push_back(copy_of(call.x, steps, B, spec.input_size));
+  tape.input.push_back(every ? StepBuffer<T>() : copy_of(call.x, steps, B, spec.input_size));
+  tape.x = every ? call.x : as_const(tape.input[0].rows(0));
   for (int layer = 0; layer < spec.num_layers; ++layer) {
     const bool last = layer + 1 == spec.num_layers;
     StepBuffer<T> output = last ? StepBuffer<T>() : StepBuffer<T>(steps, B, spec.output_size());
-    const Rows<const T> x = as_const(tape.input.back().rows(0));
+    const Rows<const T> x = layer ? as_const(tape.input.back().rows(0)) : tape.x;
     const Rows<T> y = last ? call.y : output.rows(0);
     if (every) {
       layer_with_checkpoints(weights, call, layer, x, y, tape);

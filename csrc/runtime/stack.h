@@ -27,6 +27,7 @@ template <class T> struct Call {
 template <class T> struct Tape {
   int T_ = 0, B = 0;
   int every = 0;                        // checkpoints: `direction` holds every step, or states every so many
+  Rows<const T> x = {};                 // [T,B,I]: a copy in input[0]; with checkpoints the caller's, who keeps it
   std::vector<StepBuffer<T>> input;     // a layer's input [T,B,I], after dropout
   std::vector<StepBuffer<T>> mask;      // dropout's factors on the input of layer 1 .. L-1; empty without dropout
   std::vector<LayerTape<T>> direction;  // [L * D]
@@ -45,7 +46,7 @@ template <class T> struct Workspace {
 template <class T> void infer(const Weights<T>& weights, const Call<T>& call, Workspace<T>& room);
 
 // Keeps in the tape what backward needs (x included: the caller may reuse its array). With every > 0, only the state
-// before every so many steps: backward computes the steps between again.
+// before every so many steps, and no copy of x: backward computes the steps between again.
 template <class T> void record(const Weights<T>& weights, const Call<T>& call, int every, Tape<T>& tape);
 
 template <class T> struct Gradients {

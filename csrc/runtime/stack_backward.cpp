@@ -46,6 +46,7 @@ template <class T> class LayerBackward {
   void matrix(Tasks& tasks, const Segment& s, Rows<const T> a, int M, Rows<const T> b, int N, T* c, int K) const;
   void biases(Rows<const T> da, int M, int d, T* dbias_ih, T* dbias_hh, bool resume) const;
   const LayerTape<T>& kept(int d) const { return tape_.every ? recomputed_[d] : tape_.direction[index(d)]; }
+  Rows<const T> input() const { return layer_ ? as_const(tape_.input[layer_].rows(0)) : tape_.x; }
   // Flags and sequences in scan order, from the segment on.
   template <class R> R here(R rows, const Segment& s, int d) const {
     return part(in_scan_order(rows, tape_.T_, d == 1), s.from, 0, rows.batch);
@@ -145,13 +146,8 @@ template <class T> void LayerBackward<T>::recompute(const Segment& s, int d) {
   StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B);
   options.active = part(options.active, s.from, 0, B), options.reset = part(options.reset, s.from, 0, B);
   over_rows(spec_, layer_, d, d + 1, s.length, B, [&](int, int first, int count) {
-    SequenceForward<T>{{weights_, layer_, d, s.length, options, recomputed_[d]},
-                       here(as_const(tape_.input[layer_].rows(0)), s, d),
-                       unread,
-                       {},
-                       {tape_.h[index(d)].at(j), tape_.c[index(d)].at(j)},
-                       {hT.at(0), cT.at(0)},
-                       true}
+    SequenceForward<T>{{weights_, layer_, d, s.length, options, recomputed_[d]}, here(input(), s, d),  unread, {},
+                       {tape_.h[index(d)].at(j), tape_.c[index(d)].at(j)},       {hT.at(0), cT.at(0)}, true}
         .run(first, count);
   });
 }
@@ -214,7 +210,7 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
   const auto slot = [&](int n) {
     return last_first(columns(kept(d).gates.rows(0), static_cast<std::ptrdiff_t>(n) * H));
   };
-  matrix(tasks, s, da, G * H, last_first(here(tape_.input[layer_].rows(0), s, d)), I, *gradient++, K);
+  matrix(tasks, s, da, G * H, last_first(here(input(), s, d)), I, *gradient++, K);
   T* dweight_hh = *gradient++;
   for (const HiddenSlots& range : spec_.hidden_slots()) {
     matrix(tasks, s, sums(range.slot), range.gates * H, range.of_rh ? slot(3) : h, P, dweight_hh, K);
