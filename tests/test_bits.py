@@ -166,7 +166,7 @@ def test_a_sequence_in_one_call_or_in_two(config: Config, scale: float, data: st
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_any_number_of_threads(cell: str, bidirectional: bool, dtype: Any) -> None:
-    config = Config(cell, layers=2, bidirectional=bidirectional, dtype=dtype, T=24, B=33, I=48, H=70, P=40)
+    config = Config(cell, layers=2, bidirectional=bidirectional, dtype=dtype, T=80, B=33, I=48, H=70, P=40)
     call = Call.draw(config)
     pyrnn.set_num_threads(1)
     alone = call.run()

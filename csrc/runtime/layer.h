@@ -32,8 +32,9 @@ template <class F> void over_rows(const Spec& spec, int layer, int from, int to,
   const int D = to - from;
   const double work = static_cast<double>(steps) * batch * D * spec.gates() * spec.hidden_size *
                       (spec.layer_input_size(layer) + spec.recurrent_size());
-  const int pieces = std::clamp(std::min(threads_for(work) / D, batch / least_rows), 1, std::max(batch, 1));
-  for_each(D * pieces, [&](int task) {
+  const int threads = threads_for(work);
+  const int pieces = std::clamp(std::min(threads / D, batch / least_rows), 1, std::max(batch, 1));
+  for_each(D * pieces, threads, [&](int task) {
     const int piece = task / D;
     const int first = static_cast<int>(static_cast<std::ptrdiff_t>(batch) * piece / pieces);
     const int last = static_cast<int>(static_cast<std::ptrdiff_t>(batch) * (piece + 1) / pieces);

@@ -13,7 +13,7 @@ template <class T> Rows<T> matrix(T* data, int width) { return {data, width, wid
 // f(first, count) over M rows, cut among the threads.
 template <class F> void over(int M, double work, F f) {
   const int pieces = std::min(threads_for(work), std::max(M, 1));
-  for_each(pieces, [&](int piece) {
+  for_each(pieces, pieces, [&](int piece) {
     const IeeeMode mode;
     const int first = static_cast<int>(static_cast<std::ptrdiff_t>(M) * piece / pieces);
     f(first, static_cast<int>(static_cast<std::ptrdiff_t>(M) * (piece + 1) / pieces) - first);

@@ -20,10 +20,10 @@ constexpr int most_threads = 256;
 
 class Pool {
  public:
-  void run(int n, Task f) {
+  void run(int n, int threads, Task f) {
     {
       std::lock_guard lock(mutex_);
-      const int wanted = std::min(n, num_threads()) - 1;
+      const int wanted = std::min(n, threads) - 1;
       while (workers_ < wanted) {
         try {
           std::thread(&Pool::work, this, workers_).detach();
@@ -117,15 +117,15 @@ void set_num_threads(int n) {
 }
 
 int threads_for(double work) {
-  constexpr double worth_waking = 1e6;
+  constexpr double worth_waking = 4e6;  // some 35 us; at 1e6 the RNN at 100,8,64,64 lost a tenth to a second thread
   return static_cast<int>(std::clamp(work / worth_waking, 1.0, static_cast<double>(num_threads())));
 }
 
-void for_each(int n, Task f) {
-  if (n > 1 && num_threads() > 1 && !in_use.exchange(true)) {
+void for_each(int n, int threads, Task f) {
+  if (n > 1 && threads > 1 && !in_use.exchange(true)) {
     std::exception_ptr failed;
     std::once_flag once;
-    the_pool().run(n, [&](int i) {
+    the_pool().run(n, threads, [&](int i) {
       try {
         f(i);
       } catch (...) {

@@ -1,4 +1,4 @@
-// The library's own threads: for_each(n, f) runs f(0) .. f(n-1) on the pool and the calling thread.
+// The library's own threads: for_each(n, threads, f) runs f(0) .. f(n-1) on the pool and the calling thread.
 //
 // Not OpenMP: its pool does not survive a fork. Here a child starts with an empty pool of its own. Nested calls,
 // and calls while another thread has the pool, run in the calling thread alone.
@@ -19,13 +19,14 @@ class Task {
   void (*call_)(const void*, int);
 };
 
-void for_each(int n, Task f);  // rethrows the first exception when all are done
+// On at most so many threads (1: no pool is woken); rethrows the first exception when all are done.
+void for_each(int n, int threads, Task f);
 
 // PYRNN_THREADS, else the CPUs this process may use. set_num_threads throws std::invalid_argument below 1.
 int num_threads();
 void set_num_threads(int n);
 
-// How many threads `work` multiply-adds are worth: below about 10 us apiece the wake-up costs more than it gains.
+// How many threads `work` multiply-adds are worth: small pieces cost more to hand out than they save.
 int threads_for(double work);
 
 }  // namespace pyrnn

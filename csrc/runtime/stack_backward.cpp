@@ -171,7 +171,7 @@ template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int t
 template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int to) const {
   const int I = spec_.layer_input_size(layer_), K = spec_.gates() * spec_.hidden_size, B = tape_.B;
   const int pieces = std::min(threads_for(static_cast<double>(s.length) * B * (to - from) * K * I), s.length);
-  for_each(pieces, [&](int piece) {
+  for_each(pieces, pieces, [&](int piece) {
     const IeeeMode mode;
     for (int d = from; d < to; ++d) {
       // Side by side, pieces are cut in the order of time, so that each piece meets both directions of its rows.
@@ -190,7 +190,9 @@ template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int
 template <class T> void LayerBackward<T>::parameters(const Segment& s, int from, int to) {
   Tasks tasks;
   for (int d = from; d < to; ++d) direction_parameters(tasks, s, d);
-  for_each(static_cast<int>(tasks.size()), [&](int i) {
+  const double work = static_cast<double>(s.length) * tape_.B * (to - from) * spec_.gates() * spec_.hidden_size *
+                      (spec_.layer_input_size(layer_) + spec_.recurrent_size());
+  for_each(static_cast<int>(tasks.size()), threads_for(work), [&](int i) {
     const IeeeMode mode;
     tasks[i]();
   });
