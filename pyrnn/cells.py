@@ -11,13 +11,13 @@ from . import _core
 from .module import Array
 from .options import check_bools, check_nonlinearity, check_size, float_dtype
 from .pullback import Gradients, Pullback, state_parts
-from .recurrent import Packing, initial
+from .recurrent import Specified, initial
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
 
-class Cell(Packing):
+class Cell(Specified):
     """What the three cells share: a layer of one step whose parameters carry no layer suffix."""
 
     _is_pair = False

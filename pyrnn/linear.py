@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _core
-from .module import Array, Module
+from .module import Array
 from .options import check_size, float_dtype
 from .pullback import Gradients
-from .recurrent import initial
+from .recurrent import Packing, initial
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
 
-class Linear(Module):
+class Linear(Packing[_core.Linear]):
     """y = x Wᵀ + b over the last axis: torch.nn.Linear on NumPy arrays.
 
     Args:
@@ -89,14 +89,8 @@ class Linear(Module):
             raise ValueError(f"Linear: expected input of shape (*, {self.in_features}), got {input.shape}")
         return input.reshape(-1, self.in_features)
 
-    def _weights(self) -> _core.Linear:
-        parameters = self._parameters
-        packed = self.__dict__.get("_packed")
-        if packed is None or packed[0] is not parameters:
-            packed = (parameters, _core.Linear(parameters["weight"], parameters.get("bias")))
-            self.__dict__["_packed"] = packed
-        weights: _core.Linear = packed[1]
-        return weights
+    def _pack(self, parameters: dict[str, Array]) -> _core.Linear:
+        return _core.Linear(parameters["weight"], parameters.get("bias"))
 
     def extra_repr(self) -> str:
         bias = "bias" in self._parameters

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _core
 from .module import Array
+from .options import check_arrays
 
 
 class Gradients(NamedTuple):
@@ -47,9 +48,7 @@ class Pullback:
             TypeError: if a gradient is not a NumPy array.
             ValueError: if its shape or dtype is wrong.
         """
-        for name, value in {"grad_output": grad_output, "grad_states": grad_states}.items():
-            if value is not None and not isinstance(value, np.ndarray):
-                raise TypeError(f"{name} should be a NumPy array, got {type(value).__name__}")
+        check_arrays(grad_output=grad_output, grad_states=grad_states)
         if grad_states is not None and not self._is_pair:
             raise ValueError("grad_states belongs to an LSTM: other cells have no cell state")
         parts = state_parts(grad_state, self._is_pair, "grad_state")

@@ -6,9 +6,8 @@ Letters in shapes: T time, B batch, I input_size, H hidden_size, P proj_size or 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from .options import (
     float_dtype,
 )
 from .pullback import Pullback, state_of, state_parts
-from .steps import active_steps
+from .steps import active_steps, extent
 from .stream import Stream
 from .trace import Trace
 
@@ -34,23 +33,37 @@ if TYPE_CHECKING:
 OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # of single steps
 
 
-class Packing(Module):
+Packed = TypeVar("Packed")
+
+
+class Packing(Module, Generic[Packed]):
     """A module whose parameters the kernels read in packed form: a private cache, made at the next call."""
+
+    def _pack(self, parameters: dict[str, Array]) -> Packed:
+        raise NotImplementedError
+
+    def _weights(self) -> Packed:
+        """What `_pack` makes of the parameters, kept until they are replaced."""
+        parameters = self._parameters
+        packed = self.__dict__.get("_packed")
+        if packed is None or packed[0] is not parameters:
+            packed = (parameters, self._pack(parameters))
+            self.__dict__["_packed"] = packed
+        weights: Packed = packed[1]
+        return weights
+
+
+class Specified(Packing[_core.Weights]):
+    """A module that is one network of the kernels."""
 
     def _spec(self) -> _core.Spec:
         raise NotImplementedError
 
-    def _weights(self) -> _core.Weights:
-        parameters = self._parameters
-        packed = self.__dict__.get("_packed")
-        if packed is None or packed[0] is not parameters:
-            packed = (parameters, _core.Weights(self._spec(), list(parameters.values())))
-            self.__dict__["_packed"] = packed
-        weights: _core.Weights = packed[1]
-        return weights
+    def _pack(self, parameters: dict[str, Array]) -> _core.Weights:
+        return _core.Weights(self._spec(), list(parameters.values()))
 
 
-class Recurrent(Packing):
+class Recurrent(Specified):
     """What RNN, LSTM and GRU share. `mode` names the cell of the kernels."""
 
     _is_pair = False
@@ -74,18 +87,12 @@ class Recurrent(Packing):
     ) -> None:
         super().__init__()
         check_options(input_size, hidden_size, num_layers, dropout)
-        check_bools(peephole=peephole)
+        check_bools(bias=bias, batch_first=batch_first, bidirectional=bidirectional, peephole=peephole)
         check_names(activation=activation, recurrent_activation=recurrent_activation)
-        self.activation, self.recurrent_activation, self.peephole = activation, recurrent_activation, peephole
-        check_bools(bias=bias, batch_first=batch_first, bidirectional=bidirectional)
-        self.mode, self.input_size, self.hidden_size, self.num_layers = (
-            mode,
-            input_size,
-            hidden_size,
-            num_layers,
-        )
+        self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
+        self.activation, self.recurrent_activation, self.peephole = activation, recurrent_activation, peephole
         self._random = np.random.default_rng(seed)
         for name, shape in self._spec().parameters:
             self._add_parameter(name, initial(self._random, shape, hidden_size, float_dtype(dtype)))
@@ -172,7 +179,7 @@ class Recurrent(Packing):
         for name in options:
             if name not in OPTIONS:
                 raise TypeError(f"{type(self).__name__}.trace() does not take {name!r}, only {', '.join(OPTIONS)}")
-        asked = self._asked(input, **{**dict.fromkeys(OPTIONS), "masked_output": "zero", **options})
+        asked = self._asked(input, **options)
         output, final, _, tape = self._run(input, state, True, asked, dropout=False)
         active = asked["active"].copy() if asked.get("active") is not None else None  # the caller's may change
         return Trace(self, output, state_of(final, self._is_pair), tape, active)
@@ -187,12 +194,12 @@ class Recurrent(Packing):
     def _asked(
         self,
         input: Array,
-        lengths: Any,
-        mask: Array | None,
-        masked_output: str,
-        reset: Array | None,
-        reset_state: Any,
-        return_states: bool | None = None,
+        lengths: Any = None,
+        mask: Array | None = None,
+        masked_output: str = "zero",
+        reset: Array | None = None,
+        reset_state: Any = None,
+        return_states: bool = False,
     ) -> dict[str, Any]:
         """The keywords of a call as the kernels take them."""
         hold = check_masked_output(masked_output)
@@ -221,12 +228,7 @@ class Recurrent(Packing):
         }
 
     def _run(
-        self,
-        input: Array,
-        state: Any,
-        record: bool,
-        asked: Mapping[str, Any] = MappingProxyType({}),
-        dropout: bool = True,
+        self, input: Array, state: Any, record: bool, asked: dict[str, Any], dropout: bool = True
     ) -> tuple[Any, ...]:
         if not isinstance(input, np.ndarray):
             raise TypeError(f"{type(self).__name__}: input should be a NumPy array, got {type(input).__name__}")
@@ -243,9 +245,7 @@ class Recurrent(Packing):
             raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {self.dropout}")
         if input.ndim not in (2, 3):
             return []  # the call itself says what is wrong
-        steps, batch = input.shape[:2] if input.ndim == 3 else (input.shape[0], 1)
-        if self.batch_first and input.ndim == 3:
-            steps, batch = batch, steps
+        steps, batch = extent(input, self.batch_first)
         width = (2 if self.bidirectional else 1) * (self.proj_size or self.hidden_size)
         scale = 1 / (1 - self.dropout) if self.dropout < 1 else 0.0
         dtype = self._parameters["weight_ih_l0"].dtype

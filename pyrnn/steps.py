@@ -9,6 +9,13 @@ import numpy as np
 from .module import Array
 
 
+def extent(input: Array, batch_first: bool) -> tuple[int, int]:
+    """Steps and sequences (1 without a batch) of an input [T,B,I], [B,T,I] with batch_first, or [T,I]."""
+    if input.ndim == 2:
+        return input.shape[0], 1
+    return (input.shape[1], input.shape[0]) if batch_first else (input.shape[0], input.shape[1])
+
+
 def active_steps(input: Array, batch_first: bool, lengths: Any) -> Array:
     """bool [T,B], [B,T] or [T], laid out as the input: True before each sequence's end.
 
@@ -24,10 +31,10 @@ def active_steps(input: Array, batch_first: bool, lengths: Any) -> Array:
         return np.ones(0, bool)  # the call itself says what is wrong
     ends = np.asarray(lengths)
     batched = input.ndim == 3
-    steps, batch = (input.shape[1], input.shape[0]) if batched and batch_first else input.shape[:2]
+    steps, batch = extent(input, batch_first)
     if ends.dtype.kind not in "iu" and ends.size:
         raise ValueError(f"lengths should be integers, got dtype {ends.dtype}")
-    if ends.shape != (batch,) and (batched or ends.shape not in ((), (1,))):
+    if ends.shape != (batch,) and (batched or ends.shape != ()):
         expected = f"one length for each of the {batch} sequences" if batched else "one length"
         raise ValueError(f"lengths should hold {expected}, got shape {ends.shape}")
     if ends.size and not (ends.min() >= 0 and ends.max() <= steps):

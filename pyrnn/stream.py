@@ -36,8 +36,8 @@ class Stream:
             raise TypeError(f"batch should be of type int, got: {type(batch).__name__}")
         if not 0 <= batch < 2**31:
             raise ValueError(f"batch should be from 0 to {2**31 - 1}, got {batch}")
-        self._stream = _core.Stream(layer._weights(), batch)
-        self._layer, self._weights = layer, layer._weights()
+        self._weights = layer._weights()
+        self._stream = _core.Stream(self._weights, batch)
         self.batch, self._is_pair, self._batch_first = batch, layer._is_pair, layer.batch_first
 
     def step(

@@ -105,9 +105,7 @@ StepOptions<T> options_of(const Spec& spec, const Layout& layout, const Asked& a
   return options;
 }
 
-Array copy_of(const Array& a) {
-  return a ? Array(py::array_t<bool, py::array::c_style>(*a).attr("copy")().cast<py::array>()) : a;
-}
+Array copy_of(const Array& a) { return a ? Array(a->attr("copy")().cast<py::array>()) : a; }
 
 template <class T>
 py::tuple run(const Shared<T>& network, const py::array& given, const std::vector<Array>& state, bool batch_first,
@@ -120,10 +118,8 @@ py::tuple run(const Shared<T>& network, const py::array& given, const std::vecto
   const auto recorded = keep ? std::make_shared<Recorded<T>>(network, layout) : nullptr;
   if (keep && asked.every) recorded->x = x;
   if (keep) {  // the caller may change his arrays before backward runs
-    flags_of(asked.active, layout, "mask"), flags_of(asked.reset, layout, "reset");
     recorded->active = asked.active = copy_of(asked.active), recorded->reset = asked.reset = copy_of(asked.reset);
-    for (Array& a : asked.reset_state)
-      if (a) a = a->attr("copy")().cast<py::array>();
+    for (Array& a : asked.reset_state) a = copy_of(a);
   }
   std::vector<Array> reset_state;
   Call<T> call{layout.steps, layout.batch, layout.rows(x, static_cast<const T*>(x.data())), pointers<T>(initial)};

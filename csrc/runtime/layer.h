@@ -18,27 +18,32 @@ template <class T> State<T> layer_part(const State<T>& all, const Spec& spec, in
   return {layer_part(all.h, index, batch, spec.recurrent_size()), layer_part(all.c, index, batch, spec.hidden_size)};
 }
 
-// A call's options as one direction of one layer sees them. Only the last layer's outputs are shown.
+// A call's options as one direction of one layer sees them, from a step of its scan on. Only the last layer's outputs
+// are shown, and only the forward direction has resets.
 template <class T>
-StepOptions<T> in_layer(StepOptions<T> options, const Spec& spec, int layer, int direction, int steps, int batch) {
-  options.active = in_scan_order(options.active, steps, direction == 1);
+StepOptions<T> in_layer(StepOptions<T> options, const Spec& spec, int layer, int direction, int steps, int batch,
+                        int from) {
+  options.active = part(in_scan_order(options.active, steps, direction == 1), from, 0, batch);
+  options.reset = part(options.reset, from, 0, batch);
   options.hold = options.hold && layer + 1 == spec.num_layers;
   options.reset_to = layer_part(options.reset_to, spec, layer * spec.directions() + direction, batch);
   return options;
 }
 
+// Multiply-adds of the products of some directions of a layer, W x and W h, over `steps` steps.
+inline double work_of(const Spec& spec, int layer, int directions, int steps, int batch) noexcept {
+  return static_cast<double>(steps) * batch * directions * spec.gates() * spec.hidden_size *
+         (spec.layer_input_size(layer) + spec.recurrent_size());
+}
+
 // Runs f(direction, first row, rows) over directions [from, to) and the whole batch, cut among the threads.
 template <class F> void over_rows(const Spec& spec, int layer, int from, int to, int steps, int batch, F f) {
   const int D = to - from;
-  const double work = static_cast<double>(steps) * batch * D * spec.gates() * spec.hidden_size *
-                      (spec.layer_input_size(layer) + spec.recurrent_size());
-  const int threads = threads_for(work);
+  const int threads = threads_for(work_of(spec, layer, D, steps, batch));
   const int pieces = std::clamp(std::min(threads / D, batch / least_rows), 1, std::max(batch, 1));
   for_each(D * pieces, threads, [&](int task) {
-    const int piece = task / D;
-    const int first = static_cast<int>(static_cast<std::ptrdiff_t>(batch) * piece / pieces);
-    const int last = static_cast<int>(static_cast<std::ptrdiff_t>(batch) * (piece + 1) / pieces);
-    f(from + task % D, first, last - first);
+    const int piece = task / D, first = cut(batch, piece, pieces);
+    f(from + task % D, first, cut(batch, piece + 1, pieces) - first);
   });
 }
 

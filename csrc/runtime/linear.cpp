@@ -15,8 +15,8 @@ template <class F> void over(int M, double work, F f) {
   const int pieces = std::min(threads_for(work), std::max(M, 1));
   for_each(pieces, pieces, [&](int piece) {
     const IeeeMode mode;
-    const int first = static_cast<int>(static_cast<std::ptrdiff_t>(M) * piece / pieces);
-    f(first, static_cast<int>(static_cast<std::ptrdiff_t>(M) * (piece + 1) / pieces) - first);
+    const int first = cut(M, piece, pieces);
+    f(first, cut(M, piece + 1, pieces) - first);
   });
 }
 

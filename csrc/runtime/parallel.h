@@ -6,6 +6,9 @@
 
 namespace pyrnn {
 
+// Where piece i begins when n things are cut into `pieces`, as even as can be; where the one before ends.
+inline int cut(int n, int i, int pieces) noexcept { return static_cast<int>(static_cast<long long>(n) * i / pieces); }
+
 // A callable by reference: std::function would allocate, and a stream may not.
 class Task {
  public:

@@ -30,18 +30,15 @@ void layer_forward(const Weights<T>& weights, const Call<T>& call, int layer, Ro
   const bool last = layer + 1 == spec.num_layers;
   over_rows(spec, layer, 0, D, steps, B, [&](int d, int first, int count) {
     const int index = layer * D + d;
-    const StepOptions<T> options = in_layer(call.options, spec, layer, d, steps, B);
     State<const T> before = layer_part(call.initial, spec, index, B);
     for (int from = 0, j = 1; from < steps; from += scan.segment, ++j) {
       const auto here = [&](auto rows) { return part(in_scan_order(rows, steps, d == 1), from, 0, rows.batch); };
       const int length = std::min(scan.segment, steps - from);
       const bool ends = from + length == steps;
-      StepOptions<T> mine = options;
-      mine.active = part(options.active, from, 0, B), mine.reset = part(options.reset, from, 0, B);
       const State<T> after =
           ends ? layer_part(call.final, spec, index, B) : State<T>{scan.h[d].at(j), scan.c[d].at(j)};
       SequenceForward<T>{
-          {weights, layer, d, length, mine, scan.tapes[d]},
+          {weights, layer, d, length, in_layer(call.options, spec, layer, d, steps, B, from), scan.tapes[d]},
           here(x),
           here(columns(y, static_cast<std::ptrdiff_t>(d) * spec.recurrent_size())),
           last ? here(columns(call.c_all, static_cast<std::ptrdiff_t>(d) * spec.hidden_size)) : Rows<T>{},

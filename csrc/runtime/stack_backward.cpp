@@ -143,8 +143,7 @@ template <class T> void LayerBackward<T>::recompute(const Segment& s, int d) {
   StepBuffer<T> y(1, B, spec_.recurrent_size()), hT(1, B, spec_.recurrent_size()), cT(1, B, spec_.hidden_size);
   Rows<T> unread = y.rows(0);
   unread.step_stride = 0;
-  StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B);
-  options.active = part(options.active, s.from, 0, B), options.reset = part(options.reset, s.from, 0, B);
+  const StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B, s.from);
   over_rows(spec_, layer_, d, d + 1, s.length, B, [&](int, int first, int count) {
     SequenceForward<T>{{weights_, layer_, d, s.length, options, recomputed_[d]}, here(input(), s, d),  unread, {},
                        {tape_.h[index(d)].at(j), tape_.c[index(d)].at(j)},       {hT.at(0), cT.at(0)}, true}
@@ -155,8 +154,7 @@ template <class T> void LayerBackward<T>::recompute(const Segment& s, int d) {
 template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int to) {
   const int P = spec_.recurrent_size(), H = spec_.hidden_size, B = tape_.B;
   over_rows(spec_, layer_, from, to, s.length, B, [&](int d, int first, int count) {
-    StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B);
-    options.active = part(options.active, s.from, 0, B), options.reset = part(options.reset, s.from, 0, B);
+    const StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B, s.from);
     const bool last = layer_ + 1 == spec_.num_layers;
     SequenceBackward<T>{{weights_, layer_, d, s.length, options, kept(d)},
                         here(columns(dy_, static_cast<std::ptrdiff_t>(d) * P), s, d),
@@ -176,9 +174,8 @@ template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int
     for (int d = from; d < to; ++d) {
       // Side by side, pieces are cut in the order of time, so that each piece meets both directions of its rows.
       const bool by_time = d == 1 && to - from > 1;
-      const auto cut = [&](std::ptrdiff_t i) { return static_cast<int>(i * s.length / pieces); };
-      const int begin = by_time ? s.length - cut(piece + 1) : cut(piece);
-      const int steps = by_time ? cut(piece + 1) - cut(piece) : cut(piece + 1) - begin;
+      const int first = cut(s.length, piece, pieces), end = cut(s.length, piece + 1, pieces), steps = end - first;
+      const int begin = by_time ? s.length - end : first;
       const auto [M, list] = listed(part(here(tape_.options.active, s, d), begin, 0, B), steps, false);
       const RowAt* const rows = dense() ? nullptr : list.data();
       weights_.ops().gemm(product<T>(M, only(as_const(to_[d].da.rows(begin)), rows), weights_.backward(layer_, d).ih,
@@ -190,8 +187,7 @@ template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int
 template <class T> void LayerBackward<T>::parameters(const Segment& s, int from, int to) {
   Tasks tasks;
   for (int d = from; d < to; ++d) direction_parameters(tasks, s, d);
-  const double work = static_cast<double>(s.length) * tape_.B * (to - from) * spec_.gates() * spec_.hidden_size *
-                      (spec_.layer_input_size(layer_) + spec_.recurrent_size());
+  const double work = work_of(spec_, layer_, to - from, s.length, tape_.B);
   for_each(static_cast<int>(tasks.size()), threads_for(work), [&](int i) {
     const IeeeMode mode;
     tasks[i]();
@@ -243,8 +239,7 @@ void LayerBackward<T>::matrix(Tasks& tasks, const Segment& s, Rows<const T> a, i
   const bool resume = s.from + s.length < tape_.T_;
   const int pieces = std::min(threads_for(static_cast<double>(K) * M * N), M);
   for (int piece = 0; piece < pieces; ++piece) {
-    const int first = static_cast<int>(static_cast<std::ptrdiff_t>(M) * piece / pieces);
-    const int rows = static_cast<int>(static_cast<std::ptrdiff_t>(M) * (piece + 1) / pieces) - first;
+    const int first = cut(M, piece, pieces), rows = cut(M, piece + 1, pieces) - first;
     Outer<T> o = {rows, N, K, columns(a, first), b, c + static_cast<std::ptrdiff_t>(first) * N, N, 1, resume, nullptr};
     if (2 * N < weights_.ops().lanes && N < rows) {  // few columns would leave most lanes idle: transpose
       std::swap(o.M, o.N);

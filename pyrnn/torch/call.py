@@ -86,19 +86,17 @@ def array_of(tensor: Tensor) -> Array:
 
 def compute(call: Call, x: Tensor, states: Any, record: bool) -> tuple[tuple[Tensor, ...], Any]:
     """(output, h or h and c) of a layer or (h or h and c) of a cell, and the tape."""
-    given = array_of(x)
     initial = [array_of(state) for state in states]
     if call.is_cell:
-        y, final, _, tape = call.weights.run(given[None], [state[None] for state in initial], False, [], record)
+        initial = [state[None] for state in initial]
+    rows = call.rows
+    masks = [mask.numpy() if rows is None else rows.pad(mask.numpy()) for mask in call.masks]
+    active = None if rows is None else rows.active
+    y, final, _, tape = call.weights.run(read(call, array_of(x)), initial, False, masks, record, active)
+    if call.is_cell:
         return tuple([torch.from_numpy(part[0]) for part in final]), tape
-    if call.rows is None:
-        y, final, _, tape = call.weights.run(
-            read(call, given), initial, False, [mask.numpy() for mask in call.masks], record
-        )
-        return (written(call, y, 0), *[torch.from_numpy(part) for part in final]), tape
-    masks = [call.rows.pad(mask.numpy()) for mask in call.masks]
-    y, final, _, tape = call.weights.run(call.rows.pad(given), initial, False, masks, record, call.rows.active)
-    return (written(call, y, len(call.rows.places)), *[torch.from_numpy(part) for part in final]), tape
+    output = written(call, y, 0 if rows is None else len(rows.places))
+    return (output, *[torch.from_numpy(part) for part in final]), tape
 
 
 def run(call: Call, x: Tensor, states: Any, weights: list[Tensor]) -> tuple[Tensor, ...]:
