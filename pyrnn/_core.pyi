@@ -1,6 +1,10 @@
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
+
+# A NumPy array, or a tensor of a library that speaks DLPack's C exchange API, as torch does.
+_Array = Any
 
 __version__: str
 compiler: str
@@ -32,28 +36,31 @@ class Spec:
     def gates(self) -> str: ...
 
 class Weights:
-    def __init__(self, spec: Spec, parameters: list[NDArray[Any]], isa: str | None = None) -> None: ...
+    def __init__(self, spec: Spec, parameters: Sequence[_Array], isa: str | None = None) -> None: ...
     def run(
         self,
-        x: NDArray[Any],
-        state: list[NDArray[Any]],
+        x: _Array,
+        state: Sequence[_Array],
         batch_first: bool,
-        masks: list[NDArray[Any]],
+        masks: Sequence[_Array],
         record: bool,
-        active: NDArray[Any] | None = None,
+        active: _Array | None = None,
         hold: bool = False,
-        reset: NDArray[Any] | None = None,
-        reset_state: list[NDArray[Any]] = [],
+        reset: _Array | None = None,
+        reset_state: Sequence[_Array] = ...,
         all_cell_states: bool = False,
         every: int = 0,
+        is_step: bool = False,
     ) -> tuple[Any, ...]: ...
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Weights: ...
+    def holds(self, parameters: Sequence[_Array]) -> bool: ...
 
 class Tape:
     def backward(
         self,
-        grad_output: NDArray[Any] | None,
-        grad_state: list[NDArray[Any] | None],
-        grad_states: NDArray[Any] | None = None,
+        grad_output: _Array | None,
+        grad_state: Sequence[_Array | None],
+        grad_states: _Array | None = None,
         all_states: bool = False,
     ) -> tuple[Any, ...]: ...
     def slots(self, index: int) -> NDArray[Any]: ...
@@ -63,14 +70,14 @@ class Stream:
     def __init__(self, weights: Weights, batch: int) -> None: ...
     def run(
         self,
-        x: NDArray[Any],
-        out: NDArray[Any] | None = None,
-        active: NDArray[Any] | None = None,
+        x: _Array,
+        out: _Array | None = None,
+        active: _Array | None = None,
         hold: bool = False,
-    ) -> NDArray[Any]: ...
-    def state(self) -> list[NDArray[Any]]: ...
-    def set_state(self, state: list[NDArray[Any]]) -> None: ...
-    def reset(self, mask: NDArray[Any] | None = None) -> None: ...
+    ) -> _Array: ...
+    def state(self) -> list[_Array]: ...
+    def set_state(self, state: Sequence[_Array]) -> None: ...
+    def reset(self, mask: _Array | None = None) -> None: ...
 
 class Linear:
     def __init__(self, weight: NDArray[Any], bias: NDArray[Any] | None) -> None: ...

@@ -55,20 +55,21 @@ def check_masked_output(value: Any) -> bool:
     return bool(value == "hold")
 
 
-def check_flags(name: str, value: Any, shape: tuple[int, ...]) -> None:
+def check_flags(name: str, value: Any, shape: tuple[int, ...], kind: type = np.ndarray) -> None:
     """TypeError or ValueError for a value that is neither None nor an array of bool of this shape."""
-    check_arrays(**{name: value})
-    if value is not None and (value.dtype.kind != "b" or value.shape != shape):
+    check_arrays(kind, **{name: value})
+    if value is not None and (str(value.dtype) not in ("bool", "torch.bool") or tuple(value.shape) != shape):
         raise ValueError(
-            f"{name} should be an array of bool of shape {shape}, got {value.dtype} of shape {value.shape}"
+            f"{name} should be an array of bool of shape {shape}, got {value.dtype} of shape {tuple(value.shape)}"
         )
 
 
-def check_arrays(**values: Any) -> None:
-    """TypeError for a value that is neither None nor a NumPy array."""
+def check_arrays(kind: type = np.ndarray, /, **values: Any) -> None:
+    """TypeError for a value that is neither None nor an array of this kind: NumPy's, or torch.Tensor."""
     for name, value in values.items():
-        if value is not None and not isinstance(value, np.ndarray):
-            raise TypeError(f"{name} should be a NumPy array, got {type(value).__name__}")
+        if value is not None and not isinstance(value, kind):
+            expected = "a NumPy array" if kind is np.ndarray else "a tensor"
+            raise TypeError(f"{name} should be {expected}, got {type(value).__name__}")
 
 
 def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: Any) -> None:

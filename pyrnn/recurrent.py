@@ -189,7 +189,7 @@ class Recurrent(Specified):
 
         It keeps the weights of this moment. ValueError for a bidirectional layer.
         """
-        return Stream(self, batch)
+        return Stream(self._weights(), batch, self._is_pair, self.batch_first)
 
     def _asked(
         self,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from . import _core
-from .module import Array
 from .options import check_arrays, check_flags, check_masked_output
 from .pullback import state_parts
-
-if TYPE_CHECKING:
-    from .recurrent import Recurrent
 
 
 class Stream:
@@ -31,18 +27,18 @@ class Stream:
         True
     """
 
-    def __init__(self, layer: Recurrent, batch: int) -> None:
+    _kind: type = np.ndarray  # of what goes in and comes out
+
+    def __init__(self, weights: _core.Weights, batch: int, is_pair: bool, batch_first: bool) -> None:
         if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)):
             raise TypeError(f"batch should be of type int, got: {type(batch).__name__}")
         if not 0 <= batch < 2**31:
             raise ValueError(f"batch should be from 0 to {2**31 - 1}, got {batch}")
-        self._weights = layer._weights()
-        self._stream = _core.Stream(self._weights, batch)
-        self.batch, self._is_pair, self._batch_first = batch, layer._is_pair, layer.batch_first
+        self._weights = weights
+        self._stream = _core.Stream(weights, batch)
+        self.batch, self._is_pair, self._batch_first = batch, is_pair, batch_first
 
-    def step(
-        self, input: Array, out: Array | None = None, *, active: Array | None = None, masked_output: str = "zero"
-    ) -> Array:
+    def step(self, input: Any, out: Any = None, *, active: Any = None, masked_output: str = "zero") -> Any:
         """One step of all sequences.
 
         Args:
@@ -57,30 +53,30 @@ class Stream:
         Raises:
             ValueError: if a shape or dtype is wrong.
         """
-        check_arrays(input=input, out=out)
+        check_arrays(self._kind, input=input, out=out)
         if input.ndim != 2:
-            raise ValueError(f"stream.step: expected input of shape (batch, input_size), got {input.shape}")
-        check_flags("active", active, (self.batch,))
+            raise ValueError(f"stream.step: expected input of shape (batch, input_size), got {tuple(input.shape)}")
+        check_flags("active", active, (self.batch,), self._kind)
         return self._stream.run(input, out, active, check_masked_output(masked_output))
 
-    def run(self, input: Array, *, mask: Array | None = None, masked_output: str = "zero") -> Array:
+    def run(self, input: Any, *, mask: Any = None, masked_output: str = "zero") -> Any:
         """Several steps: input [T,B,I] ([B,T,I] if the layer is batch_first), output likewise; T = 0 is fine.
 
         `mask` is bool, [T,B] or [B,T]: a step marked False leaves its row's state alone.
         """
-        check_arrays(input=input)
+        check_arrays(self._kind, input=input)
         if input.ndim != 3:
-            raise ValueError(f"stream.run: expected input of 3 dimensions, got shape {input.shape}")
-        check_flags("mask", mask, input.shape[:2])
+            raise ValueError(f"stream.run: expected input of 3 dimensions, got shape {tuple(input.shape)}")
+        check_flags("mask", mask, tuple(input.shape[:2]), self._kind)
         hold = check_masked_output(masked_output)
         if not self._batch_first:
             return self._stream.run(input, None, mask, hold)
         turned = None if mask is None else mask.T
         return self._stream.run(input.swapaxes(0, 1), None, turned, hold).swapaxes(0, 1)
 
-    def reset(self, mask: Array | None = None) -> None:
+    def reset(self, mask: Any = None) -> None:
         """Sets the state to zero: of all sequences, or of those marked True in mask, bool [B]."""
-        check_flags("mask", mask, (self.batch,))
+        check_flags("mask", mask, (self.batch,), self._kind)
         self._stream.reset(mask)
 
     @property
@@ -93,12 +89,12 @@ class Stream:
     def state(self, state: Any) -> None:
         parts = state_parts(state, self._is_pair, "state")
         if not parts or any(part is None for part in parts):
-            raise TypeError("state should be made of NumPy arrays; use reset() for zeros")
+            raise TypeError("state should be made of arrays; use reset() for zeros")
         self._stream.set_state(parts)
 
     def clone(self) -> Stream:
         """A second stream that goes on from the same state, independently, with the same weights."""
-        other = object.__new__(Stream)
+        other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._stream = _core.Stream(self._weights, self.batch)
         other.state = self.state

@@ -222,7 +222,7 @@ WRONG_CALLS: dict[str, tuple[Any, Any, str]] = {
     "reset-list": (lambda s: s.reset([True] * 3), TypeError, "mask should be a NumPy array, got list"),
     "state-shape": (lambda s: setattr(s, "state", zeros(1, 2, 5)), RuntimeError, r"Expected hidden size \(1, 3, 5\)"),
     "state-dtype": (lambda s: setattr(s, "state", zeros(1, 3, 5, dtype=float)), ValueError, r"dtype \(float64\)"),
-    "state-none": (lambda s: setattr(s, "state", None), TypeError, "state should be made of NumPy arrays"),
+    "state-none": (lambda s: setattr(s, "state", None), TypeError, "state should be made of arrays"),
 }
 
 

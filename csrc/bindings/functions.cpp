@@ -10,10 +10,10 @@ namespace pyrnn {
 namespace {
 
 template <class T> py::array map(const py::array& x, void (*function)(const T*, T*, std::ptrdiff_t) noexcept) {
-  const py::array in = py::array_t<T, py::array::c_style | py::array::forcecast>(x);
-  py::array out = py::array_t<T>(shape_of(in));
+  const py::array_t<T, py::array::c_style | py::array::forcecast> in(x);
+  py::array_t<T> out(Shape(in.shape(), in.shape() + in.ndim()));
   const IeeeMode mode;
-  function(static_cast<const T*>(in.data()), writable<T>(out), in.size());
+  function(in.data(), out.mutable_data(), in.size());
   return out;
 }
 

@@ -13,44 +13,44 @@ namespace pyrnn {
 namespace {
 
 template <class T> struct Packed {
-  py::array weight;
+  Tensor weight;
   Array bias;
   Linear<T> linear;
-  Packed(const py::array& w, const Array& b, const Ops<T>& ops)
+  Packed(const Tensor& w, const Array& b, const Ops<T>& ops)
       : weight(contiguous<T>(w, "Linear", "weight")),
         bias(b ? Array(contiguous<T>(*b, "Linear", "bias")) : Array()),
-        linear(static_cast<const T*>(weight.data()), data_of<T>(bias), static_cast<int>(weight.shape(0)),
+        linear(data_of<T>(weight), data_of<T>(bias), static_cast<int>(weight.shape(0)),
                static_cast<int>(weight.shape(1)), ops) {}
 
-  py::array forward(const py::array& given) const {
-    const py::array x = checked(given);
+  Tensor forward(const Tensor& given) const {
+    const Tensor x = checked(given);
     const int M = static_cast<int>(x.shape(0));
-    py::array y = py::array_t<T>(Shape{M, linear.outputs()});
+    const Tensor y = Tensor::empty<T>({M, linear.outputs()}, weight);
     const py::gil_scoped_release release;
-    linear.forward(static_cast<const T*>(x.data()), M, static_cast<T*>(y.mutable_data()));
+    linear.forward(data_of<T>(x), M, writable<T>(y));
     return y;
   }
 
-  py::tuple backward(const py::array& given, const py::array& grad) const {
-    const py::array x = checked(given);
+  py::tuple backward(const Tensor& given, const Tensor& grad) const {
+    const Tensor x = checked(given);
     const int M = static_cast<int>(x.shape(0));
-    const py::array dy = shaped<T>(grad, {M, linear.outputs()}, "Linear", "grad_output", "output");
-    py::array dx = py::array_t<T>(shape_of(x)), dweight = py::array_t<T>(shape_of(weight));
+    const Tensor dy = shaped<T>(grad, {M, linear.outputs()}, "Linear", "grad_output", "output");
+    const Tensor dx = Tensor::empty<T>(x.shape(), weight), dweight = Tensor::empty<T>(weight.shape(), weight);
     Array dbias;
-    if (bias) dbias = py::array_t<T>(shape_of(*bias));
+    if (bias) dbias = Tensor::empty<T>(bias->shape(), weight);
     {
       T* const db = dbias ? writable<T>(*dbias) : nullptr;
       T *const to_x = writable<T>(dx), *const to_weight = writable<T>(dweight);
-      const T *const from_x = static_cast<const T*>(x.data()), *const from_y = static_cast<const T*>(dy.data());
+      const T *const from_x = data_of<T>(x), *const from_y = data_of<T>(dy);
       const py::gil_scoped_release release;
       linear.backward(from_x, from_y, M, to_x, to_weight, db);
     }
     return py::make_tuple(dx, dweight, dbias);
   }
 
-  py::array checked(const py::array& x) const {
+  Tensor checked(const Tensor& x) const {
     require(x.ndim() == 2 && x.shape(1) == linear.inputs(), "Linear: expected input of shape (*, ", linear.inputs(),
-            "), got ", text(shape_of(x), "()"));
+            "), got ", text(x.shape(), "()"));
     check_extent(1, x.shape(0));
     return contiguous<T>(x, "Linear", "input");
   }
@@ -60,12 +60,10 @@ struct PyLinear {
   std::variant<std::shared_ptr<const Packed<float>>, std::shared_ptr<const Packed<double>>> packed;
 };
 
-PyLinear make_linear(const py::array& weight, const Array& bias) {
+PyLinear make_linear(const Tensor& weight, const Array& bias) {
   require(weight.ndim() == 2, "Linear: weight should be 2-D, got ", weight.ndim(), "-D");
-  require(!bias || shape_of(*bias) == Shape{weight.shape(0)},
-          "Linear: bias should have one value a row of the weight");
-  if (weight.dtype().itemsize() == sizeof(double))
-    return {std::make_shared<const Packed<double>>(weight, bias, isa().f64)};
+  require(!bias || bias->shape() == Shape{weight.shape(0)}, "Linear: bias should have one value a row of the weight");
+  if (weight.itemsize() == sizeof(double)) return {std::make_shared<const Packed<double>>(weight, bias, isa().f64)};
   return {std::make_shared<const Packed<float>>(weight, bias, isa().f32)};
 }
 
@@ -77,13 +75,13 @@ void register_linear(py::module_& m) {
       .def(py::init(&make_linear), "weight"_a, "bias"_a)
       .def(
           "forward",
-          [](const PyLinear& self, const py::array& x) {
+          [](const PyLinear& self, const Tensor& x) {
             return std::visit([&](const auto& p) { return p->forward(x); }, self.packed);
           },
           "x"_a)
       .def(
           "backward",
-          [](const PyLinear& self, const py::array& x, const py::array& grad_output) {
+          [](const PyLinear& self, const Tensor& x, const Tensor& grad_output) {
             return std::visit([&](const auto& p) { return p->backward(x, grad_output); }, self.packed);
           },
           "x"_a, "grad_output"_a, "(grad_input, grad_weight, grad_bias)");

@@ -1,4 +1,4 @@
-// Packed weights as Python holds them, with the arrays they were packed from.
+// Packed weights and tapes as Python holds them, with the tensors they point into.
 #pragma once
 
 #include <memory>
@@ -6,21 +6,36 @@
 #include <vector>
 
 #include "bindings/arrays.h"
-#include "runtime/weights.h"
+#include "runtime/stack.h"
 
 namespace pyrnn {
 
 template <class T> struct Network {
-  std::vector<py::array> arrays;
+  std::vector<Tensor> arrays;
   Weights<T> weights;
+  unsigned long long checksum = checksum_now();
 
-  Network(const Spec& spec, std::vector<py::array> kept, const Ops<T>& ops)
+  Network(const Spec& spec, std::vector<Tensor> kept, const Ops<T>& ops)
       : arrays(std::move(kept)), weights(spec, pointers(), ops) {}
+
+  // Whether these are the very tensors that were packed, with the numbers they had. Reads all of them: at one step of
+  // one sequence that costs about what the step does, from ten on it does not show.
+  bool holds(const std::vector<Tensor>& given) const {
+    if (given.size() != arrays.size()) return false;
+    for (std::size_t i = 0; i < given.size(); ++i)
+      if (given[i].data() != arrays[i].data() || !given[i].is_like(arrays[i])) return false;
+    return checksum == checksum_now();
+  }
 
  private:
   std::vector<const T*> pointers() const {
     std::vector<const T*> all;
-    for (const py::array& a : arrays) all.push_back(static_cast<const T*>(a.data()));
+    for (const Tensor& a : arrays) all.push_back(data_of<T>(a));
+    return all;
+  }
+  unsigned long long checksum_now() const {
+    unsigned long long all = 0;
+    for (const Tensor& a : arrays) all = 31 * all + weights.ops().checksum(data_of<T>(a), a.size());
     return all;
   }
 };
@@ -30,5 +45,33 @@ template <class T> using Shared = std::shared_ptr<const Network<T>>;
 struct PyWeights {
   std::variant<Shared<float>, Shared<double>> network;
 };
+
+// What backward needs: the tape, and the arrays its options point into.
+template <class T> struct Recorded {
+  Shared<T> network;
+  Layout layout;
+  Array x, active, reset;  // x with checkpoints only: else the tape has a copy
+  std::vector<Array> reset_state;
+  Tape<T> tape;
+};
+
+struct PyTape {
+  std::variant<std::shared_ptr<const Recorded<float>>, std::shared_ptr<const Recorded<double>>> recorded;
+};
+
+template <class T> State<const T> pointers(const std::vector<Array>& arrays) {
+  return {data_of<T>(arrays[0]), arrays.size() > 1 ? data_of<T>(arrays[1]) : nullptr};
+}
+
+// h, or h and c, made anew in the caller's shape.
+template <class T> std::vector<Array> new_state(const Spec& spec, const Layout& layout, const Tensor& like) {
+  std::vector<Array> state = {Tensor::empty<T>(layout.state(spec, spec.recurrent_size()), like)};
+  if (spec.has_cell_state()) state.emplace_back(Tensor::empty<T>(layout.state(spec, spec.hidden_size), like));
+  return state;
+}
+
+template <class T> State<T> outputs(const std::vector<Array>& arrays) {
+  return {writable<T>(*arrays[0]), arrays.size() > 1 ? writable<T>(*arrays[1]) : nullptr};
+}
 
 }  // namespace pyrnn

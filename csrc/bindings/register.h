@@ -7,6 +7,7 @@ namespace pyrnn {
 
 void register_config(pybind11::module_& m);
 void register_stack(pybind11::module_& m);
+void register_tape(pybind11::module_& m);
 void register_stream(pybind11::module_& m);
 void register_linear(pybind11::module_& m);
 void register_functions(pybind11::module_& m);

@@ -17,25 +17,25 @@ template <class T> struct Running {
   const Spec& spec() const { return network->weights.spec(); }
 
   // x [B,I] or [T,B,I]; out as the output, or none: made anew.
-  py::array run(const py::array& given, const Array& out, const Array& active, bool hold) {
+  Tensor run(const Tensor& given, const Array& out, const Array& active, bool hold) {
     const int steps_axis = given.ndim() - 2, B = stream.batch();
     require(steps_axis == 0 || steps_axis == 1, "stream: expected input of 2 (step) or 3 (run) dimensions, got ",
             given.ndim());
     const std::ptrdiff_t steps = steps_axis ? given.shape(0) : 1;
     if (given.shape(steps_axis) != B || given.shape(steps_axis + 1) != spec().input_size)
       fail("stream: expected input of shape ", steps_axis ? "(*, " : "(", B, ", ", spec().input_size, "), got ",
-           text(shape_of(given), "()"));
+           text(given.shape(), "()"));
     check_extent(std::max<std::ptrdiff_t>(steps, 1), B);
-    const py::array x = readable<T>(given, spec().name(), "input");
-    Shape shape = shape_of(given);
+    const Tensor x = readable<T>(given, spec().name(), "input");
+    Shape shape = given.shape();
     shape.back() = spec().output_size();
-    py::array y = out ? checked_out(*out, shape) : py::array(py::array_t<T>(shape));
+    const Tensor y = out ? checked_out(*out, shape) : Tensor::empty<T>(shape, network->arrays[0]);
     const std::ptrdiff_t size = sizeof(T);
-    const auto rows = [&](const py::array& a, auto* data) {
-      return Rows<std::remove_pointer_t<decltype(data)>>{data, steps_axis ? a.strides(0) / size : 0,
-                                                         a.strides(steps_axis) / size, std::max(B, 1)};
+    const auto rows = [&](const Tensor& a, auto* data) {
+      return Rows<std::remove_pointer_t<decltype(data)>>{data, steps_axis ? a.stride(0) / size : 0,
+                                                         a.stride(steps_axis) / size, std::max(B, 1)};
     };
-    stream.run(rows(x, static_cast<const T*>(x.data())), static_cast<int>(steps), rows(y, writable<T>(y)),
+    stream.run(rows(x, data_of<T>(x)), static_cast<int>(steps), rows(y, writable<T>(y)),
                flags(active, steps_axis, steps), hold);
     return y;
   }
@@ -43,25 +43,31 @@ template <class T> struct Running {
   Flags flags(const Array& active, int steps_axis, std::ptrdiff_t steps) const {
     if (!active) return {};
     const Shape expected = steps_axis ? Shape{steps, stream.batch()} : Shape{stream.batch()};
-    if (active->dtype().kind() != 'b' || shape_of(*active) != expected)
-      fail("active should be an array of bool of shape ", text(expected, "()"), ", got ", dtype_name(active->dtype()),
-           " of shape ", text(shape_of(*active), "()"));
-    return {static_cast<const unsigned char*>(active->data()), steps_axis ? active->strides(0) : 0,
-            active->strides(steps_axis), std::max(stream.batch(), 1)};
+    if (active->kind() != 'b' || active->shape() != expected)
+      fail("active should be an array of bool of shape ", text(expected, "()"), ", got ", active->dtype(),
+           " of shape ", text(active->shape(), "()"));
+    return {data_of<unsigned char>(*active), steps_axis ? active->stride(0) : 0, active->stride(steps_axis),
+            std::max(stream.batch(), 1)};
   }
 
-  py::array checked_out(const py::array& out, const Shape& shape) const {
-    if (!py::isinstance<py::array_t<T, py::array::c_style>>(out) || shape_of(out) != shape || !out.writeable())
-      fail("out should be a writable, contiguous array of ", dtype_name(py::dtype::of<T>()), " of shape ",
-           text(shape, "()"), ", got ", dtype_name(out.dtype()), " of shape ", text(shape_of(out), "()"));
+  Tensor checked_out(const Tensor& out, const Shape& shape) const {
+    const bool fits = out.kind() == 'f' && out.itemsize() == sizeof(T) && out.is_native() && out.shape() == shape;
+    if (!fits || !out.is_contiguous() || !out.is_aligned(sizeof(T)) || !out.is_writable())
+      fail("out should be a writable, contiguous array of ", std::string(py::str(py::dtype::of<T>())), " of shape ",
+           text(shape, "()"), ", got ", out.dtype(), " of shape ", text(out.shape(), "()"));
     return out;
   }
 
   std::vector<Array> state() const {
     const std::ptrdiff_t L = spec().num_layers, B = stream.batch();
     const State<T> now = stream.state();
-    std::vector<Array> all = {py::array_t<T>(Shape{L, B, spec().recurrent_size()}, now.h)};
-    if (now.c) all.emplace_back(py::array_t<T>(Shape{L, B, spec().hidden_size}, now.c));
+    const auto copied = [&](const T* from, int width) {
+      const Tensor to = Tensor::empty<T>({L, B, width}, network->arrays[0]);
+      std::copy_n(from, to.size(), writable<T>(to));
+      return to;
+    };
+    std::vector<Array> all = {copied(now.h, spec().recurrent_size())};
+    if (now.c) all.emplace_back(copied(now.c, spec().hidden_size));
     return all;
   }
 
@@ -69,22 +75,21 @@ template <class T> struct Running {
     std::vector<Shape> shapes;
     require(given.size() == (stream.state().c ? 2u : 1u), "state should hold h, or h and c for the LSTM");
     for (const Array& a : given) {
-      require(a.has_value(), "state should be made of NumPy arrays, got None in it");
-      shapes.push_back(shape_of(*a));
+      require(a.has_value(), "state should be made of arrays, got None in it");
+      shapes.push_back(a->shape());
     }
     check_state(spec(), shapes, true, stream.batch());
     const State<T> now = stream.state();
-    std::vector<py::array> arrays;
+    std::vector<Tensor> arrays;
     for (const Array& a : given) arrays.push_back(contiguous<T>(*a, spec().name(), "state"));
     for (std::size_t i = 0; i < arrays.size(); ++i)
-      std::copy_n(static_cast<const T*>(arrays[i].data()), arrays[i].size(), i ? now.c : now.h);
+      std::copy_n(data_of<T>(arrays[i]), arrays[i].size(), i ? now.c : now.h);
   }
 
   void reset(const Array& mask) {
     if (!mask) return stream.reset(nullptr);
-    const py::array contiguous_mask = py::array_t<bool, py::array::c_style>(*mask);
     flags(mask, 0, 1);  // checks
-    stream.reset(static_cast<const unsigned char*>(contiguous_mask.data()));
+    stream.reset(data_of<unsigned char>(mask->contiguous<bool>()));
   }
 };
 
@@ -114,7 +119,7 @@ void register_stream(py::module_& m) {
       .def(py::init(&make_stream), "weights"_a, "batch"_a)
       .def(
           "run",
-          [](PyStream& self, const py::array& x, const Array& out, const Array& active, bool hold) {
+          [](PyStream& self, const Tensor& x, const Array& out, const Array& active, bool hold) {
             return std::visit([&](const auto& r) { return r->run(x, out, active, hold); }, self.running);
           },
           "x"_a, "out"_a = py::none(), "active"_a = py::none(), "hold"_a = false)

@@ -1,6 +1,7 @@
 // Compiled once per ISA (CMakeLists.txt): everything below the door, and the one symbol it exports.
 #include "cells/step.h"
 #include "isa/ops.h"
+#include "kernels/checksum.h"
 #include "kernels/gemm.h"
 #include "kernels/outer.h"
 #include "kernels/rows.h"
@@ -22,6 +23,7 @@ template <class T> constexpr Ops<T> make_ops() noexcept {
           map<T, tanh<V>>,
           map<T, sigmoid<V>>,
           column_dots<T>,
+          checksum<T>,
           {RnnOps<T, S>::ops, RnnOps<T, Rectified<V>>::ops, LstmOps<T, S>::ops, GruOps<T, S>::ops,
            GruResetBeforeOps<T, S>::ops},
           {RnnOps<T, C>::ops, RnnOps<T, C>::ops, LstmOps<T, C>::ops, GruOps<T, C>::ops, GruResetBeforeOps<T, C>::ops}};

@@ -120,6 +120,7 @@ template <class T> struct Ops {
   void (*sigmoid)(const T* x, T* y, ptrdiff_t n) noexcept;
   // sums[n] (+)= sum over rows m of a[m][n] b[m][n]
   void (*column_dots)(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate, T* sums) noexcept;
+  unsigned long long (*checksum)(const T* x, ptrdiff_t n) noexcept;
   CellOps<T> cell[cell_count];    // tanh and sigmoid, no peepholes
   CellOps<T> chosen[cell_count];  // as CellOptions say
 };

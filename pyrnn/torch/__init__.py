@@ -10,7 +10,9 @@ except ImportError as error:
     raise ImportError('pyrnn.torch needs torch: pip install "pyrnn-cpu[torch]"') from error
 
 from .accelerate import Report, accelerate, explain, restore
-from .modules import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from .cells import GRUCell, LSTMCell, RNNCell
+from .layers import GRU, LSTM, RNN
+from .stream import Stream
 
 __all__ = [
     "GRU",
@@ -20,6 +22,7 @@ __all__ = [
     "LSTMCell",
     "RNNCell",
     "Report",
+    "Stream",
     "accelerate",
     "explain",
     "restore",

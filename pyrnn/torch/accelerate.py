@@ -9,7 +9,11 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.rnn import RNNBase, RNNCellBase
 
-from .modules import GRU, LSTM, RNN, DropIn, GRUCell, LSTMCell, RNNCell
+from . import traceable as traceable_classes
+from .cells import GRUCell, LSTMCell, RNNCell
+from .coverage import is_transforming
+from .drop_in import DropIn
+from .layers import GRU, LSTM, RNN
 
 DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
     nn.RNN: RNN,
@@ -19,7 +23,8 @@ DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
     nn.LSTMCell: LSTMCell,
     nn.GRUCell: GRUCell,
 }
-ORIGINALS = {drop_in: original for original, drop_in in DROP_INS.items()}
+TRACEABLE = {**DROP_INS, nn.RNN: traceable_classes.RNN, nn.LSTM: traceable_classes.LSTM, nn.GRU: traceable_classes.GRU}
+ORIGINALS = {drop_in: original for classes in (DROP_INS, TRACEABLE) for original, drop_in in classes.items()}
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Report:
     left: dict[str, str]
 
 
-def accelerate(model: nn.Module, *, inplace: bool = True) -> Report:
+def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = False) -> Report:
     """Swaps every recurrent layer and cell of a model for its drop-in.
 
     Parameters, hooks, the training flag and all else stay the very objects they are, so an optimizer goes on. Only
@@ -46,6 +51,8 @@ def accelerate(model: nn.Module, *, inplace: bool = True) -> Report:
     Args:
         model: any module, or a recurrent layer itself.
         inplace: False to swap in a deep copy.
+        traceable: True for a model that `torch.compile` is to trace without a break. `isinstance(m, nn.LSTM)` and so
+            on are False then, because that is what torch.compile refuses. Exchanges drop-ins that are there, too.
 
     Returns:
         A `Report`: the model, what was swapped, what was left and why.
@@ -59,33 +66,38 @@ def accelerate(model: nn.Module, *, inplace: bool = True) -> Report:
         ['1']
     """
     model = model if inplace else copy.deepcopy(model)
-    swapped, left = {}, {}
+    classes, swapped, left = TRACEABLE if traceable else DROP_INS, {}, {}
     for name, module in model.named_modules():
-        drop_in = DROP_INS.get(type(module))
+        drop_in = classes.get(ORIGINALS.get(type(module), type(module)))
+        if drop_in is type(module):
+            continue
         if drop_in is not None and "forward" in module.__dict__:
             left[name] = "its forward was replaced by hand"
         elif drop_in is not None:
             swapped[name] = drop_in.__name__
             module.__class__ = drop_in
-        elif isinstance(module, (RNNBase, RNNCellBase)) and not isinstance(module, DropIn):
+        elif isinstance(module, (RNNBase, RNNCellBase)):
             left[name] = f"{type(module).__name__} is a subclass of torch's class"
     return Report(model, swapped, left)
 
 
 def restore(model: nn.Module) -> list[str]:
-    """Undoes `accelerate`, in place, and returns the names of the modules that are torch's again."""
+    """Undoes `accelerate`, in place, and returns the names of the modules that are torch's again.
+
+    A drop-in with chosen activations or peepholes stays: torch's classes cannot compute it.
+    """
     names = []
     for name, module in model.named_modules():
         original = ORIGINALS.get(type(module))
-        if original is not None:
+        if original is not None and isinstance(module, DropIn) and module.is_standard():
             names.append(name)
             module.__class__ = original
             module.__dict__.pop("_packed", None)
     return names
 
 
-def explain(module: nn.Module, *args: Any) -> str:
-    """Says in a sentence which way a call `module(*args)` would go, and why. It is not made.
+def explain(module: nn.Module, input: Any, hx: Any = None, **keywords: Any) -> str:
+    """Says in a sentence which way a call `module(input, hx, **keywords)` would go, and why. It is not made.
 
     Example:
         >>> import torch, pyrnn.torch
@@ -94,5 +106,9 @@ def explain(module: nn.Module, *args: Any) -> str:
     """
     if not isinstance(module, DropIn):
         return f"torch's own: {type(module).__name__} is not a drop-in; see accelerate()."
-    reason = module.refusal(*args)
-    return "pyrnn's kernels: the call is covered." if reason is None else f"torch's own: {reason}."
+    reason = module.refusal(input, hx)
+    if reason is None:
+        return "pyrnn's kernels: the call is covered."
+    if keywords or not module.is_standard() or is_transforming():
+        return f"torch's operators, step by step: {reason}."
+    return f"torch's own: {reason}."

@@ -1,216 +1,164 @@
 """One call of the kernels on tensors: read and written in place, differentiable.
 
-Letters in shapes: T time, B batch, I inputs, H hidden units or projections, N rows of packed data.
+Letters in shapes: T time, B batch, I inputs, H hidden units, P hidden units or projections, D directions.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import _VF, Tensor
+from torch import Tensor
 from torch.autograd import Function
 
 from .. import _core
+from .composed import Network, Steps, compose
 from .coverage import PLAIN, is_batched, special_mode
 
-Array = NDArray[Any]
-
-
-class Rows(NamedTuple):
-    """Where the rows of packed data lie in [T,B]: step t holds one of each of the first batch_sizes[t] sequences."""
-
-    batch_sizes: Tensor
-    active: Array  # bool [T,B]
-    places: Array  # of its True elements in [T*B]
-
-    @staticmethod
-    def of(batch_sizes: Tensor) -> Rows:
-        sizes = batch_sizes.numpy()
-        active = np.arange(sizes[0]) < sizes[:, None]
-        return Rows(batch_sizes, active, np.flatnonzero(active))
-
-    def pad(self, data: Array) -> Array:
-        """[N,I] to [T,B,I], with zeros between."""
-        padded = np.zeros((self.active.size, data.shape[1]), data.dtype)
-        padded[self.places] = data[: len(self.places)]
-        return padded.reshape(*self.active.shape, -1)
-
-    def pack(self, padded: Array, rows: int) -> Array:
-        """[T,B,I] to [rows,I]; rows beyond N are zero."""
-        data = padded.reshape(self.active.size, -1).take(self.places, 0)
-        return (
-            data
-            if rows == len(data)
-            else np.concatenate([data, np.zeros((rows - len(data), data.shape[1]), data.dtype)])
-        )
+Tensors = tuple[Tensor, ...]
 
 
 class Call(NamedTuple):
-    """What a call is made of besides its tensors."""
+    """What a call is made of besides the tensors that may ask for gradients."""
 
-    mode: str
-    bias: bool
-    layers: int
-    bidirectional: bool
-    batch_first: bool
-    is_cell: bool
-    weights: _core.Weights
-    masks: tuple[Tensor, ...] = ()  # factors of each layer's output but the last: [T,B,H], or [N,H] if packed
-    rows: Rows | None = None
-
-
-def read(call: Call, sequence: Array) -> Array:
-    """A sequence as the kernels take it: time first, or [1,B,I] for a cell."""
-    if call.rows is not None:
-        return call.rows.pad(sequence)
-    if call.is_cell:
-        return sequence[None]
-    return sequence.transpose(1, 0, 2) if call.batch_first and sequence.ndim == 3 else sequence
+    network: Network
+    kernels: _core.Weights | None
+    is_step: bool = False  # x is [B,I] and states [B,*]: one step of a cell
+    masks: Tensors = ()  # dropout's factors on each layer's output but the last, [T,B,D*P]
+    active: Tensor | None = None  # bool [T,B] ([T] without a batch): which steps of which rows take part
+    hold: bool = False  # the others show the state they hold, not zero
+    reset: Tensor | None = None  # bool, likewise: where the state becomes the reset state
+    all_states: bool = False  # return the cell states of all steps too
+    every: int = 0  # keep the state of so many steps only, and compute the others again in backward
 
 
-def written(call: Call, sequence: Array, rows: int) -> Tensor:
-    if call.rows is not None:
-        return torch.from_numpy(call.rows.pack(sequence, rows))
-    if call.is_cell:
-        return torch.from_numpy(sequence[0])
-    found = torch.from_numpy(sequence)
-    return found.transpose(0, 1) if call.batch_first and sequence.ndim == 3 else found
+class Inputs(NamedTuple):
+    """The tensors of a call that may ask for gradients: x [T,B,I], [T,I] or [B,I], and the rest."""
+
+    x: Tensor
+    initial: Tensors  # (), (h,) or (h, c)
+    reset_state: Tensors
+    weights: list[Tensor]
+
+    def flat(self) -> Tensors:
+        return self.x, *self.initial, *self.reset_state, *self.weights
+
+    @staticmethod
+    def of(flat: Any, initial: int, resets: int) -> Inputs:
+        """The inverse of `flat`."""
+        x, *rest = flat
+        return Inputs(x, tuple(rest[:initial]), tuple(rest[initial : initial + resets]), rest[initial + resets :])
 
 
-def array_of(tensor: Tensor) -> Array:
-    return (tensor.detach() if tensor.requires_grad else tensor).numpy()
+def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Tape | None]:
+    """(output, h or h and c, c of all steps if asked for) of a layer or (h or h and c) of a cell, and the tape."""
+    assert call.kernels is not None
+    y, final, all_states, tape = call.kernels.run(
+        inputs.x,
+        inputs.initial,
+        False,
+        call.masks,
+        record,
+        call.active,
+        call.hold,
+        call.reset,
+        inputs.reset_state,
+        call.all_states,
+        call.every if record else 0,
+        call.is_step,
+    )
+    if call.is_step:
+        return tuple(final), tape
+    return (y, *final) if all_states is None else (y, *final, all_states), tape
 
 
-def compute(call: Call, x: Tensor, states: Any, record: bool) -> tuple[tuple[Tensor, ...], Any]:
-    """(output, h or h and c) of a layer or (h or h and c) of a cell, and the tape."""
-    initial = [array_of(state) for state in states]
-    if call.is_cell:
-        initial = [state[None] for state in initial]
-    rows = call.rows
-    masks = [mask.numpy() if rows is None else rows.pad(mask.numpy()) for mask in call.masks]
-    active = None if rows is None else rows.active
-    y, final, _, tape = call.weights.run(read(call, array_of(x)), initial, False, masks, record, active)
-    if call.is_cell:
-        return tuple([torch.from_numpy(part[0]) for part in final]), tape
-    output = written(call, y, 0 if rows is None else len(rows.places))
-    return (output, *[torch.from_numpy(part) for part in final]), tape
-
-
-def run(call: Call, x: Tensor, states: Any, weights: list[Tensor]) -> tuple[Tensor, ...]:
+def run(call: Call, inputs: Inputs) -> Tensors:
     """What `compute` gives, differentiable where something asks for it."""
-    if torch.is_grad_enabled() and (
-        x.requires_grad or any(w.requires_grad for w in weights) or any(s.requires_grad for s in states)
-    ):
-        found: tuple[Tensor, ...] = Recurrence.apply(call, len(states), x, *states, *weights)  # type: ignore[no-untyped-call]
-        return found
-    return compute(call, x, states, False)[0]
+    if torch.is_grad_enabled():
+        for tensor in inputs.flat():
+            if tensor.requires_grad:
+                counts = len(inputs.initial), len(inputs.reset_state)
+                found: Tensors = Recurrence.apply(call, counts, *inputs.flat())  # type: ignore[no-untyped-call]
+                return found
+    return compute(call, inputs, False)[0]
+
+
+def run_composed(call: Call, inputs: Inputs) -> Tensors:
+    """The same by torch's own operators, step by step: of any dtype, on any device, under any transform."""
+    x, active, reset = inputs.x, call.active, call.reset
+    initial, reset_state = inputs.initial, inputs.reset_state
+    batch_axis = 0 if call.is_step else 1 if x.dim() == 2 else None  # one that the call lacks
+    if batch_axis is not None:
+        x = x.unsqueeze(batch_axis)
+        initial = tuple(state.unsqueeze(batch_axis) for state in initial)
+        reset_state = tuple(state.unsqueeze(batch_axis) for state in reset_state)
+        active, reset = (flags if flags is None else flags.unsqueeze(1) for flags in (active, reset))
+    steps = Steps(active, call.hold, reset, reset_state)
+    output, final, all_states = compose(call.network, x, initial, inputs.weights, call.masks, steps)
+    outputs = final if call.is_step else (output, *final)
+    if call.all_states and all_states is not None:
+        outputs = (*outputs, all_states)
+    return outputs if batch_axis is None else tuple(part.squeeze(batch_axis) for part in outputs)
 
 
 class Recurrence(Function):
     """The kernels' own reverse mode; torch's operators where a derivative of the derivative is asked for."""
 
     @staticmethod
-    def forward(ctx: Any, call: Call, states: int, x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        outputs, ctx.tape = compute(call, x, rest[:states], True)
-        ctx.call, ctx.states = call, states
-        ctx.pointers = [weight.data_ptr() for weight in rest[states:]]
-        ctx.save_for_backward(x, *rest)
+    def forward(ctx: Any, call: Call, counts: tuple[int, int], *flat: Tensor) -> Tensors:
+        inputs = Inputs.of(flat, *counts)
+        outputs, ctx.tape = compute(call, inputs, True)
+        ctx.call, ctx.counts = call, counts
+        ctx.pointers = [weight.data_ptr() for weight in inputs.weights]
+        ctx.save_for_backward(*flat)
         ctx.set_materialize_grads(False)
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        tensors = ctx.saved_tensors  # raises if one was modified
-        needed = ctx.needs_input_grad[2:]
-        weights = tensors[1 + ctx.states :]
+        inputs = Inputs.of(ctx.saved_tensors, *ctx.counts)  # raises if one was modified
         replayed = (
-            torch.is_grad_enabled()
-            or special_mode() is not None
-            or any(grad is not None and (type(grad) not in PLAIN or is_batched(grad)) for grad in grads)
+            must_replay(grads)
             # The kernels pack what backward needs from where the weights were.
-            or [weight.data_ptr() for weight in weights] != ctx.pointers
+            or [weight.data_ptr() for weight in inputs.weights] != ctx.pointers
         )
-        gradients = replayed_gradients if replayed else recorded_gradients
-        found = gradients(ctx, tensors, grads, needed)
-        return None, None, *found
+        if replayed:
+            return None, None, *replayed_gradients(ctx.call, inputs, grads, ctx.needs_input_grad[2:])
+        found = recorded_gradients(ctx.call, ctx.tape, ctx.counts, grads)
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            ctx.tape = None  # large, and saved_tensors refuses a second backward
+        needed = ctx.needs_input_grad[2:]
+        return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
 
 
-def recorded_gradients(ctx: Any, tensors: Any, grads: Any, needed: Any) -> list[Tensor | None]:
-    call: Call = ctx.call
-    arrays = [None if grad is None else grad.numpy() for grad in grads]
-    output, final = (None, arrays) if call.is_cell else (arrays[0], arrays[1:])
-    if call.is_cell:
-        final = [None if part is None else part[None] for part in final]
-    elif output is not None:
-        output = read(call, output)
-    dx, initial, parameters, _, _ = ctx.tape.backward(output, final)
-    if not torch._C._autograd._get_current_graph_task_keep_graph():
-        ctx.tape = None  # large, and saved_tensors refuses a second backward
-    if call.is_cell:
-        initial = [part[0] for part in initial]
-    found = [written(call, dx, len(tensors[0])) if needed[0] else None]
-    arrays = [*initial[: ctx.states], *parameters]
-    return found + [torch.from_numpy(a) if wanted else None for a, wanted in zip(arrays, needed[1:], strict=True)]
+def must_replay(grads: Any) -> bool:
+    """Whether a backward pass asks for what the kernels cannot give: its own derivative, or a batch of gradients."""
+    return (
+        torch.is_grad_enabled()
+        or special_mode() is not None
+        or any(grad is not None and (type(grad) not in PLAIN or is_batched(grad)) for grad in grads)
+    )
 
 
-def replayed_gradients(ctx: Any, tensors: Any, grads: Any, needed: Any) -> list[Tensor | None]:
+def recorded_gradients(call: Call, tape: Any, counts: tuple[int, int], grads: Any) -> list[Tensor]:
+    """Of the inputs, flat, by the kernels."""
+    output, states, all_states = None, grads, None
+    if not call.is_step:
+        output, *states = grads[:-1] if call.all_states else grads
+        all_states = grads[-1] if call.all_states else None
+    dx, initial, weights, reset_state, _ = tape.backward(output, states, all_states)
+    return [dx, *initial[: counts[0]], *reset_state[: counts[1]], *weights]
+
+
+def replayed_gradients(call: Call, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor | None]:
+    """Of the inputs, flat, by torch's operators, and differentiable in turn."""
     create = torch.is_grad_enabled()
     with torch.enable_grad():
         # Aliases cut the paths by which one input may depend on another.
-        aliases = [t.view_as(t) if t.requires_grad else t for t in tensors]
-        outputs = replay(ctx.call, aliases[0], aliases[1 : 1 + ctx.states], aliases[1 + ctx.states :])
+        aliases = [t.view_as(t) if t.requires_grad else t for t in inputs.flat()]
+        outputs = run_composed(call, Inputs.of(aliases, len(inputs.initial), len(inputs.reset_state)))
         pairs = [(out, grad) for out, grad in zip(outputs, grads, strict=True) if grad is not None]
         wanted = [alias for alias, need in zip(aliases, needed, strict=True) if need]
         outs, seeds = zip(*pairs, strict=True)
         found = iter(torch.autograd.grad(outs, wanted, seeds, create_graph=create, allow_unused=True))
     return [next(found) if need else None for need in needed]
-
-
-def replay(call: Call, x: Tensor, states: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, ...]:
-    """The call again, by torch's operators, layer by layer for the sake of the masks."""
-    unbatched = x.dim() == 1 + (not call.is_cell) and call.rows is None
-    if call.is_cell:
-        x, states = x.unsqueeze(0), [state.unsqueeze(0) for state in states]
-    elif call.batch_first and not unbatched and call.rows is None:
-        x = x.transpose(0, 1)
-    if unbatched:
-        x, states = x.unsqueeze(1), [state.unsqueeze(1) for state in states]
-    directions, each = 1 + call.bidirectional, len(weights) // call.layers
-    finals = []
-    if call.rows is not None:
-        x = x[: len(call.rows.places)]
-    if not states:
-        states = zero_states(call, x, weights)
-    for layer in range(call.layers):
-        if layer and call.masks:
-            x = x * call.masks[layer - 1]
-        initial = [state[layer * directions : (layer + 1) * directions] for state in states]
-        x, *final = replay_layer(call, x, initial, weights[layer * each : (layer + 1) * each])
-        finals.append(final)
-    final = [torch.cat(parts) for parts in zip(*finals, strict=True)]
-    if unbatched:
-        x, final = x.squeeze(1), [part.squeeze(1) for part in final]
-    if call.is_cell:
-        return tuple(part.squeeze(0) for part in final)
-    return x.transpose(0, 1) if call.batch_first and not unbatched and call.rows is None else x, *final
-
-
-def zero_states(call: Call, x: Tensor, weights: list[Tensor]) -> list[Tensor]:
-    runs = call.layers * (1 + call.bidirectional)
-    batch = x.shape[1] if call.rows is None else int(call.rows.batch_sizes[0])
-    widths = (weights[1].shape[1], weights[0].shape[0] // 4)  # of h, and of the LSTM's c
-    return [x.new_zeros(runs, batch, width) for width in widths[: 1 + (call.mode == "lstm")]]
-
-
-def replay_layer(call: Call, x: Tensor, states: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, ...]:
-    operator = getattr(_VF, call.mode)
-    hx = states if call.mode == "lstm" else states[0]
-    options = (call.bias, 1, 0.0, True, call.bidirectional)
-    if call.rows is not None:
-        found: tuple[Tensor, ...] = operator(x, call.rows.batch_sizes, hx, weights, *options)
-        return found
-    found = operator(x, hx, weights, *options, False)
-    return found

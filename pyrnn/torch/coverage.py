@@ -23,6 +23,11 @@ _tracing = _C._is_tracing
 INVALID = "torch reports what is wrong with it"
 
 
+def is_transforming() -> bool:
+    """Whether torch.func or forward-mode differentiation runs, which torch's fused operators may not know."""
+    return _transforms() is not None or forward_ad._current_level >= 0
+
+
 def special_mode() -> str | None:
     """What torch is doing besides running the call, if the kernels would not take part in it."""
     if torch.compiler.is_compiling():  # first: dynamo can trace no further
@@ -116,7 +121,8 @@ def bad_packing(packed: PackedSequence) -> str | None:
         return f"batch_sizes is not a vector of int64: {INVALID}"
     if not isinstance(packed.data, Tensor) or packed.data.dim() != 2:
         return f"the packed data has other than 2 dimensions: {INVALID}"
-    if len(sizes) == 0 or sizes[-1] < 1 or bool((sizes[1:] > sizes[:-1]).any()) or sizes.sum() > len(packed.data):
+    found = sizes.tolist()
+    if not found or found[-1] < 1 or sorted(found, reverse=True) != found or sum(found) > len(packed.data):
         return f"batch_sizes does not fit the data: {INVALID}"
     return None
 

@@ -1,0 +1,101 @@
+// Tensor: an array of the caller, NumPy's or of a library that speaks DLPack's C exchange API, seen where it lies.
+// What the kernels return is made by the library that made the weights.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <optional>
+#include <string>
+
+#include "runtime/spec.h"
+
+namespace pyrnn {
+
+namespace py = pybind11;
+
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(py::array array);
+  static std::optional<Tensor> exchanged(py::handle object);  // nullopt: its type does not speak DLPack
+
+  // C-contiguous, uninitialized, of the dtype T.
+  template <class T> static Tensor empty(const Shape& shape, const Tensor& like) {
+    if (like.is_numpy_) return Tensor(py::array_t<T>(shape));
+    return *exchanged(like.new_empty(shape));
+  }
+  // C-contiguous and aligned, with the same numbers.
+  template <class T> Tensor contiguous() const {
+    if (is_numpy_) return Tensor(py::array_t<T, py::array::c_style | py::array::forcecast>(object_));
+    return *exchanged((is_aligned(sizeof(T)) ? object_ : py::object(object_.attr("clone")())).attr("contiguous")());
+  }
+  Tensor copy() const { return is_numpy_ ? Tensor(object_.attr("copy")()) : *exchanged(object_.attr("clone")()); }
+  // The same memory under another owner: who holds a tensor of torch may give it other memory (`tensor.data = ...`).
+  Tensor alias() const { return is_numpy_ ? *this : *exchanged(object_.attr("detach")()); }
+
+  const py::object& object() const noexcept { return object_; }
+  void* data() const noexcept { return data_; }
+  int ndim() const noexcept { return ndim_; }
+  std::ptrdiff_t shape(int axis) const noexcept { return shape_[axis]; }
+  std::ptrdiff_t stride(int axis) const noexcept { return strides_[axis] * stride_unit_; }  // in bytes
+  Shape shape() const { return Shape(shape_, shape_ + ndim_); }
+  std::ptrdiff_t size() const noexcept {
+    std::ptrdiff_t product = 1;
+    for (int axis = 0; axis < ndim_; ++axis) product *= shape_[axis];
+    return product;
+  }
+  bool is_aligned(std::size_t bytes) const noexcept { return reinterpret_cast<std::uintptr_t>(data_) % bytes == 0; }
+  bool is_contiguous() const noexcept {
+    std::ptrdiff_t expected = itemsize_;
+    for (int axis = ndim_ - 1; axis >= 0; expected *= shape_[axis--])
+      if (shape_[axis] != 1 && stride(axis) != expected) return size() == 0;
+    return true;
+  }
+  // The same shape, dtype and strides.
+  bool is_like(const Tensor& other) const noexcept {
+    bool same = ndim_ == other.ndim_ && kind_ == other.kind_ && itemsize_ == other.itemsize_;
+    for (int axis = 0; same && axis < ndim_; ++axis)
+      same = shape_[axis] == other.shape_[axis] && stride(axis) == other.stride(axis);
+    return same;
+  }
+  char kind() const noexcept { return kind_; }  // as NumPy: 'f', 'b', ...
+  int itemsize() const noexcept { return itemsize_; }
+  bool is_native() const noexcept { return is_native_; }
+  bool is_writable() const { return !is_numpy_ || py::array(object_).writeable(); }
+  std::string dtype() const;
+
+ private:
+  py::object new_empty(const Shape& shape) const;  // of a tensor that is not NumPy's
+
+  py::object object_;
+  void* data_ = nullptr;
+  int ndim_ = 0;
+  const std::ptrdiff_t *shape_ = nullptr, *strides_ = nullptr;  // of the object itself
+  std::ptrdiff_t stride_unit_ = 1;                              // bytes in one of strides_
+  int itemsize_ = 0;
+  char kind_ = 'f';
+  bool is_numpy_ = true, is_native_ = true;
+};
+
+}  // namespace pyrnn
+
+namespace pybind11::detail {
+
+template <> struct type_caster<pyrnn::Tensor> {
+  PYBIND11_TYPE_CASTER(pyrnn::Tensor, const_name("numpy.ndarray | torch.Tensor"));
+
+  bool load(handle source, bool) {
+    if (isinstance<array>(source)) {
+      value = pyrnn::Tensor(reinterpret_borrow<array>(source));
+      return true;
+    }
+    std::optional<pyrnn::Tensor> found = pyrnn::Tensor::exchanged(source);
+    if (found) value = std::move(*found);
+    return found.has_value();
+  }
+
+  static handle cast(const pyrnn::Tensor& tensor, return_value_policy, handle) { return tensor.object().inc_ref(); }
+};
+
+}  // namespace pybind11::detail

@@ -1,0 +1,99 @@
+"""RNNCell, LSTMCell and GRUCell: torch's classes, whose calls the kernels run where they can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.fx import Proxy
+
+from .. import _core
+from .call import Call, Inputs, run, run_composed
+from .composed import Network
+from .coverage import bad_cell_call, bad_weights, is_transforming, special_mode
+from .drop_in import DropIn, are_plain
+from .kernels import Packed, packed_weights, spec_of
+
+NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+class Cell(DropIn):
+    """What RNNCell, LSTMCell and GRUCell share."""
+
+    _mode = ""
+
+    def network(self: Any) -> Network:
+        has_bias = self.bias_ih is not None or self.bias_hh is not None
+        return Network(self._mode or f"rnn_{self.nonlinearity}", has_bias, 1, False)
+
+    def weights(self: Any) -> list[Any]:
+        """Those there are, in torch's order."""
+        parameters = self._parameters  # quicker than getattr, but without what is parametrized
+        found = [parameters[name] if name in parameters else getattr(self, name) for name in NAMES]
+        return found if found[2] is not None or found[3] is not None else found[:2]
+
+    def forward(self: Any, input: Any, hx: Any = None) -> Any:
+        special = special_mode()
+        if special is None and are_plain(input, hx):
+            weights = self.weights()
+            try:
+                return self.computed(run, packed_weights(self, weights), weights, input, hx)
+            except Exception:
+                if self.refusal(input, hx) is None:
+                    raise
+        if special is not None and is_transforming():
+            return self.computed(run_composed, None, self.weights(), input, hx)
+        if isinstance(input, Proxy):
+            return self.symbolic(input, hx, {})
+        self.check_matrix_state(input, hx)
+        return self._original.forward(self, input, hx)
+
+    def spec(self: Any) -> _core.Spec:
+        """What the kernels are told."""
+        return spec_of(self.network(), self.input_size, self.hidden_size, 0)
+
+    def computed(self: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any) -> Any:
+        """A call, carried out by `execute` as one step of a batch."""
+        is_pair = self._mode == "lstm"
+        if is_pair and hx is not None and (type(hx) not in (tuple, list) or len(hx) != 2):
+            raise ValueError("hx should be a pair (h, c)")
+        initial = () if hx is None else tuple(hx) if is_pair else (hx,)
+        if unbatched := input.dim() == 1:
+            input, initial = input.unsqueeze(0), tuple(state.unsqueeze(0) for state in initial)
+        call = Call(self.network(), None, True) if packed is None else Call(*packed, True)
+        final = execute(call, Inputs(input, initial, (), weights))
+        if unbatched:
+            final = tuple(part.squeeze(0) for part in final)
+        return final if is_pair else final[0]
+
+    def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
+        return special_mode() or bad_weights(self.weights()) or bad_cell_call(self, input, hx, self._mode == "lstm")
+
+    def check_matrix_state(self: Any, input: Any, hx: Any) -> None:
+        """RuntimeError where torch, unbatched, reads out of bounds or takes H rows for a batch."""
+        if not isinstance(input, Tensor) or input.dim() != 1:
+            return
+        for i, part in enumerate(hx if isinstance(hx, (tuple, list)) else (hx,)):
+            if isinstance(part, Tensor) and part.dim() == 2:
+                raise RuntimeError(
+                    f"hidden{i} has inconsistent hidden_size: got shape {tuple(part.shape)}, expected "
+                    f"{self.hidden_size}: for an unbatched 1-D input hx should be 1-D"
+                )
+
+
+class RNNCell(Cell, nn.RNNCell):
+    """`torch.nn.RNNCell` on the kernels: same arguments, attributes, state_dict and results."""
+
+    _original = nn.RNNCell
+
+
+class LSTMCell(Cell, nn.LSTMCell):
+    """`torch.nn.LSTMCell` on the kernels: same arguments, attributes, state_dict and results."""
+
+    _original, _mode = nn.LSTMCell, "lstm"
+
+
+class GRUCell(Cell, nn.GRUCell):
+    """`torch.nn.GRUCell` on the kernels: same arguments, attributes, state_dict and results."""
+
+    _original, _mode = nn.GRUCell, "gru"

@@ -1,0 +1,194 @@
+"""RNN, LSTM and GRU out of torch's own differentiable operators, step by step.
+
+Slow, but open to all that torch can do with its operators and the kernels cannot: vmap, forward-mode and second
+derivatives, other dtypes and devices. The equations are those of csrc/cells. Nothing is written in place and no
+decision depends on a number, as vmap demands.
+
+Letters in shapes: T time, B batch, I inputs, H hidden units, P projections or H, L layers, D directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+States = tuple[Tensor, ...]  # (h,) or (h, c)
+
+
+class Network(NamedTuple):
+    """What a recurrent network is made of; a projection shows in the weights.
+
+    Attributes:
+        mode: "rnn_tanh", "rnn_relu", "lstm" or "gru".
+        bias: whether there are biases.
+        num_layers: L. bidirectional: whether D is 2.
+        activation: of the state and the candidate; in an RNN anything but "tanh" takes the nonlinearity's place.
+        recurrent_activation: of the gates.
+        peephole: whether the gates of an LSTM see the cell state.
+    """
+
+    mode: str
+    bias: bool
+    num_layers: int
+    bidirectional: bool
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+    peephole: bool = False
+
+
+class Steps(NamedTuple):
+    """What is asked of single steps.
+
+    Attributes:
+        active: bool [T,B]; a step marked False leaves the state alone.
+        hold: whether the output of such a step is the state that was left alone, and not zero.
+        reset: bool [T,B]; before a step marked True the state becomes reset_state.
+        reset_state: h [L*D,B,P], and for the LSTM c [L*D,B,H]; empty for zeros.
+    """
+
+    active: Tensor | None = None
+    hold: bool = False
+    reset: Tensor | None = None
+    reset_state: States = ()
+
+
+EVERY_STEP = Steps()
+
+# hardtanh, as it has the slope of the kernels at the corners: none.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+    "identity": lambda a: a,
+    "hard_sigmoid_keras2": lambda a: functional.hardtanh(0.2 * a + 0.5, 0.0, 1.0),
+    "hard_sigmoid_keras3": lambda a: functional.hardtanh(a + 3, 0.0, 6.0) / 6,
+}
+
+
+class Cell:
+    """One layer in one direction."""
+
+    def __init__(self, network: Network, weights: Sequence[Tensor]) -> None:
+        rectified = network.mode == "rnn_relu" and network.activation == "tanh"
+        self.activation = ACTIVATIONS["relu" if rectified else network.activation]
+        self.gate = ACTIVATIONS[network.recurrent_activation]
+        self.has_cell_state = network.mode == "lstm"
+        self.step = {"lstm": self.lstm, "gru": self.gru}.get(network.mode, self.rnn)
+        rest = iter(weights)
+        self.weight_ih, self.weight_hh = next(rest), next(rest)
+        self.bias_ih: Tensor | None = next(rest) if network.bias else None
+        self.bias_hh: Tensor | None = next(rest) if network.bias else None
+        self.peephole = next(rest).chunk(3) if network.peephole else None  # of i, o, f
+        self.weight_hr = next(rest, None)
+
+    def project_inputs(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight_ih, self.bias_ih)
+
+    def project_state(self, h: Tensor) -> Tensor:
+        return functional.linear(h, self.weight_hh, self.bias_hh)
+
+    def zeros(self, x: Tensor) -> States:
+        """The state before the first step, for x [T,B,I]."""
+        recurrent = self.weight_hh.shape[1]
+        hidden = recurrent if self.weight_hr is None else self.weight_hr.shape[1]
+        widths = (recurrent, hidden) if self.has_cell_state else (recurrent,)
+        return tuple(x.new_zeros(x.shape[1], width) for width in widths)
+
+    def rnn(self, a: Tensor, state: States) -> States:
+        return (self.activation(a + self.project_state(state[0])),)
+
+    def lstm(self, a: Tensor, state: States) -> States:
+        h, c = state
+        i, f, g, o = (a + self.project_state(h)).chunk(4, -1)
+        if self.peephole is not None:
+            i, f = i + self.peephole[0] * c, f + self.peephole[2] * c
+        c = self.gate(f) * c + self.gate(i) * self.activation(g)
+        if self.peephole is not None:
+            o = o + self.peephole[1] * c
+        h = self.gate(o) * self.activation(c)
+        return h if self.weight_hr is None else functional.linear(h, self.weight_hr), c
+
+    def gru(self, a: Tensor, state: States) -> States:
+        (h,) = state
+        (x_r, x_z, x_n), (h_r, h_z, h_n) = a.chunk(3, -1), self.project_state(h).chunk(3, -1)
+        n = self.activation(x_n + self.gate(x_r + h_r) * h_n)
+        return ((h - n) * self.gate(x_z + h_z) + n,)
+
+
+def scan(
+    cell: Cell, x: Tensor, state: States, reset_to: States, steps: Steps, order: int
+) -> tuple[list[Tensor], States]:
+    """The states shown at all steps, each [T,B,*], and the last; order is -1 to go from the end to the start."""
+    sums = cell.project_inputs(x).unbind()
+    shown: list[States] = []
+    for t in range(len(sums))[::order]:
+        if steps.reset is not None:
+            state = where(steps.reset[t], reset_to, state)
+        after = cell.step(sums[t], state)
+        state = after if steps.active is None else where(steps.active[t], after, state)
+        shown.append(state)
+    # Where T is 0 there is nothing to stack but the initial state.
+    sequences = [torch.stack(part)[: len(sums)] for part in zip(*(shown[::order] or [state]), strict=True)]
+    if steps.active is not None and not steps.hold:
+        sequences = [torch.where(steps.active.unsqueeze(-1), sequence, 0) for sequence in sequences]
+    return sequences, state
+
+
+def where(flags: Tensor, one: States, other: States) -> States:
+    """Row by row, by flags [B], of states [B,*]."""
+    return tuple(torch.where(flags.unsqueeze(-1), *pair) for pair in zip(one, other, strict=True))
+
+
+def compose(
+    network: Network,
+    x: Tensor,
+    states: States,
+    weights: Sequence[Tensor],
+    masks: Sequence[Tensor] = (),
+    steps: Steps = EVERY_STEP,
+) -> tuple[Tensor, States, Tensor | None]:
+    """Runs the layers over a sequence.
+
+    Args:
+        network: what the layers are made of.
+        x: [T,B,I].
+        states: h [L*D,B,P], and for the LSTM c [L*D,B,H]; empty for zeros.
+        weights: of every layer and direction in turn: weight_ih, weight_hh, and where there are such bias_ih, bias_hh,
+            weight_peephole, weight_hr; of one dtype with x and the states.
+        masks: factors [T,B,D*P] on the output of each layer but the last, for dropout; empty for none.
+        steps: which steps count, and where the state starts anew.
+
+    Returns:
+        The output of the last layer [T,B,D*P]; the last states, as `states`; and for the LSTM the cell states of all
+        steps of the last layer [T,B,D*H], else None.
+
+    Example:
+        >>> import torch
+        >>> gru = torch.nn.GRU(3, 5)
+        >>> network, weights = Network("gru", bias=True, num_layers=1, bidirectional=False), list(gru.parameters())
+        >>> torch.vmap(lambda x: compose(network, x, (), weights)[0])(torch.zeros(4, 7, 2, 3)).shape
+        torch.Size([4, 7, 2, 5])
+    """
+    directions = 1 + network.bidirectional
+    each = len(weights) // (network.num_layers * directions)
+    if steps.active is not None:  # else what is not a number there would spoil gradients: 0 times NaN
+        x = torch.where(steps.active.unsqueeze(-1), x, 0)
+    last: list[States] = []
+    seen: list[Tensor] = []
+    for layer in range(network.num_layers):
+        x = x * masks[layer - 1] if layer and masks else x
+        parts = []
+        for run in range(layer * directions, (layer + 1) * directions):
+            cell = Cell(network, weights[run * each : (run + 1) * each])
+            state, reset_to = (
+                tuple(part[run] for part in given) if given else cell.zeros(x) for given in (states, steps.reset_state)
+            )
+            part, final = scan(cell, x, state, reset_to, steps, -1 if run % directions else 1)
+            parts.append(part)
+            last.append(final)
+        x, *seen = (torch.cat(side, -1) for side in zip(*parts, strict=True))
+    return x, tuple(torch.stack(part) for part in zip(*last, strict=True)), seen[0] if seen else None

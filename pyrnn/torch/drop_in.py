@@ -1,0 +1,68 @@
+"""What all drop-ins share: which way a call goes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import Tensor, nn
+from torch.fx import Proxy
+
+from .composed import Network
+from .coverage import PLAIN
+
+CHOSEN = ("activation", "recurrent_activation", "peephole")  # attributes of a module only where chosen
+
+
+class DropIn(nn.Module):
+    """A module of torch's whose calls the kernels run where they can.
+
+    Nothing of it is part of a state_dict, a pickle or a copy.
+    """
+
+    _original: type[nn.Module]  # torch's class
+
+    def network(self) -> Network:
+        """What the module computes."""
+        raise NotImplementedError
+
+    def refusal(self, input: Any, hx: Any = None) -> str | None:
+        """Why the kernels cannot run a call, or None if they can."""
+        raise NotImplementedError
+
+    def is_standard(self) -> bool:
+        """Whether torch's class could compute the same."""
+        return not any(name in self.__dict__ for name in CHOSEN)
+
+    def symbolic(self, input: Proxy, hx: Any, keywords: dict[str, Any]) -> Proxy:
+        """The node that torch.fx makes of a call: whole, as of a call of torch's own modules."""
+        tracer: Any = input.tracer
+        made: Proxy = tracer.create_proxy(
+            "call_module", tracer.path_of_module(self), (input,) if hx is None else (input, hx), keywords
+        )
+        return made
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What torch.jit.script compiles in place of this: torch's own module, with the same parameters."""
+        if not self.is_standard():
+            raise RuntimeError(f"TorchScript has no {type(self).__name__} with chosen activations or peepholes")
+        original = copy.copy(self)
+        original.__class__ = self._original  # type: ignore[assignment]
+        return original
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self.__dict__.pop("_packed", None)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[no-untyped-call]
+        state.pop("_packed", None)
+        return state
+
+
+def are_plain(input: Tensor, hx: Any) -> bool:
+    """Whether these are tensors whose memory holds their numbers; the kernels look at the rest."""
+    for tensor in (input, *hx) if type(hx) in (tuple, list) else (input,) if hx is None else (input, hx):
+        if type(tensor) not in PLAIN or tensor.is_neg():
+            return False
+    return True

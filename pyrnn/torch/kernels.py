@@ -1,0 +1,56 @@
+"""The weights of a module in packed form, made anew when they change."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from .. import _core
+from .composed import Network
+from .coverage import bad_weights
+
+
+def spec_of(network: Network, input_size: int, hidden_size: int, proj_size: int) -> _core.Spec:
+    """The network and its sizes as the kernels take them."""
+    return _core.Spec(
+        network.mode,
+        input_size,
+        hidden_size,
+        network.num_layers,
+        network.bidirectional,
+        network.bias,
+        proj_size,
+        network.activation,
+        network.recurrent_activation,
+        network.peephole,
+    )
+
+
+class Packed(NamedTuple):
+    """What the calls of a module have in common."""
+
+    network: Network
+    weights: _core.Weights
+
+
+def packed_weights(module: Any, weights: list[Tensor]) -> Packed:
+    """The packed weights of the last call, or new ones if a number of them has changed since.
+
+    The numbers themselves are looked at: an edit through `.data`, a NumPy view or by another process leaves no other
+    sign. RuntimeError if the kernels cannot read them.
+    """
+    packed: Packed | None = module.__dict__.get("_packed")
+    if packed is None or not packed.weights.holds(weights):
+        if reason := bad_weights(weights):
+            raise RuntimeError(reason)
+        packed = module.__dict__["_packed"] = Packed(module.network(), pack(module.spec(), weights))
+    return packed
+
+
+def pack(spec: _core.Spec, weights: list[Tensor]) -> _core.Weights:
+    """Packs the weights; RuntimeError, as in torch, if one is of another shape."""
+    try:
+        return _core.Weights(spec, weights)
+    except ValueError as error:
+        raise RuntimeError(str(error)) from error

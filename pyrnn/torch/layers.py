@@ -1,0 +1,292 @@
+"""RNN, LSTM and GRU: torch's classes, whose calls the kernels run where they can.
+
+Letters in shapes: T time, B batch, I input_size, H hidden_size, P proj_size or H, L layers, D directions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._C._dynamo import eval_frame
+from torch.fx import Proxy
+from torch.nn.functional import dropout
+from torch.nn.utils.rnn import PackedSequence
+
+from .. import _core
+from ..options import check_bools, check_names
+from .call import Call, Inputs, run, run_composed
+from .composed import Network
+from .coverage import DTYPES, bad_layer_call, bad_packing, bad_weights, is_transforming, special_mode
+from .drop_in import DropIn, are_plain
+from .kernels import Packed, packed_weights, spec_of
+from .keywords import NONE, Keywords, with_keywords
+from .operators import run_operator
+from .sequences import Rows
+from .stream import Stream
+from .trace import trace
+
+
+class Layer(DropIn):
+    """What RNN, LSTM and GRU share."""
+
+    activation: str | None = "tanh"
+    recurrent_activation: str = "sigmoid"
+    peephole: bool = False
+
+    def __init__(
+        self: Any,
+        *args: Any,
+        activation: str | None = None,
+        recurrent_activation: str = "sigmoid",
+        peephole: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        check_bools(peephole=peephole)
+        check_names(
+            recurrent_activation=recurrent_activation, **({} if activation is None else {"activation": activation})
+        )
+        if activation not in (None, type(self).activation):
+            self.activation = activation
+        if recurrent_activation != "sigmoid":
+            self.recurrent_activation = recurrent_activation
+        if peephole:
+            self.peephole = True
+        self.spec()  # checks the names
+        if peephole:
+            self.add_peepholes()
+
+    def add_peepholes(self: Any) -> None:
+        """Parameters weight_peephole_l0 ... [3H] in the order i, o, f, drawn as torch draws the others."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for names in self._all_weights:
+            name = names[0].replace("weight_ih", "weight_peephole")
+            setattr(
+                self, name, nn.Parameter(self.weight_ih_l0.new_empty(3 * self.hidden_size).uniform_(-bound, bound))
+            )
+            names.insert(4 if self.bias else 2, name)
+        self._flat_weights_names = [name for names in self._all_weights for name in names]
+        self._init_flat_weights()
+
+    def extra_repr(self: Any) -> str:
+        chosen = (f"{name}={getattr(self, name)}" for name in ("activation", "recurrent_activation", "peephole")
+                  if name in self.__dict__)  # fmt: skip
+        return ", ".join((super().extra_repr(), *chosen))
+
+    def network(self: Any) -> Network:
+        mode = self.mode.lower()
+        if self.activation is None:  # an RNN's nonlinearity
+            return Network(mode, self.bias, self.num_layers, self.bidirectional)
+        mode = "rnn_tanh" if mode.startswith("rnn") else mode
+        chosen = self.activation, self.recurrent_activation, self.peephole
+        return Network(mode, self.bias, self.num_layers, self.bidirectional, *chosen)
+
+    def spec(self: Any) -> _core.Spec:
+        """What the kernels are told; ValueError for an unknown activation."""
+        return spec_of(self.network(), self.input_size, self.hidden_size, self.proj_size)
+
+    def forward(
+        self: Any,
+        input: Any,
+        hx: Any = None,
+        *,
+        lengths: Any = None,
+        mask: Tensor | None = None,
+        masked_output: str = "zero",
+        reset: Tensor | None = None,
+        reset_state: Any = None,
+        return_states: bool = False,
+        checkpoint: int | None = None,
+    ) -> Any:
+        """torch's call, and what `pyrnn.LSTM` takes besides, as keywords.
+
+        Args:
+            input: [T,B,I], [B,T,I] with batch_first, [T,I], or a PackedSequence.
+            hx: the initial state [L*D,B,P], for the LSTM a pair (h, c), c of [L*D,B,H]; None for zeros.
+            lengths: [B] integers from 0 to T, in any order: each sequence ends after so many steps.
+            mask: bool, [T,B], [B,T] or [T] as the input is: a step marked False leaves the state alone.
+            masked_output: the output of such a step: "zero", or "hold" for the state that was left alone.
+            reset: bool, laid out as `mask`: before a step marked True the row's state of every layer becomes zero,
+                or reset_state. Not for bidirectional layers.
+            reset_state: shaped as hx.
+            return_states: also return the cell states of all steps of the last layer, [T,B,D*H] (LSTM only).
+            checkpoint: keep the state before every so many steps only, and compute the others again in backward.
+
+        Returns:
+            (output, hx), or (output, hx, cell states).
+
+        Raises:
+            ValueError, RuntimeError and so on: as torch; ValueError too for a keyword of a wrong shape or dtype.
+        """
+        keywords = NONE
+        if not (
+            lengths is mask is reset is reset_state is checkpoint is None
+            and return_states is False
+            and masked_output == "zero"
+        ):
+            keywords = Keywords(lengths, mask, masked_output, reset, reset_state, return_states, checkpoint)
+        if torch.compiler.is_compiling() and not torch.onnx.is_in_onnx_export():
+            return self.compiled(input, hx, keywords)
+        if special_mode() is None and are_plain(input.data if isinstance(input, PackedSequence) else input, hx):
+            try:
+                weights = self.weights()
+                return self.computed(run, packed_weights(self, weights), weights, input, hx, keywords)
+            except Exception:
+                if self.refusal(input, hx) is None:
+                    raise
+        if isinstance(input, Proxy):
+            return self.symbolic(input, hx, keywords.given())
+        if keywords is NONE and self.is_standard() and not is_transforming():
+            self.check_packed_input(input)
+            return self._original.forward(self, input, hx)
+        return self.computed(run_composed, None, self.weights(), input, hx, keywords)
+
+    def compiled(self: Any, input: Any, hx: Any, keywords: Keywords) -> Any:
+        """A call in a graph: one operator, or torch's own where the kernels do not cover it."""
+        x = input.data if isinstance(input, PackedSequence) else input
+        weights = [getattr(self, name) for name in self._flat_weights_names]
+        tensors = [x, *(() if hx is None else hx if self.mode == "LSTM" else (hx,)), *weights]
+        dtype = x.dtype
+        covered = dtype in DTYPES and all(t.dtype == dtype and t.device.type == "cpu" for t in tensors)
+        if covered and not torch.is_autocast_enabled("cpu"):
+            return self.computed(run_operator, None, weights, input, hx, keywords)
+        if keywords is NONE and self.is_standard():
+            return self._original.forward(self, input, hx)
+        return self.computed(run_composed, None, self.weights(), input, hx, keywords)
+
+    def weights(self: Any) -> list[Any]:
+        """All of them, in the order of the kernels."""
+        parameters = self._parameters
+        found = [parameters.get(name) for name in self._flat_weights_names]
+        for weight in found:
+            if weight is None:  # parametrized, or deleted: a spectral norm counts how often torch looks
+                self._update_flat_weights()
+                return self._flat_weights  # type: ignore[no-any-return]
+        return found
+
+    def computed(
+        self: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any, keywords: Keywords
+    ) -> Any:
+        """A call, carried out by `execute` on a sequence that is laid out time first."""
+        call = Call(self.network(), None) if packed is None else Call(*packed)
+        if isinstance(input, PackedSequence):
+            return self.computed_packed(execute, call, weights, input, hx, keywords)
+        swapped = self.batch_first and input.dim() == 3
+        x = input.transpose(0, 1) if swapped else input
+        resets: tuple[Tensor, ...] = ()
+        if keywords is not NONE:
+            call, resets = with_keywords(call, keywords, tuple(x.shape[:-1]), swapped)
+        if self.training and self.dropout and self.num_layers > 1:
+            call = call._replace(masks=self.masks(x, None))
+        output, *final = execute(call, Inputs(x, self.parts(hx), resets, weights))
+        if swapped:
+            output = output.transpose(0, 1)
+        if self.mode != "LSTM":
+            return output, final[0]
+        if not call.all_states:
+            return output, tuple(final)
+        return output, tuple(final[:2]), final[2].transpose(0, 1) if swapped else final[2]
+
+    def computed_packed(
+        self: Any, execute: Any, call: Call, weights: Any, input: PackedSequence, hx: Any, keywords: Keywords
+    ) -> Any:
+        """A call on packed data: on the padded sequence, with the steps that are active."""
+        if reason := bad_packing(input):
+            raise ValueError(reason)
+        if keywords[:5] != NONE[:5]:
+            raise ValueError("lengths=, mask= and reset= take a padded input: a PackedSequence has its lengths in it")
+        rows = Rows.of(input.batch_sizes)
+        x = rows.pad(input.data)
+        call = with_keywords(call, keywords, rows.extent, False)[0]._replace(active=rows.active)
+        if self.training and self.dropout and self.num_layers > 1:
+            call = call._replace(masks=self.masks(x, rows))
+        hx = None if hx is None else self.permute_hidden(hx, input.sorted_indices)
+        output, *final = execute(call, Inputs(x, self.parts(hx), (), weights))
+        hidden = self.permute_hidden(tuple(final[:2]) if self.mode == "LSTM" else final[0], input.unsorted_indices)
+        packed = [PackedSequence(rows.pack(sequence), *input[1:]) for sequence in (output, *final[2:])]
+        return packed[0], hidden, *packed[1:]
+
+    def parts(self: Any, hx: Any) -> tuple[Tensor, ...]:
+        """The state as none, one or two tensors."""
+        if hx is None:
+            return ()
+        if self.mode != "LSTM":
+            return (hx,)
+        if type(hx) not in (tuple, list) or len(hx) != 2:
+            raise ValueError("hx should be a pair (h, c)")
+        return tuple(hx)
+
+    def masks(self: Any, x: Tensor, rows: Rows | None) -> tuple[Tensor, ...]:
+        """The factors torch would draw, with the same use of its generator, [T,B,D*P]: packed data in its order."""
+        if not 0 <= self.dropout <= 1:
+            raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {self.dropout}")
+        width = (self.proj_size or self.hidden_size) * (1 + self.bidirectional)
+        with torch.no_grad():
+            ones = x.new_ones(len(x), x.shape[1] if x.dim() == 3 else 1, width)
+            ones = ones if rows is None else rows.pack(ones)
+            drawn = [dropout(ones, self.dropout, True) for _ in range(self.num_layers - 1)]
+            return tuple(drawn if rows is None else map(rows.pad, drawn))
+
+    def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
+        return special_mode() or bad_weights(self.weights()) or bad_layer_call(self, input, hx)
+
+    def check_packed_input(self: Any, input: Any) -> None:
+        """torch's check, where torch leaves it out (LSTM) and may read out of bounds."""
+        if isinstance(input, PackedSequence) and input.data.dtype is self.weights()[0].dtype:
+            self.check_input(input.data, input.batch_sizes)
+
+    def stream(self: Any, batch: int = 1) -> Stream:
+        """Makes a `Stream` of `batch` running sequences, with the weights of this moment."""
+        return Stream(self, batch)
+
+    def trace(self: Any, input: Tensor, hx: Any = None, **options: Any) -> Any:
+        """Every gate and state of a call: `pyrnn.Trace` on NumPy arrays. Takes the keywords of single steps too."""
+        return trace(self, input, hx, options)
+
+
+# What torch.onnx's older exporter finds it passes by position.
+vars(Layer.forward)["__signature__"] = inspect.signature(lambda self, input, hx=None, **keywords: None)
+
+# Dynamo refuses to trace these layers, as it refuses torch's; nor may it trace the functions they call. The decorator
+# torch.compiler.disable would import all of dynamo.
+_skip = eval_frame._FrameAction.SKIP
+eval_frame.set_code_exec_strategy(Layer.forward.__code__, eval_frame._FrameExecStrategy(_skip, _skip))
+
+
+class RNN(Layer, nn.RNN):
+    """`torch.nn.RNN` on the kernels: same arguments, attributes, state_dict and results.
+
+    Besides, `activation=` as `pyrnn.RNN`.
+    """
+
+    _original = nn.RNN
+    activation = None
+
+
+class LSTM(Layer, nn.LSTM):
+    """`torch.nn.LSTM` on the kernels: same arguments, attributes, state_dict and results.
+
+    Besides, `activation=`, `recurrent_activation=` and `peephole=` as `pyrnn.LSTM`.
+
+    Example:
+        >>> import torch, pyrnn.torch
+        >>> lstm = pyrnn.torch.LSTM(3, 5, batch_first=True)
+        >>> output, (h, c) = lstm(torch.zeros(2, 7, 3), lengths=[7, 4])
+        >>> output.shape, isinstance(lstm, torch.nn.LSTM)
+        (torch.Size([2, 7, 5]), True)
+    """
+
+    _original = nn.LSTM
+
+
+class GRU(Layer, nn.GRU):
+    """`torch.nn.GRU` on the kernels: same arguments, attributes, state_dict and results.
+
+    Besides, `activation=` and `recurrent_activation=` as `pyrnn.GRU`.
+    """
+
+    _original = nn.GRU

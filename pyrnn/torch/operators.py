@@ -1,0 +1,157 @@
+"""`torch.ops.pyrnn.recurrence`: a call of the kernels as one operator, for torch.compile and torch.export.
+
+Calls outside of a graph take the shorter way of call.py.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.library import custom_op
+from torch.utils.weak import WeakIdKeyDictionary
+
+from .. import _core
+from .call import Call, Inputs, compute, must_replay, recorded_gradients, replayed_gradients
+from .composed import Network
+from .kernels import pack, spec_of
+
+GATES = {"lstm": 4, "gru": 3}
+
+
+class Handle(np.ndarray[Any, Any]):
+    """The memory of a tensor that stands for a tape: the tape lives as long as the tensor's memory."""
+
+    tape: _core.Tape
+
+
+# By address. Whoever finds no tape (a copy of the handle, a graph exported without one) computes it again.
+_handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
+# By the first weight.
+_packed: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:
+    """The packed weights, kept while the first of them lives."""
+    known = _packed.get(weights[0], None)  # type: ignore[no-untyped-call]
+    if known is not None and known[0] == network and known[1].holds(weights):
+        return known[1]  # type: ignore[no-any-return]
+    hidden_size, recurrent_size = len(weights[0]) // GATES.get(network.mode, 1), weights[1].shape[1]
+    proj_size = recurrent_size if recurrent_size != hidden_size else 0
+    packed = pack(spec_of(network, weights[0].shape[1], hidden_size, proj_size), weights)
+    _packed[weights[0]] = network, packed
+    return packed
+
+
+def call_of(arguments: tuple[Any, ...]) -> tuple[Call, Inputs]:
+    """The arguments of the operators, in the order of CALL, as those of call.py; without the packed weights."""
+    x, initial, resets, weights, masks, active, reset, hold, all_states, every, *network = arguments
+    call = Call(Network(*network), None, False, tuple(masks), active, hold, reset, all_states, every)
+    return call, Inputs(x, tuple(initial), tuple(resets), weights)
+
+
+CALL = (
+    "Tensor x, Tensor[] initial, Tensor[] reset_state, Tensor[] weights, Tensor[] masks, Tensor? active, "
+    "Tensor? reset, bool hold, bool all_states, int every, str mode, bool bias, int num_layers, bool bidirectional, "
+    "str activation, str recurrent_activation, bool peephole"
+)
+
+
+@custom_op("pyrnn::recurrence", mutates_args=(), device_types="cpu", schema=f"({CALL}, bool record) -> Tensor[]")
+def recurrence(*arguments: Any) -> list[Tensor]:
+    """Output, h, c of an LSTM, its cell states if asked for, and a handle of the tape (empty without record)."""
+    *of_call, record = arguments
+    call, inputs = call_of(tuple(of_call))
+    outputs, tape = compute(call._replace(kernels=kernels_of(call.network, inputs.weights)), inputs, record)
+    memory = np.zeros(1 if record else 0, np.int64).view(Handle)
+    handle = torch.from_numpy(memory)
+    if tape is not None:
+        memory.tape = tape
+        _handles[handle.data_ptr()] = memory
+    return [*outputs, handle]
+
+
+@recurrence.register_fake
+def _(*arguments: Any) -> list[Tensor]:
+    call, inputs = call_of(arguments[:-1])
+    x, weights, network = inputs.x, inputs.weights, call.network
+    hidden_size, recurrent_size = len(weights[0]) // GATES.get(network.mode, 1), weights[1].shape[1]
+    directions = 1 + network.bidirectional
+    runs, batch = network.num_layers * directions, x.shape[1:-1]
+    found = [x.new_empty(*x.shape[:-1], directions * recurrent_size), x.new_empty(runs, *batch, recurrent_size)]
+    if network.mode == "lstm":
+        found.append(x.new_empty(runs, *batch, hidden_size))
+    if call.all_states:
+        found.append(x.new_empty(*x.shape[:-1], directions * hidden_size))
+    if x.shape[-1] != weights[0].shape[1]:
+        raise RuntimeError(
+            f"input.size(-1) must be equal to input_size. Expected {weights[0].shape[1]}, got {x.shape}"
+        )
+    for state, expected in zip(inputs.initial, found[1:], strict=False):
+        if state.shape != expected.shape:
+            raise RuntimeError(f"Expected hidden size {tuple(expected.shape)}, got {list(state.shape)}")
+    return [*found, x.new_empty(1 if arguments[-1] else 0, dtype=torch.int64)]
+
+
+@custom_op(
+    "pyrnn::recurrence_backward",
+    mutates_args=(),
+    device_types="cpu",
+    schema=f"(Tensor handle, Tensor?[] grads, {CALL}) -> Tensor[]",
+)
+def recurrence_backward(handle: Tensor, grads: list[Tensor | None], *arguments: Any) -> list[Tensor]:
+    """Gradients of x, the initial state, the reset state and the weights, one after the other."""
+    call, inputs = call_of(arguments)
+    memory = _handles.get(handle.data_ptr()) if len(handle) else None
+    tape = memory.tape if memory is not None else None
+    if tape is None:
+        tape = compute(call._replace(kernels=kernels_of(call.network, inputs.weights)), inputs, True)[1]
+    return recorded_gradients(call, tape, (len(inputs.initial), len(inputs.reset_state)), grads)
+
+
+@recurrence_backward.register_fake
+def _(handle: Tensor, grads: Any, *arguments: Any) -> list[Tensor]:
+    return [torch.empty_like(t, memory_format=torch.contiguous_format) for t in call_of(arguments)[1].flat()]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    call, given = call_of(inputs[:-1])
+    ctx.call, ctx.counts, ctx.scalars = call, tuple(map(len, inputs[1:5])), inputs[7:-1]
+    ctx.flags = call.active is not None, call.reset is not None
+    flags = [flags for flags in (call.active, call.reset) if flags is not None]
+    ctx.save_for_backward(output[-1], *given.flat(), *call.masks, *flags)
+    ctx.set_materialize_grads(False)
+
+
+def _backward(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
+    handle, *flat = ctx.saved_tensors
+    initial, resets, weights, masks = ctx.counts
+    inputs = Inputs.of(flat[: 1 + initial + resets + weights], initial, resets)
+    rest = flat[1 + initial + resets + weights :]
+    flags = iter(rest[masks:])
+    active, reset = (next(flags) if given else None for given in ctx.flags)
+    if must_replay(grads[:-1]) and not torch.compiler.is_compiling():
+        call = ctx.call._replace(masks=tuple(rest[:masks]), active=active, reset=reset)
+        found = replayed_gradients(call, inputs, grads[:-1], [t.requires_grad for t in inputs.flat()])
+    else:
+        tensors = inputs.x, list(inputs.initial), list(inputs.reset_state), inputs.weights, rest[:masks]
+        found = recurrence_backward(handle, grads[:-1], *tensors, active, reset, *ctx.scalars)
+    of_weights = found[1 + initial + resets :]
+    of_states = found[1 : 1 + initial], found[1 + initial : 1 + initial + resets]
+    return found[0], *of_states, of_weights, [None] * masks, *[None] * 13
+
+
+recurrence.register_autograd(_backward, setup_context=_keep)
+
+
+def run_operator(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
+    """`call.run` as one node of a graph."""
+    # An exported graph may run without gradients: it keeps no tape, and backward computes it again.
+    record = torch.is_grad_enabled() and not torch.compiler.is_exporting()
+    tensors = inputs.x, list(inputs.initial), list(inputs.reset_state), inputs.weights, list(call.masks)
+    steps = call.active, call.reset, call.hold, call.all_states, call.every
+    found = recurrence(*tensors, *steps, *call.network, record)
+    return tuple(found[:-1])

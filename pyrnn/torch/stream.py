@@ -1,0 +1,31 @@
+"""Stream: sequences that arrive step by step, on tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from .. import stream
+from .kernels import packed_weights
+
+
+class Stream(stream.Stream):
+    """`pyrnn.Stream` on tensors; made by `layer.stream(batch)`. Nothing of it is differentiable.
+
+    Example:
+        >>> import torch, pyrnn.torch
+        >>> gru = pyrnn.torch.GRU(3, 5)
+        >>> x = torch.randn(7, 2, 3)
+        >>> stream = gru.stream(batch=2)
+        >>> y = torch.stack([stream.step(x_t) for x_t in x])
+        >>> bool((y == gru(x)[0]).all())
+        True
+    """
+
+    _kind = Tensor
+
+    def __init__(self, layer: Any, batch: int) -> None:
+        super().__init__(
+            packed_weights(layer, layer.weights()).weights, batch, layer.mode == "LSTM", layer.batch_first
+        )

@@ -1,0 +1,42 @@
+"""The trace of a call: that of the NumPy layer with the same weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from .. import layers
+from ..trace import Trace
+
+
+def numpy_layer(module: Any) -> Any:
+    """The layer of `pyrnn` that computes what a drop-in does, with a copy of its weights."""
+    sizes = module.input_size, module.hidden_size, module.num_layers
+    options = {name: getattr(module, name) for name in ("bias", "batch_first", "dropout", "bidirectional")}
+    dtype = str(module.weight_ih_l0.dtype).removeprefix("torch.")
+    options |= {"dtype": dtype, "activation": module.activation}
+    if module.mode == "LSTM":
+        options |= {"proj_size": module.proj_size, "peephole": module.peephole}
+    if module.mode.startswith("RNN"):
+        options["nonlinearity"] = module.mode.removeprefix("RNN_").lower()
+    else:
+        options["recurrent_activation"] = module.recurrent_activation
+    layer = getattr(layers, module.mode.partition("_")[0])(*sizes, **options)
+    # By hand: a parametrized weight is not in the state dict under its own name.
+    layer.load_state_dict({name: array_of(getattr(module, name)) for name in module._flat_weights_names})
+    return layer
+
+
+def trace(module: Any, input: Tensor, hx: Any, options: dict[str, Any]) -> Trace:
+    """`pyrnn.LSTM.trace` of a call with tensors."""
+    given = {name: array_of(value) for name, value in options.items()}
+    found: Trace = numpy_layer(module).trace(array_of(input), array_of(hx), **given)
+    return found
+
+
+def array_of(value: Any) -> Any:
+    """Tensors as arrays, pairs of them too, and anything else as it is."""
+    if isinstance(value, (tuple, list)):
+        return tuple(map(array_of, value))
+    return value.detach().numpy() if isinstance(value, Tensor) else value
