@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -53,23 +55,39 @@ def demo(
         raise _missing("demo", error) from error
 
 
+class What(StrEnum):
+    """What `pyrnn bench` measures beside torch.nn."""
+
+    numpy = "numpy"
+    torch = "torch"
+
+
 @app.command()
 def bench(
-    quick: Annotated[bool, typer.Option("--quick", help="Less time a line: about 40 seconds in all.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    what: Annotated[
+        What, typer.Argument(help="The layers on NumPy arrays, or the modules of pyrnn.torch.")
+    ] = What.numpy,
+    quick: Annotated[bool, typer.Option("--quick", help="Less time a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line, instead of tables.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Of pyrnn and of torch.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Draw the ratios into this file, such as ratios.png.")] = None,
 ) -> None:
     """Time pyrnn beside torch on this machine.
 
+    Outputs and gradients are compared first; then the two are called in turn, and the best time of each counts.
+
     \b
     Examples:
-      pyrnn bench --quick
+      pyrnn bench --quick                           layers on NumPy arrays: half a minute
+      pyrnn bench torch --quick --plot ratios.png   the drop-ins for torch.nn: two minutes
       pyrnn bench --json > times.json
     """
     try:
-        from .bench import run
+        from .bench.run import run
+
+        run(what.value, quick, json, threads, plot)
     except ImportError as error:
         raise _missing("bench", error) from error
-    run(quick, json)
 
 
 @app.command()
@@ -95,10 +113,10 @@ def _missing(command: str, error: ImportError) -> ImportError:
     return ImportError(f'pyrnn {command} needs {error.name or error}: pip install "pyrnn-cpu[{command}]"')
 
 
-def main() -> None:
-    """Runs the command line; an error is one sentence on standard error and exit code 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line, by default this process's; an error is one sentence on standard error and exit code 2."""
     try:
-        app(prog_name="pyrnn")
+        app(arguments, prog_name="pyrnn")
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         print(f"pyrnn: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -29,7 +29,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     [
         (["--help"], "pyrnn bench --quick"),
         (["demo", "--help"], "pyrnn demo --epochs 5"),
-        (["bench", "--help"], "pyrnn bench --json >"),
+        (["bench", "--help"], "pyrnn bench torch --quick --plot ratios.png"),
         (["config", "--help"], ""),
     ],
 )
@@ -49,6 +49,8 @@ def test_help_shows_examples(
         (["demo", "--colour"], "No such option"),
         (["demo", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["demo", "--seed", "one"], "Invalid value for '--seed'"),
+        (["bench", "jax"], "'jax' is not one of 'numpy', 'torch'"),
+        (["bench", "--threads", "0"], "Invalid value for '--threads'"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(
@@ -106,27 +108,50 @@ def test_without_typer_the_command_says_how_to_get_it(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "quick", "json"),
+    ("arguments", "passed"),
     [
-        ([], False, False),
-        (["--quick"], True, False),
-        (["--json"], False, True),
-        (["--json", "--quick"], True, True),
+        ([], ("numpy", False, False, 1, None)),
+        (["numpy", "--quick"], ("numpy", True, False, 1, None)),
+        (["--json", "--threads", "2"], ("numpy", False, True, 2, None)),
+        (["torch", "--quick", "--json"], ("torch", True, True, 1, None)),
+        (["--plot", "ratios.png", "torch"], ("torch", False, False, 1, Path("ratios.png"))),
     ],
+    ids=str,
 )
 def test_bench_passes_its_options_on(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], quick: bool, json: bool
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], passed: tuple[object, ...]
 ) -> None:
-    calls: list[tuple[bool, bool]] = []
-    fake = types.ModuleType("pyrnn.bench")
-    fake.__dict__["run"] = lambda quick, json: calls.append((quick, json))
-    monkeypatch.setitem(sys.modules, "pyrnn.bench", fake)
+    calls: list[tuple[object, ...]] = []
+    fake = types.ModuleType("pyrnn.bench.run")
+    fake.__dict__["run"] = lambda *options: calls.append(options)
+    monkeypatch.setitem(sys.modules, "pyrnn.bench.run", fake)
     assert call(monkeypatch, "bench", *arguments) == 0
-    assert calls == [(quick, json)]
+    assert calls == [passed]
 
 
-def test_python_m_pyrnn_config() -> None:
-    command = [sys.executable, "-m", "pyrnn", "config"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"pyrnn {pyrnn.__version__}\ninstruction set: ")
+@pytest.mark.parametrize(("package", "options"), [("torch", []), ("rich", []), ("matplotlib", ["--plot", "x.png"])])
+def test_a_package_that_bench_misses_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str, options: list[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("pyrnn.bench.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert call(monkeypatch, "bench", *options) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(rf'pyrnn: pyrnn bench needs {package}[\w.]*: pip install "pyrnn-cpu\[bench\]"\n', printed.err)
+
+
+@pytest.mark.parametrize(
+    ("command", "start"),
+    [
+        (["pyrnn", "config"], f"pyrnn {pyrnn.__version__}\ninstruction set: "),
+        (["pyrnn.bench", "--help"], "Usage: pyrnn bench "),
+    ],
+)
+def test_python_m(command: list[str], start: str) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(start)
     assert done.stderr == ""
