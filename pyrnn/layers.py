@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class RNN(Recurrent):
         dropout: probability of zeroing an element of the output of each layer but the last, in training mode.
         bidirectional: D = 2; the outputs of both directions side by side.
         activation: instead of the nonlinearity, one of those of `LSTM`.
+        masked_output: the default of a call's `masked_output`: "zero" or "hold".
         dtype: float32 or float64.
         seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
 
@@ -49,6 +50,7 @@ class RNN(Recurrent):
         bidirectional: bool = False,
         *,
         activation: str | None = None,
+        masked_output: str = "zero",
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -56,8 +58,12 @@ class RNN(Recurrent):
         mode = f"rnn_{nonlinearity}" if activation is None else "rnn_tanh"  # an activation takes its place
         super().__init__(
             mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            0, dtype, seed, "tanh" if activation is None else activation,
+            0, dtype, seed, "tanh" if activation is None else activation, masked_output=masked_output,
         )  # fmt: skip
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, but for dtype and seed."""
+        return {**super().config(), "activation": None if self.mode == "rnn_relu" else self.activation}
 
 
 class LSTM(Recurrent):
@@ -79,6 +85,7 @@ class LSTM(Recurrent):
         recurrent_activation: of the gates, from the same list.
         peephole: the gates see the cell state, a_i += p_i c, a_f += p_f c, a_o += p_o c'; parameters
             weight_peephole_l0 ... of [3H] in the order i, o, f, as ONNX's P.
+        masked_output: the default of a call's `masked_output`: "zero" or "hold".
         dtype: float32 or float64.
         seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
 
@@ -110,12 +117,13 @@ class LSTM(Recurrent):
         activation: str = "tanh",
         recurrent_activation: str = "sigmoid",
         peephole: bool = False,
+        masked_output: str = "zero",
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
         super().__init__(
             "lstm", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
-            dtype, seed, activation, recurrent_activation, peephole,
+            dtype, seed, activation, recurrent_activation, peephole, masked_output,
         )  # fmt: skip
 
 
@@ -136,6 +144,7 @@ class GRU(Recurrent):
             W_hn (r h) + b_hn), which torch cannot express (Keras `reset_after=False`, ONNX `linear_before_reset=0`).
         activation: of the candidate, from the list of `LSTM`.
         recurrent_activation: of the gates, likewise.
+        masked_output: the default of a call's `masked_output`: "zero" or "hold".
         dtype: float32 or float64.
         seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
 
@@ -162,6 +171,7 @@ class GRU(Recurrent):
         reset_after: bool = True,
         activation: str = "tanh",
         recurrent_activation: str = "sigmoid",
+        masked_output: str = "zero",
         dtype: DTypeLike = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -169,5 +179,5 @@ class GRU(Recurrent):
         self.__dict__["reset_after"] = reset_after
         super().__init__(
             "gru" if reset_after else "gru_reset_before", input_size, hidden_size, num_layers, bias, batch_first,
-            dropout, bidirectional, 0, dtype, seed, activation, recurrent_activation,
+            dropout, bidirectional, 0, dtype, seed, activation, recurrent_activation, masked_output=masked_output,
         )  # fmt: skip

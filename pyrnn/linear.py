@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -92,6 +92,10 @@ class Linear(Packing[_core.Linear]):
     def _pack(self, parameters: dict[str, Array]) -> _core.Linear:
         return _core.Linear(parameters["weight"], parameters.get("bias"))
 
-    def extra_repr(self) -> str:
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, but for dtype and seed."""
         bias = "bias" in self._parameters
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={bias}"
+        return {"in_features": self.in_features, "out_features": self.out_features, "bias": bias}
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.config().items())

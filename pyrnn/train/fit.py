@@ -119,7 +119,7 @@ def fit(
     except KeyboardInterrupt:
         run.history.stopped = "interrupted"
         if not run.history.best_epoch:
-            run.best = model.parameters()
+            run.best = _values(model)
     finally:
         with _uninterrupted():
             model.load_state_dict(run.best, strict=False)
@@ -145,7 +145,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         # No copy: parameters are replaced whole, so these arrays keep the values they have now.
-        self.best = self.model.parameters()
+        self.best = _values(self.model)
 
     def epochs(self, epochs: int, shown: Progress) -> None:
         for epoch in range(1, epochs + 1):
@@ -208,13 +208,18 @@ class _Run:
         history.lr.append(lr)
         history.seconds.append(seconds)
         if history.monitored[-1] < before:
-            history.best_epoch, self.best = len(history.lr), self.model.parameters()
+            history.best_epoch, self.best = len(history.lr), _values(self.model)
 
     def _schedule(self) -> None:
         if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(self.history.monitored[-1])
         elif self.scheduler is not None:
             self.scheduler.step()
+
+
+def _values(model: Module) -> dict[str, Array]:
+    """Parameters and buffers: the statistics of a batch norm belong to the weights they were taken with."""
+    return {**model.parameters(), **model.buffers()}
 
 
 @contextmanager

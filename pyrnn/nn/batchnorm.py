@@ -1,0 +1,130 @@
+"""BatchNorm1d and BatchNorm2d: every channel to mean 0 and variance 1 over the batch, then scaled and shifted.
+
+y = (x - mean) / sqrt(var + eps) * weight + bias, with the statistics of this batch in training mode and with the
+running ones in evaluation mode.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..module import Array
+from ..options import check_size, float_dtype
+from ..pullback import Gradients
+from .layer import Back, Layer
+from .windows import check_channels
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+
+
+class BatchNorm(Layer):
+    """What BatchNorm1d and BatchNorm2d share."""
+
+    _dims: tuple[int, ...]  # how many axes there may be after the channels
+    running_mean: Array
+    running_var: Array
+    num_batches_tracked: Array
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, *, dtype: DTypeLike = np.float32
+    ) -> None:
+        super().__init__()
+        check_size("num_features", num_features)
+        if not eps >= 0 or not (momentum is None or 0 <= momentum <= 1):
+            raise ValueError(
+                f"eps should not be negative, and momentum be None or from 0 to 1, got eps={eps}, momentum={momentum}"
+            )
+        self.num_features, self.eps, self.momentum = int(num_features), eps, momentum
+        self._add_parameter("weight", np.ones(num_features, float_dtype(dtype)))
+        self._add_parameter("bias", np.zeros(num_features, float_dtype(dtype)))
+        self._add_buffer("running_mean", np.zeros(num_features, float_dtype(dtype)))
+        self._add_buffer("running_var", np.ones(num_features, float_dtype(dtype)))
+        self._add_buffer("num_batches_tracked", np.array(0, np.int64))
+
+    def _array(self, input: Any) -> Array:
+        dims = getattr(input, "ndim", 0) - 2
+        dims = dims if dims in self._dims else self._dims[-1]
+        return check_channels(self, input, dims, self.num_features, self.weight.dtype)
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        """In training mode the running statistics take this batch in."""
+        training, weight = self.training, self.weight
+        mean, variance = self._batch_statistics(input) if training else (self.running_mean, self.running_var)
+        scale = (1 / np.sqrt(variance.astype(np.float64) + self.eps)).astype(input.dtype)
+        unit = (input - _wide(mean.astype(input.dtype), input)) * _wide(scale, input)
+        axes, count = (0, *range(2, input.ndim)), input.size // self.num_features
+
+        def back(grad: Array) -> Gradients:
+            dweight, dbias = (grad * unit).sum(axes), grad.sum(axes)
+            dinput = grad
+            if training:  # the mean and the variance moved with the input
+                dinput = grad - (_wide(dbias, unit) + unit * _wide(dweight, unit)) / unit.dtype.type(count)
+            return Gradients(dinput * _wide(weight * scale, unit), None, {"weight": dweight, "bias": dbias})
+
+        return unit * _wide(weight, unit) + _wide(self.bias, unit), back
+
+    def _batch_statistics(self, input: Array) -> tuple[Array, Array]:
+        """Mean and variance [C] of the batch, float64 as in torch, and the running ones brought up to date."""
+        count = input.size // self.num_features
+        if count < 2:
+            raise ValueError(
+                f"{type(self).__name__}: expected more than one value a channel in training mode, got input of shape "
+                f"{input.shape}: take a larger batch, or call eval()"
+            )
+        axes = (0, *range(2, input.ndim))
+        mean, variance = input.mean(axis=axes, dtype=np.float64), input.var(axis=axes, dtype=np.float64)
+        self.num_batches_tracked = self.num_batches_tracked + 1
+        share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean = (1 - share) * self.running_mean + share * mean
+        self.running_var = (1 - share) * self.running_var + share * variance * (count / (count - 1))
+        return mean, variance
+
+
+def _wide(values: Array, like: Array) -> Array:
+    """[C] as it broadcasts against [B,C,*]."""
+    return values.reshape(-1, *[1] * (like.ndim - 2))
+
+
+class BatchNorm1d(BatchNorm):
+    """torch.nn.BatchNorm1d on NumPy arrays, of [B,C] or [B,C,L].
+
+    Args:
+        num_features: C.
+        eps: added to the variance, against division by zero.
+        momentum: what share of the running statistics a batch replaces; None for the plain average of all batches.
+            In Keras' word it is 1 - momentum. The running variance is the unbiased one, as in torch.
+        dtype: float32 or float64.
+
+    Attributes:
+        running_mean, running_var: [C], what evaluation mode uses; in the state dict, but no parameters.
+        num_batches_tracked: int64, how many batches they have seen.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> norm = nn.BatchNorm1d(3)
+        >>> y = norm(np.random.default_rng(0).random((8, 3, 5), np.float32))
+        >>> bool(abs(y.mean(axis=(0, 2))).max() < 1e-6), int(norm.num_batches_tracked)
+        (True, 1)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
+    """
+
+    _dims = (0, 1)
+
+
+class BatchNorm2d(BatchNorm):
+    """torch.nn.BatchNorm2d on NumPy arrays, of [B,C,H,W]. Arguments are those of `BatchNorm1d`.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> norm = nn.BatchNorm2d(3, eps=0.0).eval()
+        >>> norm(np.full((1, 3, 1, 2), 7, np.float32))[0, 0]
+        array([[7., 7.]], dtype=float32)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
+    """
+
+    _dims = (2,)

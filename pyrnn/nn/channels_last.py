@@ -1,0 +1,59 @@
+"""ChannelsLast: a layer of torch's layout on arrays that have their channels last, as Keras has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..module import Array, Module
+from ..pullback import Gradients
+from .architecture import describe
+from .layer import Back, Layer, check_array
+
+
+class ChannelsLast(Layer):
+    """Runs a layer that takes [B,C,*] on [B,*,C], and gives its output with the channels last again.
+
+    Args:
+        layer: a convolution, pooling or batch norm. Its parameters are named "layer.weight" and so on.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> conv = nn.ChannelsLast(nn.Conv1d(3, 8, 5, padding="same", seed=0))
+        >>> conv(np.ones((2, 10, 3), np.float32)).shape
+        (2, 10, 8)
+    """
+
+    def __init__(self, layer: Module) -> None:
+        super().__init__()
+        if not isinstance(layer, Module):
+            raise TypeError(f"layer should be a pyrnn module, got {type(layer).__name__}")
+        self.layer: Any = layer
+        self.ends_mask = bool(getattr(layer, "ends_mask", False))
+
+    def config(self) -> dict[str, Any]:
+        """The layer inside, as {"type", "config"}."""
+        return {"layer": describe(self.layer)}
+
+    def __call__(self, input: Array) -> Array:
+        """The output for an input; what the layer inside refuses is refused with its sentence."""
+        return _last(self.layer(self._array(input)))
+
+    def _array(self, input: Any) -> Array:
+        return np.moveaxis(check_array(self, input, axes=2), -1, 1)
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        output, pullback = self.layer.vjp(input)
+
+        def back(grad: Array) -> Gradients:
+            found = pullback(np.moveaxis(grad, -1, 1))
+            parameters = {f"layer.{name}": gradient for name, gradient in found.parameters.items()}
+            return Gradients(_last(found.input), None, parameters)
+
+        return _last(output), back
+
+
+def _last(y: Array) -> Array:
+    """[B,C,*] as [B,*,C], in C order: the kernels read no other."""
+    return np.ascontiguousarray(np.moveaxis(y, 1, -1))

@@ -1,0 +1,78 @@
+"""Dropout: of elements, and of whole channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..module import Array
+from ..options import check_bools
+from .layer import Back, Layer, check_array
+
+
+class Dropout(Layer):
+    """Zeroes elements at random in training mode and scales the others by 1 / (1 - p): torch.nn.Dropout.
+
+    Args:
+        p: the probability of zeroing an element.
+        seed: of the draws; None for a fresh one.
+
+    Raises:
+        ValueError: if p is not a number from 0 to 1.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> dropout = nn.Dropout(0.5, seed=0)
+        >>> dropout(np.ones(6))
+        array([2., 0., 0., 0., 2., 2.])
+        >>> dropout.eval()(np.ones(6))
+        array([1., 1., 1., 1., 1., 1.])
+    """
+
+    def __init__(self, p: float = 0.5, *, seed: int | None = None) -> None:
+        super().__init__()
+        number = isinstance(p, (int, float, np.number)) and not isinstance(p, bool)
+        if not number or not 0 <= p <= 1:
+            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p!r}")
+        self.p = float(p)
+        self._random = np.random.default_rng(seed)
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        if not self.training or not self.p:
+            return input, lambda grad: grad
+        scale = input.dtype.type(1 / (1 - self.p) if self.p < 1 else 0)
+        factor = (self._random.random(self._drawn(input)) >= self.p).astype(input.dtype) * scale
+        return input * factor, lambda grad: grad * factor
+
+    def _drawn(self, input: Array) -> tuple[int, ...]:
+        """The shape of the draws: one for each element."""
+        return tuple(input.shape)
+
+
+class SpatialDropout1D(Dropout):
+    """Dropout of whole channels: a channel of a sequence is zeroed at all its steps, as in Keras.
+
+    Args:
+        p: the probability of zeroing a channel.
+        batch_first: whether sequences are [B,T,C], and not [T,B,C].
+        seed: of the draws; None for a fresh one.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> nn.SpatialDropout1D(0.5, batch_first=True, seed=0)(np.ones((1, 2, 4)))
+        array([[[2., 0., 0., 0.],
+                [2., 0., 0., 0.]]])
+    """
+
+    def __init__(self, p: float = 0.5, batch_first: bool = False, *, seed: int | None = None) -> None:
+        super().__init__(p, seed=seed)
+        check_bools(batch_first=batch_first)
+        self.batch_first = batch_first
+
+    def _array(self, input: Any) -> Array:
+        return check_array(self, input, axes=3)
+
+    def _drawn(self, input: Array) -> tuple[int, ...]:
+        time = 1 if self.batch_first else 0
+        return (*input.shape[:time], 1, *input.shape[time + 1 :])

@@ -1,0 +1,97 @@
+"""Embedding: a row of a table for each integer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..module import Array, check_room
+from ..options import check_bools, check_size, float_dtype
+from ..pullback import Gradients
+from .layer import Back, Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+
+
+class Embedding(Layer):
+    """The rows of a table that integers name, [*] to [*, embedding_dim]: torch.nn.Embedding.
+
+    Args:
+        num_embeddings: rows of the table; indices go from 0 to num_embeddings - 1.
+        embedding_dim: the size of a row.
+        padding_idx: a row that starts as zeros and gets no gradient; negative counts from the end.
+        mask_zero: whether index 0 means "no step here": in a `Sequential` such steps are masked.
+        dtype: float32 or float64.
+        seed: of the initial weights, normal with variance 1; None for a fresh one.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> embedding = nn.Embedding(10, 3, mask_zero=True, seed=0)
+        >>> words = np.array([[4, 7, 0]])
+        >>> embedding(words).shape, embedding.make_mask(words)
+        ((1, 3, 3), array([[ True,  True, False]]))
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        mask_zero: bool = False,
+        *,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_size("num_embeddings", num_embeddings)
+        check_size("embedding_dim", embedding_dim)
+        check_bools(mask_zero=mask_zero)
+        if padding_idx is not None:
+            if not isinstance(padding_idx, (int, np.integer)) or isinstance(padding_idx, bool):
+                raise TypeError(f"padding_idx should be of type int, got: {type(padding_idx).__name__}")
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise ValueError(f"padding_idx must be within num_embeddings ({num_embeddings}), got {padding_idx}")
+            padding_idx = int(padding_idx) % num_embeddings
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx, self.mask_zero = padding_idx, mask_zero
+        shape, kind = (num_embeddings, embedding_dim), float_dtype(dtype)
+        check_room(shape, kind)
+        weight = np.random.default_rng(seed).standard_normal(shape, np.float64).astype(kind)
+        if padding_idx is not None:
+            weight[padding_idx] = 0
+        self._add_parameter("weight", weight)
+
+    def make_mask(self, input: Array) -> Array | None:
+        """bool, shaped as the input: where it is not 0; None without mask_zero."""
+        return np.not_equal(self._array(input), 0) if self.mask_zero else None
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        table, padding = self.weight, self.padding_idx
+
+        def back(grad: Array) -> Gradients:
+            rows, grads = input.reshape(-1), grad.reshape(-1, table.shape[1])
+            if padding is not None:
+                rows, grads = rows[rows != padding], grads[rows != padding]
+            total = np.zeros_like(table)
+            np.add.at(total, rows, grads)
+            # Integers have no gradient; an array of zeros would say that they have.
+            none: Any = None
+            return Gradients(none, None, {"weight": total})
+
+        return table[input], back
+
+    def _array(self, input: Any) -> Array:
+        if not isinstance(input, np.ndarray):
+            raise TypeError(f"Embedding: input should be a NumPy array, got {type(input).__name__}")
+        if input.dtype.kind not in "iu":
+            raise TypeError(f"Embedding: input should hold integers, got dtype {input.dtype}; use .astype('int64')")
+        if input.size and not (input.min() >= 0 and input.max() < self.num_embeddings):
+            worst = input.min() if input.min() < 0 else input.max()
+            raise IndexError(
+                f"Embedding: indices should be from 0 to {self.num_embeddings - 1} (num_embeddings - 1), got {worst}"
+            )
+        return input

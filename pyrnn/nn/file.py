@@ -1,0 +1,82 @@
+"""A Sequential in a .safetensors file: the arrays by state-dict name, the architecture as JSON in the metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from ..module import Module, at_most
+from ..weights import _replaced, load_state_dict
+from ..weights.arrays import flat
+from .architecture import named_layers
+
+KEY = "pyrnn"  # of the metadata; a single one, since safetensors writes several in any order
+SMALL = 2**16  # a size up to here is taken from any file, and parameters of so many numbers together
+
+Path = str | os.PathLike[str]
+
+
+def save(network: Module, path: Path) -> None:
+    """Writes arrays and architecture; the file appears whole or not at all."""
+    _check_suffix(path)
+    package = _package()
+    architecture = json.dumps(network.config()["layers"], allow_nan=False)
+    with _replaced(path) as unfinished:
+        package.numpy.save_file(flat(network.state_dict()), unfinished, metadata={KEY: architecture})
+
+
+def load(path: Path) -> tuple[dict[str, Module], dict[str, Any]]:
+    """The layers by name, with fresh weights, and the arrays that belong to them."""
+    _check_suffix(path)
+    tensors = load_state_dict(path)
+    try:
+        descriptions = _architecture(path)
+        _check_sizes(descriptions, max(os.path.getsize(path), SMALL), len(tensors))
+        with at_most(max(sum(array.nbytes for array in tensors.values()), 8 * SMALL)):
+            return named_layers(descriptions, tensors=tensors), tensors
+    except RecursionError as error:
+        raise ValueError(f"{os.fspath(path)} cannot be loaded: its architecture is nested too deeply.") from error
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
+
+
+def _architecture(path: Path) -> Any:
+    with _package().safe_open(os.fspath(path), framework="numpy") as file:
+        metadata = file.metadata() or {}
+    if KEY not in metadata:
+        raise ValueError("it holds weights alone, and no architecture; make the model and use load_state_dict")
+    return json.loads(metadata[KEY])
+
+
+def _check_sizes(descriptions: Any, most: int, layers: int) -> None:
+    """ValueError for a size that no honest file of this length has: before memory is taken for it."""
+    for name, size in _integers(descriptions, ""):
+        if abs(size) > (layers if name == "num_layers" else most):
+            raise ValueError(f"{name} is {size}, too large for a file of this length")
+
+
+def _integers(value: Any, name: str) -> Iterator[tuple[str, int]]:
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            yield from _integers(inside, key)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _integers(inside, name)
+    elif isinstance(value, int):
+        yield name, value
+
+
+def _check_suffix(path: Path) -> None:
+    if os.path.splitext(path)[1].lower() != ".safetensors":
+        raise ValueError(f"{os.fspath(path)} should end in .safetensors")
+
+
+def _package() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        message = '.safetensors files need the package safetensors: pip install "pyrnn-cpu[safetensors]"'
+        raise ImportError(message) from error
+    return safetensors

@@ -1,0 +1,39 @@
+"""Masking: a value that means "no step here"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..module import Array
+from .layer import Back, Layer
+
+
+class Masking(Layer):
+    """Masks the steps whose features all equal one value, and makes them zero, as in Keras.
+
+    Args:
+        mask_value: that value.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> masking = nn.Masking(-1.0)
+        >>> x = np.array([[[-1.0, -1.0], [-1.0, 5.0]]])
+        >>> masking(x), masking.make_mask(x)
+        (array([[[ 0.,  0.],
+                [-1.,  5.]]]), array([[False,  True]]))
+    """
+
+    def __init__(self, mask_value: float = 0.0) -> None:
+        super().__init__()
+        if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float)):
+            raise TypeError(f"mask_value should be a number, got {mask_value!r}")
+        self.mask_value = float(mask_value)
+
+    def make_mask(self, input: Array) -> Array:
+        """bool, shaped as the input without its last axis: False where all features equal the value."""
+        # In the input's precision: 0.1 in float32 is another number than in float64.
+        return np.asarray(np.any(self._array(input) != input.dtype.type(self.mask_value), axis=-1))
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        counts = self.make_mask(input)[..., None]
+        return np.where(counts, input, 0), lambda grad: np.where(counts, grad, 0)

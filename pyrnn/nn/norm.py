@@ -1,0 +1,100 @@
+"""LayerNorm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..module import Array, check_room
+from ..options import check_bools, check_size, float_dtype
+from ..pullback import Gradients
+from .layer import Back, Layer
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+
+
+class LayerNorm(Layer):
+    """(x - mean) / sqrt(variance + eps) * weight + bias over the last axes: torch.nn.LayerNorm.
+
+    Args:
+        normalized_shape: the sizes of those axes, or the size of one.
+        eps: added to the variance.
+        elementwise_affine: whether there are weight and bias.
+        bias: whether there is a bias.
+        dtype: float32 or float64.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> nn.LayerNorm(2, dtype=np.float64)(np.array([[1.0, 3.0], [5.0, 5.0]])).round(4)
+        array([[-1.,  1.],
+               [ 0.,  0.]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html; Ba et al. 2016 (arXiv:1607.06450).
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__()
+        given: Any = normalized_shape
+        sizes = list(given) if isinstance(given, (list, tuple)) else [given]
+        for size in sizes or [0]:
+            check_size("normalized_shape", size)
+        check_bools(elementwise_affine=elementwise_affine, bias=bias)
+        if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not eps >= 0:
+            raise ValueError(f"eps should be a number, zero or more, got {eps!r}")
+        self.normalized_shape, self.eps = [int(size) for size in sizes], float(eps)
+        self.elementwise_affine, self._bias = elementwise_affine, bias
+        self._dtype = float_dtype(dtype)
+        if elementwise_affine:
+            check_room(self.normalized_shape, self._dtype)
+            self._add_parameter("weight", np.ones(self.normalized_shape, self._dtype))
+            if bias:
+                self._add_parameter("bias", np.zeros(self.normalized_shape, self._dtype))
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments, but for dtype."""
+        return {
+            "normalized_shape": self.normalized_shape,
+            "eps": self.eps,
+            "elementwise_affine": self.elementwise_affine,
+            "bias": self._bias,
+        }
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        axes = tuple(range(-len(self.normalized_shape), 0))
+        centred = input - input.mean(axes, keepdims=True)
+        scale = 1 / np.sqrt((centred * centred).mean(axes, keepdims=True) + input.dtype.type(self.eps))
+        unit = centred * scale
+        weight, held = self._parameters.get("weight", input.dtype.type(1)), self._parameters
+        output = unit * weight
+        if "bias" in held:
+            output = output + held["bias"]
+
+        def back(grad: Array) -> Gradients:
+            others = tuple(range(grad.ndim - len(axes)))
+            sums = {"weight": (grad * unit).sum(others), "bias": grad.sum(others)}
+            to_unit = grad * weight
+            along = unit * (to_unit * unit).mean(axes, keepdims=True)
+            to_input = scale * (to_unit - to_unit.mean(axes, keepdims=True) - along)
+            return Gradients(to_input, None, {name: sums[name] for name in held})
+
+        return output, back
+
+    def _array(self, input: Any) -> Array:
+        array = super()._array(input)
+        count = len(self.normalized_shape)
+        if array.ndim < count or list(array.shape[array.ndim - count :]) != self.normalized_shape:
+            raise ValueError(f"LayerNorm: the last axes should have sizes {self.normalized_shape}, got {array.shape}")
+        if array.dtype != self._dtype:
+            raise ValueError(f"LayerNorm: input should have dtype {self._dtype}, got {array.dtype}")
+        return array

@@ -1,0 +1,253 @@
+"""Sequential: layers one after the other, with the mask that travels beside the values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+
+from ..module import Array, Module
+from ..pullback import Gradients
+from ..recurrent import Recurrent
+from . import file
+from .architecture import describe
+from .layer import Way, pullback_of
+from .summary import Shapes, table
+
+Axis = int | tuple[int, int]
+
+
+class Sequential(Module):
+    """Layers one after the other: torch.nn.Sequential, with masks.
+
+    Of a recurrent layer the output goes on, the state is dropped. A mask, bool [B,T] (or [T,B]: as the layers'
+    batch_first says), is made by `Embedding(mask_zero=True)` and `Masking`, or given; recurrent layers,
+    `Bidirectional` and the heads heed it, layers without a time axis in their output end it, others pass it on.
+
+    Args:
+        layers: modules; or one dict of them by name, as in `Sequential({"rnn": ..., "out": ...})`. Parameters are
+            named "0.weight_ih_l0", or "rnn.weight_ih_l0".
+
+    Raises:
+        TypeError: if one is not a module.
+        ValueError: if one stands there twice, or a name cannot be an attribute.
+
+    Example:
+        >>> import numpy as np, pyrnn, pyrnn.nn as nn
+        >>> lstm = pyrnn.LSTM(8, 16, batch_first=True)
+        >>> model = nn.Sequential(
+        ...     nn.Embedding(100, 8, mask_zero=True), lstm, nn.LastStep(batch_first=True), nn.Linear(16, 2)
+        ... )
+        >>> model.predict(np.array([[3, 14, 15, 0, 0]])).shape
+        (1, 2)
+        >>> print(model.summary((None, 5)))
+        layer          output shape   parameters
+        ----------------------------------------
+        0 (Embedding)  (None, 5, 8)          800
+        1 (LSTM)       (None, 5, 16)       1,664
+        2 (LastStep)   (None, 16)              0
+        3 (Linear)     (None, 2)              34
+        ----------------------------------------
+        total                              2,498
+    """
+
+    takes_mask = True
+
+    def __init__(self, *layers: Any) -> None:
+        super().__init__()
+        if len(layers) == 1 and isinstance(layers[0], Mapping):
+            named = dict(layers[0])
+        else:
+            named = {str(i): layer for i, layer in enumerate(layers)}
+        for name, layer in named.items():
+            if not isinstance(layer, Module):
+                raise TypeError(f"layer {name!r} should be a pyrnn Module, got {type(layer).__name__}")
+            if not isinstance(name, str) or not name or "." in name or hasattr(self, name):
+                raise ValueError(f"a layer cannot be named {name!r}; take another name")
+            setattr(self, name, layer)
+        every = [id(module) for _, module in self.named_modules()]
+        if len(set(every)) < len(every):
+            raise ValueError("a layer stands twice in this Sequential; each place needs a layer of its own")
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, key: int | str) -> Module:
+        """A layer, by its place or its name."""
+        found: Module = self._modules[key] if isinstance(key, str) else list(self._modules.values())[key]
+        return found
+
+    def __call__(self, input: Array, *, mask: Array | None = None) -> Array:
+        """The output of the last layer.
+
+        Args:
+            input: what the first layer takes.
+            mask: bool, which steps count, for the first layer that heeds one; None for all.
+
+        Raises:
+            TypeError, ValueError, RuntimeError, IndexError: as the layer that refuses its input; a note names it.
+        """
+        return self._through(input, mask, [])[0]
+
+    def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
+        """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None).
+
+        `.input` is None if the network begins with an Embedding: integers have no gradient.
+        """
+        output, _, way = self._recorded(input, mask)
+        return output, way
+
+    def predict(self, input: Array, batch_size: int = 256, batch_axis: Axis = 0) -> Array:
+        """The output in evaluation mode (no dropout), a batch at a time; the training flags stay as they are.
+
+        Args:
+            input: what the first layer takes.
+            batch_size: samples in a batch.
+            batch_axis: which axis counts the samples; a pair, for input and output, if they differ.
+
+        Raises:
+            ValueError: if batch_size is less than 1, or there is no such axis.
+        """
+        source, target = batch_axis if isinstance(batch_axis, tuple) else (batch_axis, batch_axis)
+        if batch_size < 1:
+            raise ValueError(f"batch_size should be at least 1, got {batch_size}")
+        if not isinstance(input, np.ndarray) or not -input.ndim <= source < input.ndim:
+            raise ValueError(f"input should be an array with an axis {source}, got {np.shape(input)}")
+        count = input.shape[source]
+        cuts = range(batch_size, count, batch_size)
+        with self._evaluating():
+            return np.concatenate([self(part) for part in np.split(input, cuts, source)], axis=target)
+
+    def summary(self, input_shape: Sequence[int | None]) -> str:
+        """A table as text: each layer's output shape and number of parameters.
+
+        Args:
+            input_shape: of an input, with the batch; None for an axis of no fixed size.
+        """
+
+        def run(values: Array) -> Shapes:
+            shapes: Shapes = []
+            self._through(values, None, shapes)
+            return shapes
+
+        with self._evaluating():
+            return table(self, run, input_shape)
+
+    def config(self) -> dict[str, Any]:
+        """{"layers": a list of {"name", "type", "config"}}."""
+        return {"layers": [{"name": name, **describe(layer)} for name, layer in self._modules.items()]}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes weights, buffers and architecture to a `.safetensors` file.
+
+        Raises:
+            ValueError: if the path has another suffix.
+            TypeError: if a layer's class is not in `pyrnn.nn.LAYERS`.
+            ImportError: if the package safetensors is not installed.
+        """
+        file.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The network of a file that `save` wrote, in evaluation mode. Files may come from strangers.
+
+        Raises:
+            ValueError: if the file is damaged, names a layer or an argument that is not known, or sizes that its
+                arrays do not have.
+            FileNotFoundError: if there is no such file.
+            ImportError: if the package safetensors is not installed.
+
+        >>> import tempfile, numpy as np, pyrnn.nn as nn
+        >>> model, x = nn.Sequential(nn.Linear(3, 2), nn.Tanh()), np.ones((4, 3), np.float32)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.safetensors")
+        ...     twin = nn.Sequential.load(f"{folder}/model.safetensors")
+        >>> bool((twin(x) == model(x)).all())
+        True
+        """
+        layers, tensors = file.load(path)
+        try:
+            network = cls(layers)
+            network.load_state_dict(tensors)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}") from error
+        return network.eval()
+
+    def _through(self, input: Array, mask: Array | None, shapes: Shapes) -> tuple[Array, Array | None]:
+        """The output and the mask beside it; each layer's output shape is put in `shapes`."""
+        for name, layer in self._modules.items():
+            with _naming(name, layer):
+                after = _mask_after(layer, input, mask)
+                if isinstance(layer, Sequential):
+                    input, after = layer._through(input, mask, [])
+                else:
+                    result = layer(input, **_options(layer, mask))
+                    input = result[0] if isinstance(layer, Recurrent) else result
+            mask = after
+            shapes.append(input.shape)
+        return input, mask
+
+    def _recorded(self, input: Array, mask: Array | None) -> tuple[Array, Array | None, Way]:
+        """As `_through`, and the pullback."""
+        ways: list[tuple[str, Way]] = []
+        for name, layer in self._modules.items():
+            with _naming(name, layer):
+                after = _mask_after(layer, input, mask)
+                if isinstance(layer, Sequential):
+                    input, after, way = layer._recorded(input, mask)
+                else:
+                    input, *_, way = layer.vjp(input, **_options(layer, mask))
+            mask = after
+            ways.append((name, way))
+
+        def back(grad: Array) -> Gradients:
+            found: dict[str, dict[str, Array]] = {}
+            for name, way in reversed(ways):
+                gradients = way(grad)
+                found[name], grad = gradients.parameters, gradients.input
+                if grad is None:  # of integers; whatever moved them about has no parameters
+                    break
+            parameters = {f"{name}.{key}": value for name, _ in ways for key, value in found.get(name, {}).items()}
+            return Gradients(grad, None, parameters)
+
+        return input, mask, pullback_of(input, back)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        modes = [(module, module.training) for _, module in self.named_modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+
+def _options(layer: Module, mask: Array | None) -> dict[str, Any]:
+    heeds = isinstance(layer, Recurrent) or getattr(layer, "takes_mask", False)
+    return {"mask": mask} if heeds and mask is not None else {}
+
+
+def _mask_after(layer: Module, input: Array, mask: Array | None) -> Array | None:
+    """The mask beside the layer's output, given that beside its input."""
+    if hasattr(layer, "make_mask"):
+        made: Array | None = layer.make_mask(input)
+        mask = mask if made is None else made
+    if mask is None or getattr(layer, "ends_mask", False):
+        return None
+    return layer.pass_mask(mask) if hasattr(layer, "pass_mask") else mask
+
+
+@contextmanager
+def _naming(name: str, layer: Module) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in layer {name!r} of the Sequential, {type(layer).__name__}")
+        raise

@@ -1,0 +1,175 @@
+"""Layers that only move numbers: Flatten, Reshape, Permute, RepeatVector, Reverse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..module import Array
+from ..options import check_bools, check_size
+from .layer import Back, Layer
+
+
+class _Moving(Layer):
+    """A layer for arrays of any dtype."""
+
+    ends_mask = True
+
+    def _array(self, input: Any) -> Array:
+        if not isinstance(input, np.ndarray):
+            raise TypeError(f"{type(self).__name__}: input should be a NumPy array, got {type(input).__name__}")
+        return input
+
+
+class Flatten(_Moving):
+    """Makes one axis of several: torch.nn.Flatten.
+
+    Args:
+        start_dim: the first of them. end_dim: the last.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> nn.Flatten()(np.zeros((2, 3, 4))).shape
+        (2, 12)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        _check_ints(start_dim=start_dim, end_dim=end_dim)
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        shape, axes = input.shape, input.ndim
+        for dim in (self.start_dim, self.end_dim):
+            if not -axes <= dim < axes:
+                raise ValueError(f"Flatten: there is no axis {dim} in an input of shape {shape}")
+        first, last = self.start_dim % axes, self.end_dim % axes
+        if first > last:
+            raise ValueError(f"Flatten: start_dim {first} comes after end_dim {last} in an input of shape {shape}")
+        flat = (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
+        return input.reshape(flat), lambda grad: grad.reshape(shape)
+
+
+class Reshape(_Moving):
+    """Gives each sample another shape; the first axis, the batch, stays (as in Keras).
+
+    Args:
+        shape: without the batch axis; one size may be -1.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> nn.Reshape((3, -1))(np.zeros((2, 12))).shape
+        (2, 3, 4)
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = _ints("shape", shape)
+        if any(size < -1 for size in self.shape) or self.shape.count(-1) > 1:
+            raise ValueError(f"shape should hold sizes, at most one of them -1, got {self.shape}")
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        known = math.prod(size for size in self.shape if size != -1)
+        size = math.prod(input.shape[1:])
+        fits = size == known if -1 not in self.shape else known > 0 and size % known == 0
+        if not input.ndim or not fits:
+            raise ValueError(f"Reshape: samples of shape {input.shape[1:]} cannot take the shape {self.shape}")
+        full = [size // known if wanted == -1 else wanted for wanted in self.shape]
+        return input.reshape(input.shape[0], *full), lambda grad: grad.reshape(input.shape)
+
+
+class Permute(_Moving):
+    """Puts the axes in another order: torch.permute.
+
+    Args:
+        dims: the axis of the input that each axis of the output is; the batch is counted.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> nn.Permute((0, 2, 1))(np.zeros((2, 3, 4))).shape
+        (2, 4, 3)
+    """
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = _ints("dims", dims)
+        if sorted(self.dims) != list(range(len(self.dims))):
+            raise ValueError(f"dims should hold each number from 0 to {len(self.dims) - 1} once, got {self.dims}")
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        if input.ndim != len(self.dims):
+            raise ValueError(f"Permute: input should have {len(self.dims)} axes, got shape {input.shape}")
+        return input.transpose(self.dims), lambda grad: grad.transpose(np.argsort(self.dims))
+
+
+class RepeatVector(_Moving):
+    """Makes a sequence of n equal steps of each vector, [B,C] to [n,B,C], or [B,n,C] with batch_first.
+
+    Args:
+        n: the number of steps.
+        batch_first: where the axis of the steps goes.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> nn.RepeatVector(5, batch_first=True)(np.zeros((2, 3))).shape
+        (2, 5, 3)
+    """
+
+    def __init__(self, n: int, batch_first: bool = False) -> None:
+        super().__init__()
+        check_size("n", n)
+        check_bools(batch_first=batch_first)
+        self.n, self.batch_first = n, batch_first
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        if input.ndim != 2:
+            raise ValueError(f"RepeatVector: input should be [B,C], got shape {input.shape}")
+        axis = 1 if self.batch_first else 0
+        return np.repeat(np.expand_dims(input, axis), self.n, axis), lambda grad: grad.sum(axis)
+
+
+class Reverse(_Moving):
+    """Turns the time axis around, that of the first (or with batch_first the second) axis; masks turn with it.
+
+    Args:
+        batch_first: whether sequences are [B,T,*].
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> nn.Reverse(batch_first=True)(np.array([[1, 2, 3]]))
+        array([[3, 2, 1]])
+    """
+
+    ends_mask = False
+
+    def __init__(self, batch_first: bool = False) -> None:
+        super().__init__()
+        check_bools(batch_first=batch_first)
+        self.batch_first = batch_first
+
+    def pass_mask(self, mask: Array) -> Array:
+        """The mask of the output, given that of the input."""
+        return np.flip(mask, 1 if self.batch_first else 0)
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        axis = 1 if self.batch_first else 0
+        if input.ndim <= axis:
+            raise ValueError(f"Reverse: input should have at least {axis + 1} axes, got shape {input.shape}")
+        return np.flip(input, axis), lambda grad: np.flip(grad, axis)
+
+
+def _ints(name: str, values: Any) -> list[int]:
+    if not isinstance(values, (list, tuple)) or not all(
+        isinstance(v, int) and not isinstance(v, bool) for v in values
+    ):
+        raise TypeError(f"{name} should be a tuple of integers, got {values!r}")
+    return list(values)
+
+
+def _check_ints(**options: Any) -> None:
+    for name, value in options.items():
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")

@@ -1,0 +1,133 @@
+"""Windows: where the kernel of a convolution or a pooling lies on its input; and the checks of both.
+
+Letters in shapes: B batch, C channels. [*] is the length of a sequence, or the height and width of an image.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..module import Array, Module
+from ..options import check_size
+from .layer import check_array
+
+Sizes = int | Sequence[int]
+Padding = str | int | Sequence[int | Sequence[int]]
+
+
+class Windows:
+    """Where the windows of a convolution or a pooling lie: one entry of everything an axis.
+
+    Attributes:
+        padding: "same", "valid", or a number an axis, or a pair (before, after).
+    """
+
+    def __init__(self, dims: int, kernel_size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes = 1) -> None:
+        self.kernel_size = per_axis("kernel_size", kernel_size, dims)
+        self.stride = per_axis("stride", stride, dims)
+        self.dilation = per_axis("dilation", dilation, dims)
+        self.padding: str | tuple[Any, ...] = padding if isinstance(padding, str) else _pads(padding, dims)
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise ValueError(f'padding should be "same", "valid" or numbers, got {padding!r}')
+        self.extent = tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+
+    def pads(self, lengths: Sequence[int]) -> list[tuple[int, int]]:
+        """Padding before and after, an axis. "same" makes ceil(length / stride) windows, as in Keras and torch."""
+        if self.padding == "same":
+            missing = [
+                max((-(-n // s) - 1) * s + e - n, 0) for n, s, e in zip(lengths, self.stride, self.extent, strict=True)
+            ]
+            return [(m // 2, m - m // 2) for m in missing]
+        if self.padding == "valid":
+            return [(0, 0)] * len(lengths)
+        return [pad if isinstance(pad, tuple) else (pad, pad) for pad in self.padding]
+
+    def padded(self, x: Array, fill: float = 0.0) -> Array:
+        """x [B,C,*] with its padding, or x itself where there is none; ValueError if no window fits."""
+        pads, lengths = self.pads(x.shape[2:]), x.shape[2:]
+        sizes = tuple(n + before + after for n, (before, after) in zip(lengths, pads, strict=True))
+        if any(n == 0 or size < e for n, size, e in zip(lengths, sizes, self.extent, strict=True)):
+            raise ValueError(
+                f"kernel_size {self.kernel_size} with dilation {self.dilation} covers {self.extent}, which is larger "
+                f"than the input of {lengths} padded to {sizes}: take a smaller kernel or more padding"
+            )
+        if sizes == lengths:
+            return x
+        wide = np.full((*x.shape[:2], *sizes), fill, x.dtype)
+        self.inner(wide, lengths)[...] = x
+        return wide
+
+    def inner(self, wide: Array, lengths: Sequence[int]) -> Array:
+        """The view [B,C,*] of a padded array without its padding."""
+        pads = self.pads(lengths)
+        inside: list[Any] = [slice(before, before + n) for n, (before, _) in zip(lengths, pads, strict=True)]
+        return wide[(..., *inside)]
+
+    def counts(self, wide: Array) -> tuple[int, ...]:
+        """How many windows a padded array has, an axis."""
+        sizes = zip(wide.shape[2:], self.extent, self.stride, strict=True)
+        return tuple((size - e) // s + 1 for size, e, s in sizes)
+
+    def taps(self, wide: Array, counts: Sequence[int]) -> Iterator[Array]:
+        """For every place in the kernel, row by row, the view [B,C,*counts] of what the windows have there."""
+        for place in itertools.product(*map(range, self.kernel_size)):
+            axes = zip(place, self.dilation, self.stride, counts, strict=True)
+            seen: list[Any] = [slice(i * d, i * d + (n - 1) * s + 1, s) for i, d, s, n in axes]
+            yield wide[(..., *seen)]
+
+    def view(self, wide: Array) -> Array:
+        """All windows as a view [B,C,*counts,*kernel_size]."""
+        axes = tuple(range(2, wide.ndim))
+        every = np.lib.stride_tricks.sliding_window_view(wide, self.extent, axis=axes)
+        steps = (slice(None, None, step) for step in (*self.stride, *self.dilation))
+        return every[(slice(None), slice(None), *steps)]
+
+
+def per_axis(name: str, value: Any, dims: int) -> tuple[int, ...]:
+    """A size for every axis, from one for all or one each."""
+    sizes = tuple(value) if isinstance(value, (list, tuple)) else (value,) * dims
+    if len(sizes) != dims:
+        raise ValueError(f"{name} should be one number or {dims}, got {value!r}")
+    for size in sizes:
+        check_size(name, size)
+    return tuple(int(size) for size in sizes)
+
+
+def _pads(padding: Any, dims: int) -> tuple[Any, ...]:
+    """A number or a pair (before, after) for every axis."""
+    given = tuple(padding) if isinstance(padding, (list, tuple)) else (padding,) * dims
+    pads = tuple(tuple(pad) if isinstance(pad, (list, tuple)) else pad for pad in given)
+    for pad in pads:
+        ends = pad if isinstance(pad, tuple) else (pad, pad)
+        if len(pads) != dims or len(ends) != 2 or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in ends):
+            raise ValueError(
+                f'padding should be "same", "valid", a number that is not negative, or a list of {dims} such numbers '
+                f"or pairs of them, got {padding!r}"
+            )
+    return pads
+
+
+def listed(padding: str | tuple[Any, ...]) -> Any:
+    """Padding as JSON has it."""
+    return padding if isinstance(padding, str) else [list(p) if isinstance(p, tuple) else int(p) for p in padding]
+
+
+def check_channels(layer: Module, input: Any, dims: int, channels: int | None = None, dtype: Any = None) -> Array:
+    """The input back, if it is an array [B,C,*] of the layer's channels and dtype."""
+    name = type(layer).__name__
+    array = check_array(layer, input)
+    if array.ndim != dims + 2 or channels not in (None, array.shape[1]):
+        wanted = ["batch", str(channels or "channels"), *[["length"], ["height", "width"]][dims - 1]][: dims + 2]
+        hint = ""
+        if array.ndim == dims + 1:
+            hint = "; a single sample needs a batch axis, x[None]"
+        elif channels == array.shape[-1]:
+            hint = "; where the channels come last, wrap the layer in ChannelsLast"
+        raise ValueError(f"{name}: expected input of shape ({', '.join(wanted)}), got {array.shape}{hint}")
+    if dtype is not None and array.dtype != dtype:
+        raise ValueError(f"{name}: expected input of dtype {dtype}, got {array.dtype}")
+    return array
