@@ -67,9 +67,15 @@ def check_flags(name: str, value: Any, shape: tuple[int, ...], kind: type = np.n
 def check_arrays(kind: type = np.ndarray, /, **values: Any) -> None:
     """TypeError for a value that is neither None nor an array of this kind: NumPy's, or torch.Tensor."""
     for name, value in values.items():
-        if value is not None and not isinstance(value, kind):
-            expected = "a NumPy array" if kind is np.ndarray else "a tensor"
-            raise TypeError(f"{name} should be {expected}, got {type(value).__name__}")
+        if value is not None:
+            check_array(name, value, kind)
+
+
+def check_array(name: str, value: Any, kind: type = np.ndarray) -> None:
+    """TypeError for a value that is not an array of this kind."""
+    if not isinstance(value, kind):
+        expected = "a NumPy array" if kind is np.ndarray else "a tensor"
+        raise TypeError(f"{name} should be {expected}, got {type(value).__name__}")
 
 
 def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: Any) -> None:

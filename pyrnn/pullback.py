@@ -66,18 +66,19 @@ def state_of(parts: Sequence[Array], is_pair: bool) -> Any:
     return tuple(parts) if is_pair else parts[0]
 
 
-def state_parts(state: Any, is_pair: bool, what: str) -> list[Any]:
-    """[], [h] or [h, c]; TypeError for anything but arrays (or None, inside a pair)."""
+def state_parts(state: Any, is_pair: bool, what: str, kind: type = np.ndarray) -> list[Any]:
+    """[], [h] or [h, c]; TypeError for anything but arrays of this kind (or None, inside a pair)."""
+    kinds = "NumPy arrays" if kind is np.ndarray else "tensors"
     if state is None:
         return []
     if is_pair:
         if not isinstance(state, (tuple, list)) or len(state) != 2:
             got = f"{len(state)} parts" if isinstance(state, (tuple, list)) else type(state).__name__
-            raise TypeError(f"{what} should be a pair (h, c) of NumPy arrays, got {got}")
+            raise TypeError(f"{what} should be a pair (h, c) of {kinds}, got {got}")
         parts = list(state)
     else:
         parts = [state]
     for part in parts:
-        if part is not None and not isinstance(part, np.ndarray):
-            raise TypeError(f"{what} should be made of NumPy arrays, got {type(part).__name__}")
+        if part is not None and not isinstance(part, kind):
+            raise TypeError(f"{what} should be made of {kinds}, got {type(part).__name__}")
     return parts

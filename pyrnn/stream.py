@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .options import check_arrays, check_flags, check_masked_output
+from .options import check_array, check_arrays, check_flags, check_masked_output
 from .pullback import state_parts
 
 
@@ -53,7 +53,8 @@ class Stream:
         Raises:
             ValueError: if a shape or dtype is wrong.
         """
-        check_arrays(self._kind, input=input, out=out)
+        check_array("input", input, self._kind)
+        check_arrays(self._kind, out=out)
         if input.ndim != 2:
             raise ValueError(f"stream.step: expected input of shape (batch, input_size), got {tuple(input.shape)}")
         check_flags("active", active, (self.batch,), self._kind)
@@ -64,7 +65,7 @@ class Stream:
 
         `mask` is bool, [T,B] or [B,T]: a step marked False leaves its row's state alone.
         """
-        check_arrays(self._kind, input=input)
+        check_array("input", input, self._kind)
         if input.ndim != 3:
             raise ValueError(f"stream.run: expected input of 3 dimensions, got shape {tuple(input.shape)}")
         check_flags("mask", mask, tuple(input.shape[:2]), self._kind)
@@ -87,7 +88,7 @@ class Stream:
 
     @state.setter
     def state(self, state: Any) -> None:
-        parts = state_parts(state, self._is_pair, "state")
+        parts = state_parts(state, self._is_pair, "state", self._kind)
         if not parts or any(part is None for part in parts):
             raise TypeError("state should be made of arrays; use reset() for zeros")
         self._stream.set_state(parts)

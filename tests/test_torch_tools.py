@@ -265,7 +265,6 @@ def test_skip_init(name: str) -> None:
     assert_near(train(bare, name), train(ours, name))
 
 
-# fails: the copy takes the packed weights along, whose entries are not leaves.
 @pytest.mark.parametrize("name", CELLS)
 def test_a_parametrized_cell_is_copied_after_a_call(name: str) -> None:
     found = []

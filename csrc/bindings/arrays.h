@@ -16,7 +16,8 @@ template <class T> Tensor readable(const Tensor& a, const char* layer, const cha
   if (a.kind() != 'f' || a.itemsize() != size) {
     const std::string wanted = py::str(py::dtype::of<T>());
     fail(layer, " ", what, " dtype (", a.dtype(), ") does not match weight dtype (", wanted, "). Convert ", what, ": ",
-         what, ".astype(\"", wanted, "\"), or make the layer with dtype=\"", a.dtype(), "\"");
+         what, a.is_numpy() ? ".astype(\"" + wanted + "\")" : ".to(torch." + wanted + ")",
+         a.is_numpy() ? ", or make the layer with dtype=\"" + a.dtype() + "\"" : "");
   }
   bool in_place = a.is_native() && a.is_aligned(size);
   for (int axis = 0; axis < a.ndim(); ++axis) {

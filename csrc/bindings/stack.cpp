@@ -175,7 +175,8 @@ void register_stack(py::module_& m) {
           "x"_a, "state"_a, "batch_first"_a, "masks"_a, "record"_a, "active"_a = py::none(), "hold"_a = false,
           "reset"_a = py::none(), "reset_state"_a = std::vector<Array>(), "all_cell_states"_a = false, "every"_a = 0,
           "is_step"_a = false, "(output, state, cell states or None, tape or None). A state is [], [h] or [h, c].")
-      .def("__deepcopy__", [](const py::object& self, const py::dict&) { return self; }, "memo"_a)
+      .def(
+          "__deepcopy__", [](const py::object& self, const py::dict&) { return self; }, "memo"_a)
       .def(
           "holds",
           [](const PyWeights& self, const std::vector<Tensor>& parameters) {

@@ -48,9 +48,12 @@ std::optional<Tensor> Tensor::exchanged(py::handle object) {
   const dlpack::ExchangeApi* const api = exchange_api(object);
   if (!api) return std::nullopt;
   dlpack::DLTensor seen;
-  if (api->tensor_from_object(object.ptr(), &seen) != 0) throw py::error_already_set();
-  require<std::runtime_error>(seen.device.type == dlpack::cpu && seen.dtype.lanes == 1,
-                              "expected a tensor on the CPU");
+  const bool is_seen = api->tensor_from_object(object.ptr(), &seen) == 0;
+  if (!is_seen) PyErr_Clear();  // torch's has its own stack in it
+  if (!is_seen || seen.device.type != dlpack::cpu || seen.dtype.lanes != 1)
+    fail<std::runtime_error>("expected a dense tensor on the CPU, got one on ",
+                             std::string(py::str(object.attr("device"))), " of layout ",
+                             std::string(py::str(object.attr("layout"))));
   static_assert(sizeof(std::ptrdiff_t) == sizeof(std::int64_t));
   Tensor tensor;
   tensor.object_ = py::reinterpret_borrow<py::object>(object);

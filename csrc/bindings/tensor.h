@@ -61,6 +61,7 @@ class Tensor {
   }
   char kind() const noexcept { return kind_; }  // as NumPy: 'f', 'b', ...
   int itemsize() const noexcept { return itemsize_; }
+  bool is_numpy() const noexcept { return is_numpy_; }
   bool is_native() const noexcept { return is_native_; }
   bool is_writable() const { return !is_numpy_ || py::array(object_).writeable(); }
   std::string dtype() const;

@@ -75,10 +75,10 @@ def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Ta
 def run(call: Call, inputs: Inputs) -> Tensors:
     """What `compute` gives, differentiable where something asks for it."""
     if torch.is_grad_enabled():
-        for tensor in inputs.flat():
+        flat = inputs.flat()
+        for tensor in flat:
             if tensor.requires_grad:
-                counts = len(inputs.initial), len(inputs.reset_state)
-                found: Tensors = Recurrence.apply(call, counts, *inputs.flat())  # type: ignore[no-untyped-call]
+                found: Tensors = Recurrence.apply(call, inputs, *flat)  # type: ignore[no-untyped-call]
                 return found
     return compute(call, inputs, False)[0]
 
@@ -105,10 +105,9 @@ class Recurrence(Function):
     """The kernels' own reverse mode; torch's operators where a derivative of the derivative is asked for."""
 
     @staticmethod
-    def forward(ctx: Any, call: Call, counts: tuple[int, int], *flat: Tensor) -> Tensors:
-        inputs = Inputs.of(flat, *counts)
+    def forward(ctx: Any, call: Call, inputs: Inputs, *flat: Tensor) -> Tensors:
         outputs, ctx.tape = compute(call, inputs, True)
-        ctx.call, ctx.counts = call, counts
+        ctx.call, ctx.counts = call, (len(inputs.initial), len(inputs.reset_state))
         ctx.pointers = [weight.data_ptr() for weight in inputs.weights]
         ctx.save_for_backward(*flat)
         ctx.set_materialize_grads(False)
@@ -117,17 +116,22 @@ class Recurrence(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         inputs = Inputs.of(ctx.saved_tensors, *ctx.counts)  # raises if one was modified
+        needed = ctx.needs_input_grad[2:]
+        if torch.compiler.is_compiling():  # by compiled autograd, which cannot trace a tape
+            from .operators import backward_operator  # which imports this file
+
+            found = backward_operator(ctx.call, inputs, grads)
+            return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
         replayed = (
             must_replay(grads)
             # The kernels pack what backward needs from where the weights were.
             or [weight.data_ptr() for weight in inputs.weights] != ctx.pointers
         )
         if replayed:
-            return None, None, *replayed_gradients(ctx.call, inputs, grads, ctx.needs_input_grad[2:])
+            return None, None, *replayed_gradients(ctx.call, inputs, grads, needed)
         found = recorded_gradients(ctx.call, ctx.tape, ctx.counts, grads)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.tape = None  # large, and saved_tensors refuses a second backward
-        needed = ctx.needs_input_grad[2:]
         return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
 
 

@@ -20,18 +20,20 @@ _transforms = _C._functorch.peek_interpreter_stack
 is_batched = _C._functorch.is_legacy_batchedtensor  # by vmap of a backward pass: is_grads_batched, vectorize
 _modes = _C._len_torch_dispatch_stack
 _tracing = _C._is_tracing
+COMPILING = "the model is being compiled"
 INVALID = "torch reports what is wrong with it"
 
 
 def is_transforming() -> bool:
     """Whether torch.func or forward-mode differentiation runs, which torch's fused operators may not know."""
-    return _transforms() is not None or forward_ad._current_level >= 0
+    # isinstance: dynamo wraps what it finds, None too.
+    return not isinstance(_transforms(), type(None)) or forward_ad._current_level >= 0
 
 
 def special_mode() -> str | None:
     """What torch is doing besides running the call, if the kernels would not take part in it."""
     if torch.compiler.is_compiling():  # first: dynamo can trace no further
-        return "the model is being compiled"
+        return COMPILING
     if _autocast():
         return "autocast is on"
     if _transforms() is not None:
@@ -113,6 +115,34 @@ def bad_layer_call(layer: Any, input: Any, hx: Any) -> str | None:
     runs, hidden = layer.num_layers * (1 + layer.bidirectional), layer.hidden_size
     shapes: tuple[tuple[int, ...], ...] = ((runs, *batch, layer.proj_size or hidden), (runs, *batch, hidden))
     return bad_state(hx, shapes if layer.mode == "LSTM" else shapes[:1], layer.mode == "LSTM", dtype)
+
+
+def check_call(layer: Any, input: Any, hx: Any) -> None:
+    """torch's checks of `layer(input, hx)`, in its words, for what is run by its operators but not by its layer."""
+    if isinstance(input, PackedSequence):
+        if hx is not None:
+            layer.check_forward_args(input.data, hx, input.batch_sizes)
+        return
+    dims, is_pair = input.dim(), layer.mode == "LSTM"
+    if dims not in (2, 3):
+        words = " tensor" if layer.mode.startswith("RNN") else ""
+        raise ValueError(f"{layer._get_name()}: Expected input to be 2D or 3D, got {dims}D{words} instead")
+    parts = hx if is_pair and hx is not None else () if hx is None else (hx,)
+    if any(part.dim() != dims for part in parts):
+        found = ", ".join(f"{part.dim()}-D" for part in parts)
+        raise RuntimeError(
+            f"For {'batched' if dims == 3 else 'unbatched'} {dims}-D input, {'hx and cx' if is_pair else 'hx'} should "
+            f"also be {dims}-D but got " + (f"({found}) tensors" if is_pair else f"{found} tensor")
+        )
+    batch_axis = 0 if layer.batch_first else 1
+    if dims == 2:
+        input, parts = input.unsqueeze(batch_axis), tuple(part.unsqueeze(1) for part in parts)
+    if input.shape[1 - batch_axis] == 0:
+        raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+    if parts:
+        layer.check_forward_args(input, parts if is_pair else parts[0], None)
+    else:
+        layer.check_input(input, None)
 
 
 def bad_packing(packed: PackedSequence) -> str | None:

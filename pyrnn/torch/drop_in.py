@@ -50,6 +50,10 @@ class DropIn(nn.Module):
         original.__class__ = self._original  # type: ignore[assignment]
         return original
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__.pop("_packed", None)  # it depends on attributes too
+        super().__setattr__(name, value)
+
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self.__dict__.pop("_packed", None)
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]

@@ -10,6 +10,8 @@ from torch import Tensor
 from ..options import check_masked_output, check_size
 from .call import Call
 
+is_batchedtensor = torch._C._functorch.is_batchedtensor  # by vmap: its numbers are not to be asked
+
 
 class Keywords(NamedTuple):
     """`Layer.forward` says what each means."""
@@ -30,16 +32,18 @@ class Keywords(NamedTuple):
 NONE = Keywords()
 
 
-def with_keywords(call: Call, keywords: Keywords, extent: tuple[int, ...], swapped: bool) -> tuple[Call, Any]:
+def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> tuple[Call, Any]:
     """The call with its keywords, time first, and the reset state; ValueError if they do not fit.
 
     Args:
         call: without them.
         keywords: as they were given.
-        extent: of the input: (T, B), or (T,) without a batch.
+        x: the input, time first.
         swapped: whether the caller's layout is batch first.
     """
-    network = call.network
+    network, extent = call.network, tuple(x.shape[:-1])
+    if not extent:
+        return call, ()  # the call itself says what is wrong
     hold = check_masked_output(keywords.masked_output)
     if keywords.reset_state is not None and keywords.reset is None:
         raise ValueError("reset_state is given without reset: say at which steps with reset=")
@@ -49,10 +53,10 @@ def with_keywords(call: Call, keywords: Keywords, extent: tuple[int, ...], swapp
         raise ValueError("return_states is for the LSTM's cell states; the states of an RNN or a GRU are its output")
     if keywords.checkpoint is not None:
         check_size("checkpoint", keywords.checkpoint)
-    active = laid_out("mask", keywords.mask, extent, swapped)
-    reset = laid_out("reset", keywords.reset, extent, swapped)
+    active = laid_out("mask", keywords.mask, x, swapped)
+    reset = laid_out("reset", keywords.reset, x, swapped)
     if keywords.lengths is not None:
-        inside = within(keywords.lengths, extent)
+        inside = within(keywords.lengths, extent).to(x.device)
         # Nothing past its end touches a sequence, not even a reset.
         active, reset = inside if active is None else active & inside, None if reset is None else reset & inside
     call = call._replace(
@@ -60,32 +64,55 @@ def with_keywords(call: Call, keywords: Keywords, extent: tuple[int, ...], swapp
         hold=hold,
         reset=reset,
         all_states=bool(keywords.return_states),
-        every=keywords.checkpoint or 0,
+        every=min(keywords.checkpoint or 0, 2**31 - 1),
     )
-    state = () if keywords.reset_state is None else keywords.reset_state
-    return call, tuple(state) if isinstance(state, (tuple, list)) else (state,)
+    return call, reset_parts(keywords.reset_state, network.mode == "lstm", x.device)
 
 
-def laid_out(name: str, flags: Tensor | None, extent: tuple[int, ...], swapped: bool) -> Tensor | None:
+def reset_parts(state: Any, is_pair: bool, device: torch.device) -> tuple[Tensor, ...]:
+    """The reset state as none, one or two tensors; TypeError or ValueError if it is something else."""
+    if state is None:
+        return ()
+    parts = tuple(state) if isinstance(state, (tuple, list)) else (state,)
+    for part in parts:
+        if not isinstance(part, Tensor):
+            raise TypeError(f"reset_state should be made of tensors, got {type(part).__name__}")
+    if len(parts) != 1 + is_pair:
+        raise ValueError(f"reset_state should be {'a pair (h, c)' if is_pair else 'one tensor'}, got {len(parts)}")
+    for part in parts:
+        if part.device != device:
+            raise RuntimeError(f"reset_state is on {part.device}, the input on {device}: they should be on one device")
+    return parts
+
+
+def laid_out(name: str, flags: Tensor | None, x: Tensor, swapped: bool) -> Tensor | None:
     """Flags of the steps, time first; ValueError if they do not fit the input."""
     if flags is None:
         return None
+    extent = tuple(x.shape[:-1])
     expected = extent[::-1] if swapped else extent
     if not isinstance(flags, Tensor) or flags.dtype is not torch.bool or tuple(flags.shape) != expected:
         found = f"{flags.dtype} of shape {tuple(flags.shape)}" if isinstance(flags, Tensor) else type(flags).__name__
         raise ValueError(f"{name} should be a tensor of bool of shape {expected}, as the input, got {found}")
+    if flags.device != x.device:
+        raise RuntimeError(f"{name} is on {flags.device}, the input on {x.device}: they should be on one device")
     return flags.T if swapped else flags
 
 
 def within(lengths: Any, extent: tuple[int, ...]) -> Tensor:
     """bool of this extent: True before each sequence's end; ValueError if the lengths do not fit."""
-    ends = torch.as_tensor(lengths)
+    try:
+        ends = torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"lengths should be integers, got {type(lengths).__name__}") from error
+    ends = ends if ends.numel() else ends.long()
     steps, batch = extent[0], extent[1:]
     if ends.is_floating_point() or ends.is_complex() or ends.dtype is torch.bool:
         raise ValueError(f"lengths should be integers, got {ends.dtype}")
     if ends.shape != batch and (batch or ends.shape != (1,)):
         expected = f"one length for each of the {batch[0]} sequences" if batch else "one length"
         raise ValueError(f"lengths should hold {expected}, got shape {tuple(ends.shape)}")
-    if not torch.compiler.is_compiling() and ends.numel() and not 0 <= int(ends.min()) <= int(ends.max()) <= steps:
+    known = ends.numel() and not torch.compiler.is_compiling() and not is_batchedtensor(ends)
+    if known and not 0 <= int(ends.min()) <= int(ends.max()) <= steps:
         raise ValueError(f"lengths should be from 0 to {steps}, the number of steps of the input, got {ends.tolist()}")
     return (torch.arange(steps, device=ends.device)[:, None] < ends).reshape(extent)

@@ -13,19 +13,26 @@ import torch
 from torch import Tensor, nn
 from torch._C._dynamo import eval_frame
 from torch.fx import Proxy
-from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import _core
 from ..options import check_bools, check_names
-from .call import Call, Inputs, run, run_composed
+from .call import run, run_composed
 from .composed import Network
-from .coverage import DTYPES, bad_layer_call, bad_packing, bad_weights, is_transforming, special_mode
+from .coverage import (
+    COMPILING,
+    DTYPES,
+    bad_layer_call,
+    bad_weights,
+    check_call,
+    is_transforming,
+    special_mode,
+)
 from .drop_in import DropIn, are_plain
-from .kernels import Packed, packed_weights, spec_of
-from .keywords import NONE, Keywords, with_keywords
+from .kernels import packed_weights, spec_of
+from .keywords import NONE, Keywords
+from .layer_call import call_layer
 from .operators import run_operator
-from .sequences import Rows
 from .stream import Stream
 from .trace import trace
 
@@ -47,9 +54,9 @@ class Layer(DropIn):
     ) -> None:
         super().__init__(*args, **kwargs)
         check_bools(peephole=peephole)
-        check_names(
-            recurrent_activation=recurrent_activation, **({} if activation is None else {"activation": activation})
-        )
+        check_names(recurrent_activation=recurrent_activation, activation=activation or "tanh")
+        if recurrent_activation != "sigmoid" and self.mode.startswith("RNN"):
+            raise ValueError("recurrent_activation is for the gates of an LSTM or a GRU: an RNN has none")
         if activation not in (None, type(self).activation):
             self.activation = activation
         if recurrent_activation != "sigmoid":
@@ -70,6 +77,8 @@ class Layer(DropIn):
             )
             names.insert(4 if self.bias else 2, name)
         self._flat_weights_names = [name for names in self._all_weights for name in names]
+        for name in self._flat_weights_names:  # in this order
+            self._parameters[name] = self._parameters.pop(name)
         self._init_flat_weights()
 
     def extra_repr(self: Any) -> str:
@@ -79,10 +88,9 @@ class Layer(DropIn):
 
     def network(self: Any) -> Network:
         mode = self.mode.lower()
-        if self.activation is None:  # an RNN's nonlinearity
-            return Network(mode, self.bias, self.num_layers, self.bidirectional)
-        mode = "rnn_tanh" if mode.startswith("rnn") else mode
-        chosen = self.activation, self.recurrent_activation, self.peephole
+        if mode.startswith("rnn") and self.activation is not None:  # it takes the nonlinearity's place
+            mode = "rnn_tanh"
+        chosen = self.activation or "tanh", self.recurrent_activation, self.peephole
         return Network(mode, self.bias, self.num_layers, self.bidirectional, *chosen)
 
     def spec(self: Any) -> _core.Spec:
@@ -129,12 +137,13 @@ class Layer(DropIn):
             and masked_output == "zero"
         ):
             keywords = Keywords(lengths, mask, masked_output, reset, reset_state, return_states, checkpoint)
-        if torch.compiler.is_compiling() and not torch.onnx.is_in_onnx_export():
+        special = special_mode()
+        if special is COMPILING and not torch.onnx.is_in_onnx_export():
             return self.compiled(input, hx, keywords)
-        if special_mode() is None and are_plain(input.data if isinstance(input, PackedSequence) else input, hx):
+        if special is None and are_plain(input.data if isinstance(input, PackedSequence) else input, hx):
             try:
                 weights = self.weights()
-                return self.computed(run, packed_weights(self, weights), weights, input, hx, keywords)
+                return call_layer(self, run, packed_weights(self, weights), weights, input, hx, keywords)
             except Exception:
                 if self.refusal(input, hx) is None:
                     raise
@@ -143,20 +152,31 @@ class Layer(DropIn):
         if keywords is NONE and self.is_standard() and not is_transforming():
             self.check_packed_input(input)
             return self._original.forward(self, input, hx)
-        return self.computed(run_composed, None, self.weights(), input, hx, keywords)
+        return self.composed(input, hx, keywords)
 
     def compiled(self: Any, input: Any, hx: Any, keywords: Keywords) -> Any:
         """A call in a graph: one operator, or torch's own where the kernels do not cover it."""
         x = input.data if isinstance(input, PackedSequence) else input
+        if is_transforming():
+            return self.composed(input, hx, keywords)
         weights = [getattr(self, name) for name in self._flat_weights_names]
         tensors = [x, *(() if hx is None else hx if self.mode == "LSTM" else (hx,)), *weights]
         dtype = x.dtype
         covered = dtype in DTYPES and all(t.dtype == dtype and t.device.type == "cpu" for t in tensors)
         if covered and not torch.is_autocast_enabled("cpu"):
-            return self.computed(run_operator, None, weights, input, hx, keywords)
+            return call_layer(self, run_operator, None, weights, input, hx, keywords)
         if keywords is NONE and self.is_standard():
+            if self.mode == "LSTM" and torch.is_grad_enabled():
+                torch._dynamo.graph_break()  # torch 2.13 cannot trace the gradient of its fused LSTM
             return self._original.forward(self, input, hx)
-        return self.computed(run_composed, None, self.weights(), input, hx, keywords)
+        return self.composed(input, hx, keywords)
+
+    def composed(self: Any, input: Any, hx: Any, keywords: Keywords) -> Any:
+        """A call by torch's operators, which would broadcast what does not fit."""
+        check_call(self, input, hx)
+        if keywords.reset_state is not None and not isinstance(input, PackedSequence):
+            check_call(self, input, keywords.reset_state)
+        return call_layer(self, run_composed, None, self.weights(), input, hx, keywords)
 
     def weights(self: Any) -> list[Any]:
         """All of them, in the order of the kernels."""
@@ -167,69 +187,6 @@ class Layer(DropIn):
                 self._update_flat_weights()
                 return self._flat_weights  # type: ignore[no-any-return]
         return found
-
-    def computed(
-        self: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any, keywords: Keywords
-    ) -> Any:
-        """A call, carried out by `execute` on a sequence that is laid out time first."""
-        call = Call(self.network(), None) if packed is None else Call(*packed)
-        if isinstance(input, PackedSequence):
-            return self.computed_packed(execute, call, weights, input, hx, keywords)
-        swapped = self.batch_first and input.dim() == 3
-        x = input.transpose(0, 1) if swapped else input
-        resets: tuple[Tensor, ...] = ()
-        if keywords is not NONE:
-            call, resets = with_keywords(call, keywords, tuple(x.shape[:-1]), swapped)
-        if self.training and self.dropout and self.num_layers > 1:
-            call = call._replace(masks=self.masks(x, None))
-        output, *final = execute(call, Inputs(x, self.parts(hx), resets, weights))
-        if swapped:
-            output = output.transpose(0, 1)
-        if self.mode != "LSTM":
-            return output, final[0]
-        if not call.all_states:
-            return output, tuple(final)
-        return output, tuple(final[:2]), final[2].transpose(0, 1) if swapped else final[2]
-
-    def computed_packed(
-        self: Any, execute: Any, call: Call, weights: Any, input: PackedSequence, hx: Any, keywords: Keywords
-    ) -> Any:
-        """A call on packed data: on the padded sequence, with the steps that are active."""
-        if reason := bad_packing(input):
-            raise ValueError(reason)
-        if keywords[:5] != NONE[:5]:
-            raise ValueError("lengths=, mask= and reset= take a padded input: a PackedSequence has its lengths in it")
-        rows = Rows.of(input.batch_sizes)
-        x = rows.pad(input.data)
-        call = with_keywords(call, keywords, rows.extent, False)[0]._replace(active=rows.active)
-        if self.training and self.dropout and self.num_layers > 1:
-            call = call._replace(masks=self.masks(x, rows))
-        hx = None if hx is None else self.permute_hidden(hx, input.sorted_indices)
-        output, *final = execute(call, Inputs(x, self.parts(hx), (), weights))
-        hidden = self.permute_hidden(tuple(final[:2]) if self.mode == "LSTM" else final[0], input.unsorted_indices)
-        packed = [PackedSequence(rows.pack(sequence), *input[1:]) for sequence in (output, *final[2:])]
-        return packed[0], hidden, *packed[1:]
-
-    def parts(self: Any, hx: Any) -> tuple[Tensor, ...]:
-        """The state as none, one or two tensors."""
-        if hx is None:
-            return ()
-        if self.mode != "LSTM":
-            return (hx,)
-        if type(hx) not in (tuple, list) or len(hx) != 2:
-            raise ValueError("hx should be a pair (h, c)")
-        return tuple(hx)
-
-    def masks(self: Any, x: Tensor, rows: Rows | None) -> tuple[Tensor, ...]:
-        """The factors torch would draw, with the same use of its generator, [T,B,D*P]: packed data in its order."""
-        if not 0 <= self.dropout <= 1:
-            raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {self.dropout}")
-        width = (self.proj_size or self.hidden_size) * (1 + self.bidirectional)
-        with torch.no_grad():
-            ones = x.new_ones(len(x), x.shape[1] if x.dim() == 3 else 1, width)
-            ones = ones if rows is None else rows.pack(ones)
-            drawn = [dropout(ones, self.dropout, True) for _ in range(self.num_layers - 1)]
-            return tuple(drawn if rows is None else map(rows.pad, drawn))
 
     def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
         return special_mode() or bad_weights(self.weights()) or bad_layer_call(self, input, hx)

@@ -49,12 +49,13 @@ def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:
 def call_of(arguments: tuple[Any, ...]) -> tuple[Call, Inputs]:
     """The arguments of the operators, in the order of CALL, as those of call.py; without the packed weights."""
     x, initial, resets, weights, masks, active, reset, hold, all_states, every, *network = arguments
-    call = Call(Network(*network), None, False, tuple(masks), active, hold, reset, all_states, every)
-    return call, Inputs(x, tuple(initial), tuple(resets), weights)
+    call = Call(Network(*network), None, False, tuple(masks or ()), active, hold, reset, all_states, every)
+    return call, Inputs(x, tuple(initial or ()), tuple(resets or ()), weights)
 
 
+# AOTInductor gives an empty list as None.
 CALL = (
-    "Tensor x, Tensor[] initial, Tensor[] reset_state, Tensor[] weights, Tensor[] masks, Tensor? active, "
+    "Tensor x, Tensor[]? initial, Tensor[]? reset_state, Tensor[] weights, Tensor[]? masks, Tensor? active, "
     "Tensor? reset, bool hold, bool all_states, int every, str mode, bool bias, int num_layers, bool bidirectional, "
     "str activation, str recurrent_activation, bool peephole"
 )
@@ -155,3 +156,19 @@ def run_operator(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
     steps = call.active, call.reset, call.hold, call.all_states, call.every
     found = recurrence(*tensors, *steps, *call.network, record)
     return tuple(found[:-1])
+
+
+def backward_operator(call: Call, inputs: Inputs, grads: Any) -> list[Tensor]:
+    """Gradients of the inputs as one node of a graph, without a tape."""
+    if call.is_step:
+        states = tuple(state.unsqueeze(0) for state in inputs.initial)
+        sequence = Inputs(inputs.x.unsqueeze(0), states, (), inputs.weights)
+        seeds = (None, *(grad if grad is None else grad.unsqueeze(0) for grad in grads))
+        found = backward_operator(call._replace(is_step=False), sequence, seeds)
+        count = 1 + len(states)
+        return [*(grad.squeeze(0) for grad in found[:count]), *found[count:]]
+    handle = inputs.x.new_empty(0, dtype=torch.int64)
+    tensors = inputs.x, list(inputs.initial), list(inputs.reset_state), inputs.weights, list(call.masks)
+    steps = call.active, call.reset, call.hold, call.all_states, call.every
+    found = recurrence_backward(handle, list(grads), *tensors, *steps, *call.network)
+    return list(found)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .. import layers
 from ..trace import Trace
+from .coverage import INVALID, not_plain
 
 
 def numpy_layer(module: Any) -> Any:
@@ -30,6 +31,8 @@ def numpy_layer(module: Any) -> Any:
 
 def trace(module: Any, input: Tensor, hx: Any, options: dict[str, Any]) -> Trace:
     """`pyrnn.LSTM.trace` of a call with tensors."""
+    if reason := not_plain(input, "input", module.weights()[0].dtype):
+        raise ValueError(f"trace: {reason.removesuffix(f': {INVALID}')}")
     given = {name: array_of(value) for name, value in options.items()}
     found: Trace = numpy_layer(module).trace(array_of(input), array_of(hx), **given)
     return found
