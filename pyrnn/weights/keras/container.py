@@ -1,0 +1,86 @@
+"""The two containers of Keras: `.keras` (a zip of JSON and HDF5) and HDF5 itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pyrnn.weights.archive import allowance, read_records
+from pyrnn.weights.arrays import Array
+from pyrnn.weights.keras import hdf5
+
+MAX_JSON = 2**24  # bytes; a layer takes about a kilobyte
+WEIGHTS = "model.weights.h5"
+
+
+@dataclass(frozen=True)
+class Container:
+    """What one file of Keras holds.
+
+    Attributes:
+        model: the configuration of the model, or None in a file of weights alone.
+        version: (major, minor) of the Keras that wrote it, or None if it does not say.
+        standalone: whether that was the Keras 2 without TensorFlow ("2.2.4", not "2.2.4-tf").
+        layer_names: of a file of weights alone in Keras 2's layout, in the order of the model.
+        arrays: by path.
+    """
+
+    model: dict[str, Any] | None
+    version: tuple[int, int] | None
+    standalone: bool
+    layer_names: list[str] | None
+    arrays: dict[str, Array]
+
+
+def read(path: str) -> Container:
+    """Reads a file. ValueError if it is damaged or hostile."""
+    with open(path, "rb") as file:
+        is_zip = file.read(4) == b"PK\x03\x04"
+    return _read_zip(path) if is_zip else _read_hdf5(path)
+
+
+def _read_zip(path: str) -> Container:
+    records = read_records(path, _check_names, compressed=True)
+    metadata = _json(records["metadata.json"], "metadata.json") if "metadata.json" in records else {}
+    contents = hdf5.read(records[WEIGHTS], allowance(path))
+    model = _json(records["config.json"], "config.json")
+    return _container(model, metadata.get("keras_version"), contents)
+
+
+def _check_names(names: list[str]) -> None:
+    if "model.weights.npz" in names:
+        raise ValueError(f"its weights are in model.weights.npz; only {WEIGHTS} is read: save it again with Keras 3")
+    for name in ("config.json", WEIGHTS):
+        if name not in names:
+            raise ValueError(f"it is a zip archive without {name}: no model saved by Keras")
+
+
+def _read_hdf5(path: str) -> Container:
+    contents = hdf5.read(path, allowance(path))
+    config = contents.texts.get("model_config")
+    model = None if config is None else _json(config.encode(), "model_config")
+    return _container(model, contents.texts.get("keras_version"), contents)
+
+
+def _container(model: dict[str, Any] | None, version: Any, contents: hdf5.Contents) -> Container:
+    numbers = re.match(r"(\d{1,3})\.(\d{1,3})", version) if isinstance(version, str) else None
+    found = (int(numbers[1]), int(numbers[2])) if numbers else None
+    if found and found[0] not in (2, 3):
+        raise ValueError(f"Keras {version} wrote it; only files of Keras 2 and 3 are read: save it again with one")
+    # tf.keras has gone its own way since its 2.2.4; what it was before is Keras 2.1.6.
+    standalone = found is not None and (found < (2, 2) or (found < (2, 4) and not str(version).endswith("-tf")))
+    return Container(model, found, standalone, contents.layer_names, contents.arrays)
+
+
+def _json(data: bytes, name: str) -> dict[str, Any]:
+    if len(data) > MAX_JSON:
+        raise ValueError(f"its {name} has {len(data)} bytes; more than {MAX_JSON} are not read")
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its {name} is no sound JSON ({str(error)[:100]})") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"its {name} should be a JSON object, got {type(value).__name__}")
+    return value
