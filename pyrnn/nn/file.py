@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..module import Module, at_most
-from ..weights import _replaced, load_state_dict
+from ..weights import load_state_dict, replaced
 from ..weights.arrays import flat
+from ..weights.safetensors import safetensors_package
 from .architecture import named_layers
 
 KEY = "pyrnn"  # of the metadata; a single one, since safetensors writes several in any order
@@ -21,9 +22,9 @@ Path = str | os.PathLike[str]
 def save(network: Module, path: Path) -> None:
     """Writes arrays and architecture; the file appears whole or not at all."""
     _check_suffix(path)
-    package = _package()
+    package = safetensors_package()
     architecture = json.dumps(network.config()["layers"], allow_nan=False)
-    with _replaced(path) as unfinished:
+    with replaced(path) as unfinished:
         package.numpy.save_file(flat(network.state_dict()), unfinished, metadata={KEY: architecture})
 
 
@@ -43,7 +44,7 @@ def load(path: Path) -> tuple[dict[str, Module], dict[str, Any]]:
 
 
 def _architecture(path: Path) -> Any:
-    with _package().safe_open(os.fspath(path), framework="numpy") as file:
+    with safetensors_package().safe_open(os.fspath(path), framework="numpy") as file:
         metadata = file.metadata() or {}
     if KEY not in metadata:
         raise ValueError("it holds weights alone, and no architecture; make the model and use load_state_dict")
@@ -71,12 +72,3 @@ def _integers(value: Any, name: str) -> Iterator[tuple[str, int]]:
 def _check_suffix(path: Path) -> None:
     if os.path.splitext(path)[1].lower() != ".safetensors":
         raise ValueError(f"{os.fspath(path)} should end in .safetensors")
-
-
-def _package() -> Any:
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        message = '.safetensors files need the package safetensors: pip install "pyrnn-cpu[safetensors]"'
-        raise ImportError(message) from error
-    return safetensors

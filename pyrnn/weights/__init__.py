@@ -78,7 +78,7 @@ def save_state_dict(state_dict: Mapping[str, Any], path: str | os.PathLike[str])
     for name in state_dict:
         if not isinstance(name, str):
             raise TypeError(f"the names in a state_dict should be strings, got {name!r}")
-    with _replaced(path) as unfinished:
+    with replaced(path) as unfinished:
         file_format.save(state_dict, unfinished)
 
 
@@ -91,7 +91,7 @@ def _format(path: str | os.PathLike[str]) -> ModuleType:
 
 
 @contextmanager
-def _replaced(path: str | os.PathLike[str]) -> Iterator[str]:
+def replaced(path: str | os.PathLike[str]) -> Iterator[str]:
     """A path beside `path` to write to, which takes its place if the block succeeds and vanishes if not."""
     target = os.path.realpath(path)  # a symbolic link stays a link
     folder = os.path.dirname(target)

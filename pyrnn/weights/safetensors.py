@@ -30,7 +30,7 @@ _DTYPES = {
 
 def load(path: str) -> dict[str, Array]:
     """Reads the arrays, sorted by name. Not by safetensors.numpy, which fails at bfloat16."""
-    package = _package()
+    package = safetensors_package()
     data = Path(path).read_bytes()
     try:
         tensors = package.deserialize(data)
@@ -41,7 +41,7 @@ def load(path: str) -> dict[str, Array]:
 
 def save(state_dict: Mapping[str, Any], path: str) -> None:
     """Writes the arrays."""
-    package = _package()
+    package = safetensors_package()
     if "__metadata__" in state_dict:
         raise ValueError("a .safetensors file cannot hold an array named __metadata__; rename it")
     try:
@@ -58,7 +58,8 @@ def _array(name: str, tensor: dict[str, Any]) -> Array:
     return decoded(stored.reshape(tensor["shape"]), dtype)
 
 
-def _package() -> Any:
+def safetensors_package() -> Any:
+    """The package, or ImportError that names the extra."""
     try:
         import safetensors.numpy
     except ImportError as error:

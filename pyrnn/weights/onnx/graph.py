@@ -1,0 +1,143 @@
+"""A graph of ONNX followed from its input to its output: each node folded, or turned into layers and views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pyrnn.module import Array
+from pyrnn.weights.onnx.folding import Folding
+from pyrnn.weights.onnx.package import attributes, onnx_package, title
+from pyrnn.weights.onnx.reading import to_array
+from pyrnn.weights.onnx.views import PRIMES, Atom, Source, View, source_of
+
+Importer = Callable[["Graph", Any, dict[str, Any]], View | list[View | None]]
+
+# What layers and look-ups raise at attributes that are missing, of the wrong type, or of the wrong number.
+_WRONG = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError)
+
+
+class Graph:
+    """What is known of the values of a graph while its nodes are gone through in order.
+
+    Attributes:
+        known: arrays by name, of constants and of what follows from them and from made-up shapes.
+        probed: the names among them that follow from made-up shapes: no weights may.
+        views: all that depends on the input.
+    """
+
+    def __init__(self, model: Any, allowed: int, needed: set[str]) -> None:
+        self.needed = needed  # names of values that the output depends on
+        self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
+        self.folding = Folding(self.opset, allowed)
+        self.stored = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.known: dict[str, Array] = {}
+        self.probed: set[str] = set()
+        self.views: dict[str, View] = {}
+        self.dtypes: set[str] = set()  # of floats, by the input and by Cast: a chain of pyrnn has one
+
+    def follow(self, node: Any, importers: dict[str, Importer]) -> None:
+        """Makes the outputs of a node known, or views.
+
+        Raises:
+            ValueError: naming the node and what of it is not supported.
+        """
+        names = [name for name in node.input if name]
+        if all(self.constant(name) for name in names):
+            self._keep(node, self.folding.run(node, [self.known[name] for name in names]), names)
+        elif node.op_type == "Shape":
+            shape, given = self.views[names[0]].shape, attributes(node)
+            self._keep(node, [np.array(shape[given.get("start", 0) : given.get("end")], np.int64)], names)
+            self.probed.add(node.output[0])
+        elif node.op_type in importers:
+            given = attributes(node)
+            try:
+                views = importers[node.op_type](self, node, given)
+            except _WRONG as error:
+                raise ValueError(f"{title(node)} is not as its operator asks ({error})") from error
+            if given:
+                raise ValueError(f"{title(node)} has the attribute {sorted(given)[0]!r}, which is not supported")
+            for name, view in zip(node.output, [views] if isinstance(views, View) else views, strict=False):
+                if name and view is not None:
+                    self.views[name] = view
+        else:
+            raise ValueError(f"{title(node)} is an operator that no layer of pyrnn.nn stands for")
+
+    def _keep(self, node: Any, values: list[Array], names: list[str]) -> None:
+        self.known.update(zip(node.output, values, strict=False))
+        if self.probed.intersection(names):
+            self.probed.update(node.output)
+
+    def constant(self, name: str) -> bool:
+        """Whether a value does not depend on the input's numbers; its array is then in `known`."""
+        if name in self.stored and name not in self.known:
+            self.known[name] = to_array(self.stored[name])
+        return name in self.known
+
+    def input(self, node: Any, index: int = 0) -> View:
+        """An input that depends on the graph's, of floats or integers; ValueError if it is missing or constant."""
+        name = node.input[index] if index < len(node.input) else ""
+        if name not in self.views:
+            raise ValueError(f"{title(node)}: its input {index} should depend on the graph's input, and does not")
+        return self.views[name]
+
+    def weight(self, node: Any, index: int) -> Array | None:
+        """A constant input, None if it is left out; ValueError if it depends on the graph's input."""
+        value = self.shape_value(node, index)
+        if value is not None and node.input[index] in self.probed:
+            raise ValueError(f"{title(node)}: its input {index} depends on the shape of the graph's input")
+        return value
+
+    def shape_value(self, node: Any, index: int) -> Array | None:
+        """As `weight`, but it may follow from the made-up shapes."""
+        name = node.input[index] if index < len(node.input) else ""
+        if not name:
+            return None
+        if not self.constant(name):
+            raise ValueError(f"{title(node)}: its input {index}, {name[:100]!r}, should be a constant, and depends on "
+                             "the graph's input: the graph branches, or takes its states as inputs")  # fmt: skip
+        return self.known[name]
+
+    def weights(self, node: Any, start: int, count: int) -> list[Array]:
+        """Constant inputs that must be there, of float32 or float64."""
+        found = []
+        for index in range(start, start + count):
+            value = self.weight(node, index)
+            if value is None or value.dtype not in (np.float32, np.float64):
+                kind = "missing" if value is None else f"of {value.dtype}"
+                raise ValueError(f"{title(node)}: its input {index} is {kind}; expected float32 or float64")
+            found.append(value)
+        if len({value.dtype for value in found}) > 1:
+            raise ValueError(f"{title(node)} has weights of float32 and of float64")
+        return found
+
+
+def input_view(value: Any) -> tuple[View, np.dtype[Any]]:
+    """The view and dtype of a graph's input, from its onnx.ValueInfoProto."""
+    kind = value.type.tensor_type
+    if not kind.HasField("shape"):
+        raise ValueError(f"its input {value.name[:100]!r} has no number of axes")
+    free = [not dim.HasField("dim_value") for dim in kind.shape.dim]
+    if sum(free) > len(PRIMES):
+        raise ValueError(f"its input {value.name[:100]!r} has more than {len(PRIMES)} free axes")
+    primes = iter(PRIMES)
+    sizes = [next(primes) if dim_free else dim.dim_value for dim, dim_free in zip(kind.shape.dim, free, strict=True)]
+    try:
+        dtype = np.dtype(onnx_package().helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    except KeyError:
+        raise ValueError(f"its input {value.name[:100]!r} has an unknown dtype, {kind.elem_type}") from None
+    if dtype not in (np.float32, np.float64, np.int32, np.int64):
+        raise ValueError(f"its input {value.name[:100]!r} is {dtype}; expected float32, float64, int32 or int64")
+    if any(length < 1 for length in sizes):
+        raise ValueError(f"its input {value.name[:100]!r} has an axis of size 0")
+    axes = tuple((Atom(*each),) for each in zip(sizes, free, strict=True))
+    return View(axes, Source(axes), integers=dtype.kind == "i"), dtype
+
+
+def floats(view: View, who: str) -> Source:
+    """The source of a view of floats; ValueError for integers."""
+    if view.integers:
+        raise ValueError(f"{who} should have an input of floats, got integers")
+    return source_of(view, who)
