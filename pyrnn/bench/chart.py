@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,23 +18,6 @@ STYLES: dict[str, dict[str, Any]] = {
     "float64": {"color": "tab:orange", "marker": "D"},
     "float64 packed": {"color": "tab:orange", "marker": "D", "markerfacecolor": "white"},
 }
-
-
-def check(path: Path) -> None:
-    """Raises unless a picture can be written there.
-
-    Raises:
-        OSError: if there is no such folder, or nothing may be written to it.
-        ValueError: if matplotlib does not know the ending.
-    """
-    endings = Figure().canvas.get_supported_filetypes()
-    if path.suffix[1:] not in endings:
-        known = ", ".join(f".{ending}" for ending in endings)
-        raise ValueError(f"{path} does not end as a picture that matplotlib can write: {known}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent} is not a folder; make it, or choose another with --plot.")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise PermissionError(f"{path} cannot be written to; choose another file with --plot.")
 
 
 def draw(title: str, rows: Sequence[Row], path: Path) -> None:

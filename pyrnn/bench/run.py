@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from .. import _core
+from ..picture import check_picture
 from . import drop_ins, layers, report
 from .measure import measure, only_threads
 
@@ -38,9 +39,7 @@ def run(
         ValueError: if `plot` has an ending that matplotlib does not know.
     """
     if plot:
-        from . import chart
-
-        chart.check(plot)
+        check_picture(plot)
     room = layers if what == "numpy" else drop_ins
     title = f"pyrnn {_core.__version__} ({_core.isa()}) beside torch {torch.__version__}, threads: {threads}"
     cases = list(room.cases())
@@ -48,4 +47,6 @@ def run(
         rows = measure(cases, room.contestants, (QUICK if quick else FULL) / len(cases))
         found = report.print_json(rows) if json else report.print_tables(title, rows, len(cases))
     if plot:
+        from . import chart
+
         chart.draw(title, found, plot)

@@ -1,0 +1,193 @@
+"""`pyrnn forecast`: a column of a CSV file, forecast from its own past and that of other columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from .. import GRU, LSTM, RNN, nn
+from ..module import Array
+from ..picture import check_picture
+from ..train import AdamW, CosineAnnealingLR, History, fit
+from .report import Scores, draw, score_table, scores
+from .series import Part, Series, read_columns
+
+__all__ = ["CELLS", "Outcome", "Part", "Scores", "Series", "draw", "run", "score_table", "scores", "train"]
+
+CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+BATCH, LEARNING_RATE, CLIP = 64, 2e-3, 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained model and what it says.
+
+    Attributes:
+        model: takes [B,T,F], returns [B,K].
+        history: the record of its training.
+        forecasts: of the test by name, [B,K]: "model", then the naive ones.
+        scores: of these, by the same names.
+        untrained: the model's before its training.
+        latest: the forecast beyond the table, [K].
+    """
+
+    model: nn.Sequential
+    history: History
+    forecasts: dict[str, Array]
+    scores: dict[str, Scores]
+    untrained: Scores
+    latest: Array
+
+
+def train(
+    series: Series, cell: str = "gru", hidden: int = 32, epochs: int = 20, seed: int = 0, progress: bool = True
+) -> Outcome:
+    """Trains a recurrent layer and a Linear on its last step, and scores it on the test beside naive forecasts.
+
+    Args:
+        series: the windows.
+        cell: "rnn", "lstm" or "gru".
+        hidden: units of the recurrent layer.
+        epochs: how often to go over the training part; the epoch with the lowest validation loss counts.
+        seed: of the initial weights and of the order of the batches.
+        progress: whether to show a bar.
+
+    >>> series = Series(np.sin(np.arange(300) / 3), None, lookback=8, horizon=2, period=1)
+    >>> outcome = train(series, hidden=8, epochs=3, progress=False)
+    >>> list(outcome.scores), outcome.scores["model"].rmse < outcome.untrained.rmse
+    (['model', 'last value', 'mean of the last 8'], True)
+    """
+    features = series.train.inputs.shape[-1]
+    model = nn.Sequential(
+        CELLS[cell](features, hidden, batch_first=True, seed=seed),
+        nn.LastStep(batch_first=True),
+        nn.Linear(hidden, series.horizon, seed=seed + 1),
+    )
+    untrained = scores(series.test, series.forecast(series.test, model.predict(series.test.inputs)))
+    optimizer = AdamW(model, lr=LEARNING_RATE)
+    history = fit(
+        model,
+        (series.train.inputs, series.targets(series.train)),
+        validation=(series.validation.inputs, series.targets(series.validation)),
+        optimizer=optimizer,
+        scheduler=CosineAnnealingLR(optimizer, T_max=epochs),
+        epochs=epochs,
+        batch_size=BATCH,
+        clip_norm=CLIP,
+        seed=seed,
+        progress=progress,
+    )
+    said = {
+        "model": series.forecast(series.test, model.predict(series.test.inputs)),
+        **series.naive(series.test),
+    }
+    latest = series.latest()
+    return Outcome(
+        model=model,
+        history=history,
+        forecasts=said,
+        scores={name: scores(series.test, forecast) for name, forecast in said.items()},
+        untrained=untrained,
+        latest=series.forecast(latest, model.predict(latest.inputs))[0],
+    )
+
+
+def run(
+    path: Path,
+    target: str,
+    features: Sequence[str] = (),
+    *,
+    lookback: int = 48,
+    horizon: int = 24,
+    cell: str = "gru",
+    hidden: int = 32,
+    epochs: int = 20,
+    period: int | None = None,
+    seed: int = 0,
+    as_json: bool = False,
+    plot: Path | None = None,
+) -> None:
+    """Forecasts a column of a CSV file; prints scores and the forecast, or one JSON object.
+
+    Args:
+        path: of the file: a heading, then a row for each time, oldest first.
+        target: the column to forecast.
+        features: other columns to forecast it from.
+        lookback: rows a forecast is made from.
+        horizon: rows it goes ahead.
+        cell: "rnn", "lstm" or "gru".
+        hidden: units of the recurrent layer.
+        epochs: how often to go over the training part.
+        period: as for `Series`.
+        seed: of the initial weights and of the order of the batches.
+        as_json: whether to print JSON.
+        plot: a picture to write, or None.
+
+    Raises:
+        OSError: if the file cannot be read, or the picture cannot be written.
+        ValueError: if the file is no table of such columns, or its rows are too few.
+    """
+    if plot is not None:
+        check_picture(plot)
+    columns = read_columns(path, [target, *features])
+    series = Series(columns[:, 0], columns[:, 1:], lookback, horizon, period)
+    outcome = train(series, cell, hidden, epochs, seed)
+    if plot is not None:
+        draw(f"{target}, {horizon} rows ahead", series.test, outcome.forecasts, outcome.latest, plot)
+    if as_json:
+        json.dump(_as_json(target, series, outcome), sys.stdout, indent=1)
+        print()
+    else:
+        _print(target, cell, series, outcome)
+
+
+def _as_json(target: str, series: Series, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "target": target,
+        "rows": len(series.target),
+        "period": series.period,
+        "windows": {name: len(getattr(series, name).start) for name in ("train", "validation", "test")},
+        "seconds": sum(outcome.history.seconds),
+        "best_epoch": outcome.history.best_epoch,
+        "untrained": outcome.untrained._asdict(),
+        "scores": {name: row._asdict() for name, row in outcome.scores.items()},
+        "forecast": outcome.latest.tolist(),
+    }
+
+
+def _print(target: str, cell: str, series: Series, outcome: Outcome) -> None:
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    sizes = [len(part.start) for part in (series.train, series.validation, series.test)]
+    naive = "the last value" if series.period == 1 else f"the value {series.period} rows before"
+    console.print(
+        f"{len(series.target)} rows, cut by time into {sizes[0]} forecasts to train on, {sizes[1]} to choose the "
+        f"epoch, {sizes[2]} to test. The model ({cell.upper()}) corrects {naive}; scales and period come from the "
+        "training part."
+    )
+    history = outcome.history
+    if history.stopped == "interrupted":
+        console.print(f"Interrupted after {len(history.seconds)} whole epochs; going on with the best weights so far.")
+    else:
+        console.print(
+            f"Trained {len(history.seconds)} epochs in {sum(history.seconds):.1f} s; the weights are those of epoch "
+            f"{history.best_epoch}."
+        )
+    console.print(
+        f"RMSE of the model on the test: {outcome.untrained.rmse:.4g} untrained, "
+        f"{outcome.scores['model'].rmse:.4g} trained."
+    )
+    console.print(score_table(f"\nTest: {target}, {series.horizon} rows ahead", outcome.scores))
+    rmse = {name: row.rmse for name, row in outcome.scores.items()}
+    best = min((name for name in rmse if name != "model"), key=rmse.__getitem__)
+    ratio = rmse["model"] / rmse[best] - 1
+    word = "below" if ratio < 0 else "above"
+    console.print(f"The model's RMSE is {abs(ratio):.1%} {word} that of the best naive forecast, {best!r}.")
+    with np.printoptions(precision=5, suppress=True, linewidth=100):
+        console.print(f"The next {series.horizon} rows: {outcome.latest}")
