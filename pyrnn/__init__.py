@@ -17,6 +17,7 @@ from .config import show_config
 from .from_state_dict import from_state_dict
 from .layers import GRU, LSTM, RNN
 from .linear import Linear
+from .load import load
 from .module import Module
 from .pullback import Gradients
 from .stream import Stream
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "from_state_dict",
     "get_num_threads",
+    "load",
     "load_state_dict",
     "save_state_dict",
     "set_num_threads",

@@ -1,0 +1,80 @@
+"""verify: the same inputs through a model here and where it comes from, and where the two part."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from ..module import Array, Module
+from .report import Difference, LayerReport, Report
+
+__all__ = ["AGAINST", "Difference", "LayerReport", "Report", "read_data", "verify"]
+
+Path = str | os.PathLike[str]
+
+AGAINST = {
+    "keras": (".keras", ".h5", ".hdf5"),
+    "torch": (".pt", ".pth", ".npz", ".safetensors"),
+    "onnxruntime": (".onnx",),
+}
+
+
+def verify(
+    path: Path, against: str, data: Array, *, tolerance: float = 1e-5, model: Module | None = None, **options: Any
+) -> Report:
+    """Runs a model in pyrnn and in the library it comes from, layer by layer.
+
+    Keras 3 reads the hard_sigmoid of files of Keras 2 as its own, which is another function, and pyrnn as Keras 2's:
+    there a difference is Keras'.
+
+    Args:
+        path: `.keras`, `.h5` or `.hdf5` for "keras"; `.onnx` for "onnxruntime"; a state dict with a recurrent layer
+            for "torch", which is built as torch.nn.RNN, LSTM or GRU.
+        against: "keras", "torch" or "onnxruntime", whose numbers are taken for right.
+        data: a batch of inputs as the model takes them; floats are cast to the model's dtype.
+        tolerance: a number differs if it is further off than tolerance * max(1, |number|), or if only one is NaN.
+        model: what is to be checked; by default what `pyrnn.load` makes of the file.
+        options: for `pyrnn.load`.
+
+    Returns:
+        The largest difference of each layer, and the first layer, step and gate that differ. Gates are those of
+        `trace` beside the equations evaluated in float64 from the weights in the file.
+
+    Raises:
+        ValueError: if the file does not go with `against`, is not loaded by one of the two, or the data do not fit.
+        FileNotFoundError: if there is no such file.
+        ImportError: if the other library is not installed.
+
+    >>> import pyrnn, tempfile, numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pyrnn.save_state_dict(pyrnn.GRU(3, 5).state_dict(), f"{folder}/gru.pt")
+    ...     verify(f"{folder}/gru.pt", "torch", np.ones((7, 2, 3))).agrees
+    True
+    """
+    _check(path, against, data)
+    compare = import_module(f"pyrnn.verify.against_{against}").compare
+    layers, first = compare(os.fspath(path), np.asarray(data), tolerance, model, options)
+    return Report(os.fspath(path), against, tolerance, layers, first)
+
+
+def _check(path: Path, against: str, data: Array) -> None:
+    if against not in AGAINST:
+        raise ValueError(f"against should be one of {', '.join(AGAINST)}, got {against!r}")
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in AGAINST[against]:
+        known = ", ".join(AGAINST[against])
+        raise ValueError(f"against {against}, {os.fspath(path)} should end in one of {known}; got {suffix!r}")
+    if not np.size(data):
+        raise ValueError(f"the data should hold something, got shape {np.shape(data)}")
+
+
+def read_data(path: Path) -> Array:
+    """The array of a `.npy` file; ValueError if it is none, or one of objects."""
+    try:
+        return np.array(open_memmap(os.fspath(path), mode="r"))  # takes no memory for sizes the file has not
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"{os.fspath(path)} should be a .npy file of numbers, as np.save writes it") from error

@@ -1,0 +1,80 @@
+"""The gates of recurrent nodes of ONNX, by its equations from the W, R and B in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import nn
+from ..module import Array
+from ..recurrent import Recurrent
+from ..trace import DIRECTIONS
+from ..weights.onnx.package import attributes
+from ..weights.onnx.reading import to_array
+from .compare import Passed, direction_difference
+from .equations import Cell, blocks
+from .report import Difference
+
+ORDERS = {"RNN": "h", "LSTM": "iofg", "GRU": "zrn"}  # of W, R and B
+DEFAULTS = {"RNN": ["Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
+
+
+def gate_differences(graph: Any, passed: list[Passed], used: list[Passed], tolerance: float) -> Iterator[Difference]:
+    """Where the gates of the layers part from those of the nodes they stand for.
+
+    Args:
+        graph: of the file.
+        passed: all layers of the model, with what went in.
+        used: the first of them, which are looked at.
+        tolerance: the difference that counts.
+    """
+    nodes = [node for node in graph.node if node.op_type in ORDERS]
+    layers = [one for one in passed if isinstance(one.layer, (Recurrent, nn.Bidirectional))]
+    if len(nodes) != len(layers):  # a node whose layers cannot be told
+        return
+    before = dict(zip((one.name for one in passed[1:]), passed, strict=False))
+    for node, one in zip(nodes, layers, strict=True):
+        weights = _weights(graph, node)
+        if one in used and weights is not None:
+            turned = one.name in before and isinstance(before[one.name].layer, nn.Reverse)
+            yield from _directions(node, one, weights, turned, tolerance)
+
+
+def _directions(node: Any, one: Passed, weights: list[Array], turned: bool, tolerance: float) -> Iterator[Difference]:
+    for index, direction in enumerate(DIRECTIONS[: len(weights[0])]):
+        options: dict[str, Any] = {"turned": turned}
+        layer: Any = one.layer
+        if isinstance(one.layer, nn.Bidirectional):
+            layer, options = (one.layer.backward if index else one.layer.forward), {"turned": bool(index)}
+        elif layer.bidirectional:
+            options["direction"] = direction
+        cell = _cell(node, [array[index] for array in weights])
+        found = direction_difference(node.name or node.output[0], cell, layer, one, tolerance, **options)
+        if found is not None:
+            yield found
+
+
+def _weights(graph: Any, node: Any) -> list[Array] | None:
+    """W, R and B with an axis of directions, if they stand in the file as they are, with ONNX's own activations."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    given = attributes(node)
+    directions = 2 if given.get("direction") == "bidirectional" else 1
+    plain = given.get("activations", DEFAULTS[node.op_type] * directions) == DEFAULTS[node.op_type] * directions
+    peepholes = len(node.input) > 7 and node.input[7]
+    if not plain or peepholes or not all(name in stored for name in node.input[1:4] if name):
+        return None
+    found = [to_array(stored[name]) for name in node.input[1:3]]
+    has_bias = len(node.input) > 3 and node.input[3]
+    bias = to_array(stored[node.input[3]]) if has_bias else np.zeros((len(found[0]), 2 * found[0].shape[1]))
+    return [*found, bias]
+
+
+def _cell(node: Any, weights: list[Array]) -> Cell:
+    gates = ORDERS[node.op_type]
+    inputs, states, bias = weights
+    w, r = blocks(inputs.T, gates), blocks(states.T, gates)
+    w_bias, r_bias = (blocks(half, gates) for half in np.split(bias, 2))
+    reset_after = bool(attributes(node).get("linear_before_reset", 0))
+    return Cell(node.op_type, w, r, w_bias, r_bias, reset_after=reset_after)

@@ -1,0 +1,177 @@
+"""The JSON of from-scratch notebooks: the right equations, load-save-load identical, refusals."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyrnn
+from pyrnn import nn
+from pyrnn.weights import notebook
+
+RANDOM = np.random.default_rng(0)
+
+
+def lstm(inputs: int, hidden: int, column: bool = False) -> dict[str, Any]:
+    """An entry with random arrays; biases as [H,1] if asked for."""
+    arrays = {}
+    for gate in "fico":
+        arrays[f"W_{gate}"] = RANDOM.normal(size=(inputs, hidden)).tolist()
+        arrays[f"U_{gate}"] = RANDOM.normal(size=(hidden, hidden)).tolist()
+        arrays[f"b_{gate}"] = RANDOM.normal(size=(hidden, 1) if column else hidden).tolist()
+    return {"type": "lstm", "params": arrays}
+
+
+def dense(inputs: int, outputs: int) -> dict[str, Any]:
+    kernel, bias = RANDOM.normal(size=(inputs, outputs)), RANDOM.normal(size=outputs)
+    return {"type": "dense", "params": {"kernel": kernel.tolist(), "bias": bias.tolist()}}
+
+
+STACK = [lstm(3, 5), lstm(5, 4, column=True), dense(4, 6), dense(6, 2)]
+
+
+def written(path: Path, entries: Any) -> Path:
+    path.write_text(entries if isinstance(entries, str) else json.dumps(entries))
+    return path
+
+
+def plain_lstm(params: dict[str, Any], x: np.ndarray) -> np.ndarray:
+    """All outputs [B,T,H], with the input gate that the notebooks leave out."""
+    p = {name: np.array(value) for name, value in params.items()}
+    sigmoid = lambda a: 1 / (1 + np.exp(-a))  # noqa: E731
+    h = c = np.zeros((len(x), p["U_f"].shape[0]))
+    steps = []
+    for x_t in x.swapaxes(0, 1):
+        a = {gate: x_t @ p[f"W_{gate}"] + h @ p[f"U_{gate}"] + p[f"b_{gate}"].reshape(-1) for gate in "fico"}
+        c = sigmoid(a["f"]) * c + sigmoid(a["i"]) * np.tanh(a["c"])
+        h = sigmoid(a["o"]) * np.tanh(c)
+        steps.append(h)
+    return np.stack(steps, axis=1)
+
+
+def plain(entries: list[dict[str, Any]], x: np.ndarray) -> np.ndarray:
+    """A stack of LSTMs, the last one's last step, and dense layers."""
+    for place, entry in enumerate(entries):
+        if entry["type"] == "lstm":
+            x = plain_lstm(entry["params"], x)
+            if entries[place + 1]["type"] == "dense":
+                x = x[:, -1]
+        else:
+            x = x @ np.array(entry["params"]["kernel"]) + np.array(entry["params"]["bias"])
+    return x
+
+
+def test_it_computes_the_equations(tmp_path: Path) -> None:
+    model = pyrnn.load(written(tmp_path / "model.json", STACK))
+    x = RANDOM.normal(size=(2, 7, 3))
+    # float64, values of order 1 through 7 steps
+    np.testing.assert_allclose(model(x), plain(STACK, x), rtol=1e-12, atol=1e-12)
+    assert not model.training
+
+
+def test_load_save_load_is_identical(tmp_path: Path) -> None:
+    first = pyrnn.load(written(tmp_path / "first.json", STACK))
+    notebook.save(first, tmp_path / "second.json")
+    second = pyrnn.load(tmp_path / "second.json")
+    notebook.save(second, tmp_path / "third.json")
+    for name, array in first.state_dict().items():
+        np.testing.assert_array_equal(second.state_dict()[name], array)
+    assert second.config() == first.config()
+    assert (tmp_path / "third.json").read_bytes() == (tmp_path / "second.json").read_bytes()
+    # The arrays are the file's own, to the bit; a bias [H,1] is written as [H].
+    entries = json.loads((tmp_path / "second.json").read_text())
+    for entry, original in zip(entries, STACK, strict=True):
+        for name, value in original["params"].items():
+            shape = -1 if name.startswith("b_") else np.shape(value)
+            np.testing.assert_array_equal(entry["params"][name], np.reshape(value, shape))
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_whether_all_steps_go_on_is_kept(tmp_path: Path, asked: bool) -> None:
+    path = written(tmp_path / "model.json", STACK)
+    model = pyrnn.load(path, return_sequences=asked)
+    x = RANDOM.normal(size=(2, 7, 3))
+    assert model(x).shape == ((2, 7, 2) if asked else (2, 2))
+    notebook.save(model, tmp_path / "again.json")
+    np.testing.assert_array_equal(pyrnn.load(tmp_path / "again.json")(x), model(x))
+
+
+def test_two_biases_become_their_sum(tmp_path: Path) -> None:
+    layer = pyrnn.LSTM(3, 4, num_layers=2, batch_first=True, seed=0)
+    notebook.save(nn.Sequential(layer, nn.Dropout(0.5), nn.LastStep(batch_first=True)), tmp_path / "model.json")
+    x = RANDOM.normal(size=(2, 7, 3)).astype(np.float32)
+    np.testing.assert_array_equal(pyrnn.load(tmp_path / "model.json", dtype="float32")(x), layer(x)[0][:, -1])
+
+
+def changed(entries: list[Any], change: Any) -> list[Any]:
+    copy = json.loads(json.dumps(entries))
+    change(copy)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("entries", "because"),
+    [
+        ("[", "it is no JSON"),
+        ("\x00\x01", "it is no JSON"),
+        ("{}", "it should hold a list of layers"),
+        ("[]", "it should hold a list of layers"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ('[{"type": "dense", "params": {"kernel": [[NaN]], "bias": [1.0]}}]', "it holds NaN"),
+        ('[{"type": "dense", "params": {"kernel": [[1e999]], "bias": [1.0]}}]', "kernel should hold finite numbers"),
+        ([1], 'layer 0 should be an object with "type" and "params"'),
+        ([{"type": "gru", "params": {}}], "layer 0 is of the type 'gru'"),
+        ([{"type": ["lstm"], "params": {}}], "layer 0 is of the type"),
+        (changed(STACK, lambda e: e[2].update(activation="relu")), "layer 2 has the key 'activation'"),
+        (changed(STACK, lambda e: e[0]["params"].pop("U_c")), "layer 0 (lstm) misses U_c"),
+        (changed(STACK, lambda e: e[3]["params"].update(W=1)), "layer 3 (dense) has the unknown W"),
+        (changed(STACK, lambda e: e[1]["params"].update(W_i=[[1.0]])), "layer 1 (lstm): W_i should have the shape (5"),
+        (changed(STACK, lambda e: e[1]["params"].update(b_o=[1.0])), "b_o should have the shape (4,) or (4, 1)"),
+        (changed(STACK, lambda e: e[3]["params"].update(kernel=[[1.0], [1.0, 2.0]])), "kernel is no array of numbers"),
+        (changed(STACK, lambda e: e[3]["params"].update(kernel=[["a"]])), "kernel should hold finite numbers"),
+        (changed(STACK, lambda e: e.pop(1)), "layer 1 takes 4 features, and the layer before it gives 5"),
+        (changed(STACK, lambda e: e[0].update(return_sequences=False)), "layer 0: return_sequences should be true"),
+        (changed(STACK, lambda e: e[1].update(return_sequences=1)), "layer 1: return_sequences should be true"),
+    ],
+    ids=range(20),
+)  # fmt: skip
+def test_what_is_wrong_is_said(tmp_path: Path, entries: Any, because: str) -> None:
+    path = written(tmp_path / "model.json", entries)
+    with pytest.raises(ValueError, match=re.escape(because)) as caught:
+        notebook.load(path)
+    assert str(caught.value).startswith(f"{path} cannot be loaded: ")
+
+
+def infinite() -> nn.Sequential:
+    linear = nn.Linear(2, 1)
+    linear.bias = np.array([np.inf])
+    return nn.Sequential(linear)
+
+
+@pytest.mark.parametrize(
+    ("model", "because"),
+    [
+        (nn.Sequential(nn.Linear(2, 1), nn.ReLU()), "layer '1' is a ReLU"),
+        (nn.Sequential({"rnn": pyrnn.GRU(2, 3, batch_first=True)}), "layer 'rnn' is a GRU"),
+        (pyrnn.LSTM(2, 3), "has batch_first=False"),
+        (pyrnn.LSTM(2, 3, batch_first=True, bidirectional=True), "has bidirectional=True"),
+        (pyrnn.LSTM(2, 3, batch_first=True, proj_size=2), "has proj_size=2"),
+        (pyrnn.LSTM(2, 3, batch_first=True, peephole=True), "has peephole=True"),
+        (pyrnn.LSTM(2, 3, batch_first=True, recurrent_activation="relu"), "has recurrent_activation='relu'"),
+        (
+            nn.Sequential(pyrnn.LSTM(2, 3, batch_first=True), nn.Linear(3, 2), nn.LastStep(batch_first=True)),
+            "layer '2' is a LastStep",
+        ),
+        (infinite(), "not finite"),
+    ],
+    ids=range(9),
+)
+def test_what_it_cannot_hold_is_refused_and_nothing_written(tmp_path: Path, model: Any, because: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(because)):
+        notebook.save(model, tmp_path / "model.json")
+    assert list(tmp_path.iterdir()) == []
