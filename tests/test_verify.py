@@ -42,7 +42,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Masking, LSTM, two directions of a GRU, a SimpleRNN from the end, Dense."""
     model = built(
         [
-            LAYERS.Masking(),
+            LAYERS.Masking(name="masking"),
             LAYERS.LSTM(5, return_sequences=True, name="first"),
             LAYERS.Bidirectional(LAYERS.GRU(4, return_sequences=True), merge_mode="sum", name="both"),
             LAYERS.SimpleRNN(3, go_backwards=True, name="back"),

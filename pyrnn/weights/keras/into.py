@@ -50,7 +50,8 @@ def _check_gates(mine: list[tuple[str, Module]], asked: str | Sequence[str] | No
     if gated and needed and asked is None:
         raise ValueError(
             f"it does not say the recurrent_activation of layer {gated[0][0]!r}: give recurrent_activation=, for "
-            '"hard_sigmoid" of Keras 2 (the default up to Keras 2.2) "hard_sigmoid_keras2", else mostly "sigmoid"'
+            '"hard_sigmoid" of Keras 2 (the default up to Keras 2.2) "hard_sigmoid_keras2", else mostly "sigmoid"; '
+            "pyrnn.verify.verify(..., model=) tells whether the model then computes what Keras does"
         )
     if asked is None:
         return
