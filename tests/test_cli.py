@@ -129,9 +129,21 @@ def test_bench_passes_its_options_on(
     assert calls == [passed]
 
 
-@pytest.mark.parametrize(("package", "options"), [("torch", []), ("rich", []), ("matplotlib", ["--plot", "x.png"])])
+@pytest.mark.parametrize(
+    ("package", "options", "who", "extra"),
+    [
+        ("torch", [], "pyrnn bench", "bench"),
+        ("rich", [], "pyrnn bench", "bench"),
+        ("matplotlib", ["--plot", "x.png"], "drawing", "plot"),
+    ],
+)
 def test_a_package_that_bench_misses_is_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str, options: list[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    package: str,
+    options: list[str],
+    who: str,
+    extra: str,
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("pyrnn.bench.")]:
         monkeypatch.delitem(sys.modules, name)
@@ -141,7 +153,7 @@ def test_a_package_that_bench_misses_is_a_sentence(
     assert call(monkeypatch, "bench", *options) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert re.fullmatch(rf'pyrnn: pyrnn bench needs {package}[\w.]*: pip install "pyrnn-cpu\[bench\]"\n', printed.err)
+    assert re.fullmatch(rf'pyrnn: {who} needs {package}[\w.]*: pip install "pyrnn-cpu\[{extra}\]"\n', printed.err)
 
 
 @pytest.mark.parametrize(

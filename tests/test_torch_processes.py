@@ -58,7 +58,7 @@ model = names["Model"]()
 assert "kernels" in pyrnn.torch.explain(model.rnn, names["draw_batch"](0)[0])
 losses = names["train"](model, rank, 2)
 torch.save((model.state_dict(), losses), out)
-dist.destroy_process_group()
+names["leave"]()
 """
 
 

@@ -2,6 +2,8 @@
 // that a tile walks its weights with one pointer and no tail.
 #pragma once
 
+#include <utility>
+
 #include "kernels/tile.h"
 
 namespace pyrnn {
@@ -11,15 +13,49 @@ namespace {
 constexpr int panel_width = accumulators / 6;
 template <class T> constexpr int panel_columns = panel_width * lanes<T>;
 
-// One vector of columns for all k: destination rows are `width` vectors apart, lanes past n become zero.
+// Of two rows of a matrix that is being transposed: the halves that lie `distance` lanes apart change places.
+template <int distance, class V, int... lane>
+[[gnu::always_inline]] inline void exchange(V& a, V& b, std::integer_sequence<int, lane...>) noexcept {
+  constexpr int count = sizeof...(lane);
+  const V first = __builtin_shufflevector(a, b, (lane & distance ? count + lane - distance : lane)...);
+  b = __builtin_shufflevector(a, b, (lane & distance ? count + lane : lane + distance)...);
+  a = first;
+}
+
+// Rows to columns, in registers: log2(lanes) rounds of exchanges.
+template <class T, int distance = lanes<T> / 2>
+[[gnu::always_inline]] inline void transpose(Vec<T> (&rows)[lanes<T>]) noexcept {
+  if constexpr (distance > 0) {
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes<T>; ++i)
+      if (!(i & distance))
+        exchange<distance>(rows[i], rows[i + distance], std::make_integer_sequence<int, lanes<T>>());
+    transpose<T, distance / 2>(rows);
+  }
+}
+
+// One vector of columns for all k: destination rows are `width` vectors apart, lanes past n become zero. Weights change
+// at every step of training: number by number (0.28 ns each; now 0.1) packing was a tenth of an LSTM's step at B = 1.
 template <class T>
 inline void pack_vector(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride, int K, int n, int width,
                         T* packed) noexcept {
-  for (ptrdiff_t k = 0; k < K; ++k) {
-    T* to = packed + k * width * lanes<T>;
+  const ptrdiff_t to_next = static_cast<ptrdiff_t>(width) * lanes<T>;
+  ptrdiff_t k = 0;
+  if (column_stride == 1)
+    for (; k < K; ++k) store(packed + k * to_next, n > 0 ? load(source + k * row_stride, n) : Vec<T>{}, lanes<T>);
+  else if (row_stride == 1)
+    for (; k + lanes<T> <= K; k += lanes<T>) {
+      Vec<T> rows[lanes<T>];
+#pragma GCC unroll 16
+      for (int lane = 0; lane < lanes<T>; ++lane)
+        rows[lane] = lane < n ? load(source + k + lane * column_stride) : Vec<T>{};
+      transpose<T>(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes<T>; ++i) store(packed + (k + i) * to_next, rows[i], lanes<T>);
+    }
+  for (; k < K; ++k)
     for (int lane = 0; lane < lanes<T>; ++lane)
-      to[lane] = lane < n ? source[k * row_stride + lane * column_stride] : T(0);
-  }
+      packed[k * to_next + lane] = lane < n ? source[k * row_stride + lane * column_stride] : T(0);
 }
 
 template <class T>

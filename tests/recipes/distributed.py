@@ -18,6 +18,7 @@ batch in one process: the model comes out the same, but for rounding.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 
 import torch
@@ -70,6 +71,12 @@ def train(model: nn.Module, rank: int, world: int) -> list[float]:
     return losses
 
 
+def leave() -> None:
+    """Ends the process group: its threads must not outlive Python, and DistributedDataParallel keeps it in a cycle."""
+    gc.collect()
+    dist.destroy_process_group()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--save", default="model.pt", help="where the first process writes the trained weights")
@@ -87,7 +94,7 @@ def main() -> None:
         print(f"loss: {losses[0]:.3f} at first, {losses[-1]:.3f} after {STEPS} steps")
         torch.save({"model": model.state_dict(), "losses": losses}, save)
     if world > 1:
-        dist.destroy_process_group()
+        leave()
 
 
 if __name__ == "__main__":
