@@ -50,6 +50,17 @@ class Inputs(NamedTuple):
         return Inputs(x, tuple(rest[:initial]), tuple(rest[initial : initial + resets]), rest[initial + resets :])
 
 
+def parts_of(hx: Any, is_pair: bool) -> Tensors:
+    """A state as none, one or two tensors; ValueError for what is no pair."""
+    if hx is None:
+        return ()
+    if not is_pair:
+        return (hx,)
+    if type(hx) not in (tuple, list) or len(hx) != 2:
+        raise ValueError("hx should be a pair (h, c)")
+    return tuple(hx)
+
+
 def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Tape | None]:
     """(output, h or h and c, c of all steps if asked for) of a layer or (h or h and c) of a cell, and the tape."""
     assert call.kernels is not None

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 
 from .. import _core
-from .call import Call, Inputs, run, run_composed
+from .call import Call, Inputs, parts_of, run, run_composed
 from .composed import Network
 from .coverage import bad_cell_call, bad_weights, is_transforming, special_mode
 from .drop_in import DropIn, are_plain
@@ -55,9 +55,7 @@ class Cell(DropIn):
     def computed(self: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any) -> Any:
         """A call, carried out by `execute` as one step of a batch."""
         is_pair = self._mode == "lstm"
-        if is_pair and hx is not None and (type(hx) not in (tuple, list) or len(hx) != 2):
-            raise ValueError("hx should be a pair (h, c)")
-        initial = () if hx is None else tuple(hx) if is_pair else (hx,)
+        initial = parts_of(hx, is_pair)
         if unbatched := input.dim() == 1:
             input, initial = input.unsqueeze(0), tuple(state.unsqueeze(0) for state in initial)
         call = Call(self.network(), None, True) if packed is None else Call(*packed, True)

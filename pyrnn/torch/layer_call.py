@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
-from .call import Call, Inputs
+from .call import Call, Inputs, parts_of
 from .coverage import bad_packing
 from .kernels import Packed
 from .keywords import NONE, Keywords, with_keywords
@@ -33,7 +33,7 @@ def call_layer(
         call, resets = with_keywords(call, keywords, x, swapped)
     if layer.training and layer.dropout and layer.num_layers > 1:
         call = call._replace(masks=dropout_masks(layer, x, None))
-    output, *final = execute(call, Inputs(x, parts_of(layer, hx), resets, weights))
+    output, *final = execute(call, Inputs(x, parts_of(hx, layer.mode == "LSTM"), resets, weights))
     if swapped:
         output = output.transpose(0, 1)
     if layer.mode != "LSTM":
@@ -57,21 +57,10 @@ def call_packed(
     if layer.training and layer.dropout and layer.num_layers > 1:
         call = call._replace(masks=dropout_masks(layer, x, rows))
     hx = None if hx is None else layer.permute_hidden(hx, input.sorted_indices)
-    output, *final = execute(call, Inputs(x, parts_of(layer, hx), (), weights))
+    output, *final = execute(call, Inputs(x, parts_of(hx, layer.mode == "LSTM"), (), weights))
     hidden = layer.permute_hidden(tuple(final[:2]) if layer.mode == "LSTM" else final[0], input.unsorted_indices)
     packed = [PackedSequence(rows.pack(sequence), *input[1:]) for sequence in (output, *final[2:])]
     return packed[0], hidden, *packed[1:]
-
-
-def parts_of(layer: Any, hx: Any) -> tuple[Tensor, ...]:
-    """The state as none, one or two tensors."""
-    if hx is None:
-        return ()
-    if layer.mode != "LSTM":
-        return (hx,)
-    if type(hx) not in (tuple, list) or len(hx) != 2:
-        raise ValueError("hx should be a pair (h, c)")
-    return tuple(hx)
 
 
 def dropout_masks(layer: Any, x: Tensor, rows: Rows | None) -> tuple[Tensor, ...]:

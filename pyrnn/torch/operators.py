@@ -34,12 +34,17 @@ _handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary
 _packed: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
+def sizes_of(network: Network, weights: list[Tensor]) -> tuple[int, int]:
+    """H, and P or H without a projection."""
+    return len(weights[0]) // GATES.get(network.mode, 1), weights[1].shape[1]
+
+
 def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:
     """The packed weights, kept while the first of them lives."""
     known = _packed.get(weights[0], None)  # type: ignore[no-untyped-call]
     if known is not None and known[0] == network and known[1].holds(weights):
         return known[1]  # type: ignore[no-any-return]
-    hidden_size, recurrent_size = len(weights[0]) // GATES.get(network.mode, 1), weights[1].shape[1]
+    hidden_size, recurrent_size = sizes_of(network, weights)
     proj_size = recurrent_size if recurrent_size != hidden_size else 0
     packed = pack(spec_of(network, weights[0].shape[1], hidden_size, proj_size), weights)
     _packed[weights[0]] = network, packed
@@ -51,6 +56,12 @@ def call_of(arguments: tuple[Any, ...]) -> tuple[Call, Inputs]:
     x, initial, resets, weights, masks, active, reset, hold, all_states, every, *network = arguments
     call = Call(Network(*network), None, False, tuple(masks or ()), active, hold, reset, all_states, every)
     return call, Inputs(x, tuple(initial or ()), tuple(resets or ()), weights)
+
+
+def arguments_of(call: Call, inputs: Inputs) -> tuple[Any, ...]:
+    """The inverse of `call_of`."""
+    tensors = inputs.x, list(inputs.initial), list(inputs.reset_state), inputs.weights, list(call.masks)
+    return *tensors, call.active, call.reset, call.hold, call.all_states, call.every, *call.network
 
 
 # AOTInductor gives an empty list as None.
@@ -79,7 +90,7 @@ def recurrence(*arguments: Any) -> list[Tensor]:
 def _(*arguments: Any) -> list[Tensor]:
     call, inputs = call_of(arguments[:-1])
     x, weights, network = inputs.x, inputs.weights, call.network
-    hidden_size, recurrent_size = len(weights[0]) // GATES.get(network.mode, 1), weights[1].shape[1]
+    hidden_size, recurrent_size = sizes_of(network, weights)
     directions = 1 + network.bidirectional
     runs, batch = network.num_layers * directions, x.shape[1:-1]
     found = [x.new_empty(*x.shape[:-1], directions * recurrent_size), x.new_empty(runs, *batch, recurrent_size)]
@@ -120,7 +131,8 @@ def _(handle: Tensor, grads: Any, *arguments: Any) -> list[Tensor]:
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     call, given = call_of(inputs[:-1])
-    ctx.call, ctx.counts, ctx.scalars = call, tuple(map(len, inputs[1:5])), inputs[7:-1]
+    ctx.call = call._replace(masks=(), active=None, reset=None)  # tensors are saved below
+    ctx.counts = len(given.initial), len(given.reset_state), len(given.weights), len(call.masks)
     ctx.flags = call.active is not None, call.reset is not None
     flags = [flags for flags in (call.active, call.reset) if flags is not None]
     ctx.save_for_backward(output[-1], *given.flat(), *call.masks, *flags)
@@ -134,12 +146,11 @@ def _backward(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
     rest = flat[1 + initial + resets + weights :]
     flags = iter(rest[masks:])
     active, reset = (next(flags) if given else None for given in ctx.flags)
+    call = ctx.call._replace(masks=tuple(rest[:masks]), active=active, reset=reset)
     if must_replay(grads[:-1]) and not torch.compiler.is_compiling():
-        call = ctx.call._replace(masks=tuple(rest[:masks]), active=active, reset=reset)
         found = replayed_gradients(call, inputs, grads[:-1], [t.requires_grad for t in inputs.flat()])
     else:
-        tensors = inputs.x, list(inputs.initial), list(inputs.reset_state), inputs.weights, rest[:masks]
-        found = recurrence_backward(handle, grads[:-1], *tensors, active, reset, *ctx.scalars)
+        found = recurrence_backward(handle, grads[:-1], *arguments_of(call, inputs))
     of_weights = found[1 + initial + resets :]
     of_states = found[1 : 1 + initial], found[1 + initial : 1 + initial + resets]
     return found[0], *of_states, of_weights, [None] * masks, *[None] * 13
@@ -152,9 +163,7 @@ def run_operator(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
     """`call.run` as one node of a graph."""
     # An exported graph may run without gradients: it keeps no tape, and backward computes it again.
     record = torch.is_grad_enabled() and not torch.compiler.is_exporting()
-    tensors = inputs.x, list(inputs.initial), list(inputs.reset_state), inputs.weights, list(call.masks)
-    steps = call.active, call.reset, call.hold, call.all_states, call.every
-    found = recurrence(*tensors, *steps, *call.network, record)
+    found = recurrence(*arguments_of(call, inputs), record)
     return tuple(found[:-1])
 
 
@@ -168,7 +177,4 @@ def backward_operator(call: Call, inputs: Inputs, grads: Any) -> list[Tensor]:
         count = 1 + len(states)
         return [*(grad.squeeze(0) for grad in found[:count]), *found[count:]]
     handle = inputs.x.new_empty(0, dtype=torch.int64)
-    tensors = inputs.x, list(inputs.initial), list(inputs.reset_state), inputs.weights, list(call.masks)
-    steps = call.active, call.reset, call.hold, call.all_states, call.every
-    found = recurrence_backward(handle, list(grads), *tensors, *steps, *call.network)
-    return list(found)
+    return list(recurrence_backward(handle, list(grads), *arguments_of(call, inputs)))
