@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cells/activation.h"
+#include "kernels/tile.h"
 
 namespace pyrnn {
 namespace {
@@ -21,7 +22,10 @@ template <class V> struct Gru {
   struct State {
     V h;
   };
-  static constexpr int hidden_slots[] = {0, 1, 3}, gradient_slots[] = {0, 1, 2, 3};
+  using Input = SlotList<0, 1, 2>;
+  using Hidden = SlotList<0, 1, 3>;
+  using Sums = SlotList<0, 1, 2, 3>;
+  using Gradient = Sums;
   static constexpr bool ends_step = true;
 
   template <class F> [[gnu::always_inline]] static State forward(F fn, Slots a, State prev, Slots& gates) noexcept {
@@ -55,7 +59,10 @@ template <class V> struct GruResetState {
 template <class V> struct GruReset {
   using Slots = GruResetSlots<V>;
   using State = GruResetState<V>;
-  static constexpr int hidden_slots[] = {0, 1}, gradient_slots[] = {0};
+  using Input = SlotList<0, 1, 2>;
+  using Hidden = SlotList<0, 1>;
+  using Sums = Input;
+  using Gradient = SlotList<0>;
   static constexpr bool ends_step = false;
 
   template <class F> [[gnu::always_inline]] static State forward(F fn, Slots a, State prev, Slots& gates) noexcept {
@@ -77,7 +84,10 @@ template <class V> struct GruReset {
 template <class V> struct GruUpdate {
   using Slots = GruResetSlots<V>;
   using State = GruResetState<V>;
-  static constexpr int hidden_slots[] = {2}, gradient_slots[] = {1, 2};
+  using Input = SlotList<0, 1, 2>;
+  using Hidden = SlotList<2>;
+  using Sums = SlotList<0, 1, 2, 3>;
+  using Gradient = SlotList<1, 2>;
   static constexpr bool ends_step = true;
 
   template <class F> [[gnu::always_inline]] static State forward(F fn, Slots a, State prev, Slots& gates) noexcept {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cells/activation.h"
+#include "kernels/tile.h"
 
 namespace pyrnn {
 namespace {
@@ -19,7 +20,10 @@ template <class V> struct Lstm {
   struct State {
     V h, c;
   };
-  static constexpr int hidden_slots[] = {0, 1, 2, 3}, gradient_slots[] = {0, 1, 2, 3};
+  using Input = SlotList<0, 1, 2, 3>;
+  using Hidden = Input;
+  using Sums = Input;
+  using Gradient = Input;
   static constexpr bool ends_step = true;
 
   template <class F> [[gnu::always_inline]] static State forward(F fn, Slots a, State prev, Slots& gates) noexcept {

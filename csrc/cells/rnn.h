@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cells/activation.h"
+#include "kernels/tile.h"
 
 namespace pyrnn {
 namespace {
@@ -18,7 +19,10 @@ template <class V> struct Rnn {
   struct State {
     V h;
   };
-  static constexpr int hidden_slots[] = {0}, gradient_slots[] = {0};
+  using Input = SlotList<0>;
+  using Hidden = Input;
+  using Sums = Input;
+  using Gradient = Input;
   static constexpr bool ends_step = true;
 
   template <class F> [[gnu::always_inline]] static State forward(F fn, Slots a, State, Slots& gates) noexcept {

@@ -61,13 +61,26 @@ template <class T> struct Outer {
   T* scratch;  // outer_scratch(N) elements
 };
 
-// One time step of B rows, those of `rows` if given. `gates` holds S slots of H per row: on entry the sums
-// b + W_ih x, on exit, if `keep`, what backward needs (cells/*.h). h, c, y: one row a batch row; c null but for the
-// LSTM.
+// The inputs' part of the sums, for M rows of any steps: slots of `gates` = bias + W_ih x.
+template <class T> struct Project {
+  int M, I, H;
+  Rows<const T> x;
+  const T* weight_ih;  // packed by pack_input
+  const T* bias;       // [G*H]
+  Rows<T> gates;
+};
+
+// One time step of B rows, those of `rows` if given. `gates` holds S slots of H per row: on entry what project made,
+// on exit, if `keep`, what backward needs (cells/*.h). With x given the step makes the inputs' part itself. h, c, y:
+// one row a batch row; c null but for the LSTM.
 template <class T> struct StepForward {
-  int B, H, P;
+  int B, I, H, P;
   const RowAt* rows;
   CellOptions<T> options;
+  const T* x;  // [B,I], or null: project has run
+  ptrdiff_t x_stride;
+  const T* weight_ih;  // packed by pack_input
+  const T* bias;       // [G*H]
   const T* weight_hh;  // packed by pack_hidden
   const T* bias_hh;    // [H]: the GRU candidate's own; else unused
   T* gates;
@@ -99,7 +112,9 @@ template <class T> struct StepBackward {
 };
 
 template <class T> struct CellOps {
+  void (*pack_input)(const T* weight_ih, int H, int I, T* packed) noexcept;
   void (*pack_hidden)(const T* weight_hh, int H, int P, T* packed) noexcept;
+  void (*project)(const Project<T>&) noexcept;
   void (*forward)(const StepForward<T>&) noexcept;
   void (*backward)(const StepBackward<T>&) noexcept;
   void (*backward_reset)(const StepBackward<T>&) noexcept;  // gru_reset_before only, else null

@@ -2,8 +2,6 @@
 // that a tile walks its weights with one pointer and no tail.
 #pragma once
 
-#include <utility>
-
 #include "kernels/tile.h"
 
 namespace pyrnn {

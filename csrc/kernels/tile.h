@@ -8,6 +8,8 @@
 // adjacent columns (gemm.h).
 #pragma once
 
+#include <utility>
+
 #include "isa/ops.h"
 #include "simd/vec.h"
 
@@ -45,24 +47,51 @@ template <class T, int R> struct Interleaved {
   [[gnu::always_inline]] T at(int r, ptrdiff_t k) const noexcept { return data[k * R + r]; }
 };
 
+// Which of a cell's slots, or of a tile's columns, a product makes: its g-th vector is number at[g].
+template <int... numbers> struct SlotList {
+  static constexpr int count = sizeof...(numbers), at[] = {numbers...};
+  // Where a slot stands among these, or -1.
+  static constexpr int index_of(int slot) noexcept {
+    for (int i = 0; i < count; ++i)
+      if (at[i] == slot) return i;
+    return -1;
+  }
+};
+template <int... numbers> SlotList<numbers...> slots_from(std::integer_sequence<int, numbers...>);
+template <int count> using FirstSlots = decltype(slots_from(std::make_integer_sequence<int, count>()));
+
 template <class T, int R, int U, int G> struct Tile {
   Vec<T> acc[R][U][G];
 
-  template <class A>
-  [[gnu::always_inline]] void multiply(A a, const T* panels, ptrdiff_t panel_stride, int width, int K) noexcept {
-    for (ptrdiff_t k = 0; k < K; ++k) {
-      Vec<T> w[U][G];
+  // visit(acc[r][u][g], r, u, g). Unrolled: a tile that is indexed by a variable lives in memory.
+  template <class F> [[gnu::always_inline]] void each(F visit) noexcept {
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
       for (int u = 0; u < U; ++u)
 #pragma GCC unroll 8
-        for (int g = 0; g < G; ++g) w[u][g] = load(panels + u * panel_stride + (k * width + g) * lanes<T>);
+        for (int g = 0; g < G; ++g) visit(acc[r][u][g], r, u, g);
+  }
+
+  // Into: the columns that the panel's vectors go to.
+  template <class Into = FirstSlots<G>, class A>
+  [[gnu::always_inline]] void multiply(A a, const T* panels, ptrdiff_t panel_stride, int width, int K) noexcept {
+    for (ptrdiff_t k = 0; k < K; ++k) {
+      Vec<T> w[U][Into::count];
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u)
+#pragma GCC unroll 8
+        for (int g = 0; g < Into::count; ++g) w[u][g] = load(panels + u * panel_stride + (k * width + g) * lanes<T>);
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
         const Vec<T> x = splat(a.at(r, k));
 #pragma GCC unroll 8
         for (int u = 0; u < U; ++u)
 #pragma GCC unroll 8
-          for (int g = 0; g < G; ++g) acc[r][u][g] = fma(x, w[u][g], acc[r][u][g]);
+          for (int g = 0; g < Into::count; ++g) {
+            Vec<T>& sum = acc[r][u][Into::at[g]];
+            sum = fma(x, w[u][g], sum);
+          }
       }
     }
   }

@@ -11,8 +11,8 @@ namespace pyrnn {
 
 class IeeeMode {
  public:
-  IeeeMode() noexcept { write(default_mode); }
-  ~IeeeMode() { write(found_); }
+  IeeeMode() noexcept { exchange(default_mode); }
+  ~IeeeMode() { exchange(found_); }
   IeeeMode(const IeeeMode&) = delete;
   IeeeMode& operator=(const IeeeMode&) = delete;
 
@@ -37,6 +37,10 @@ class IeeeMode {
   static Word read() noexcept { return 0; }
   static void write(Word) noexcept {}
 #endif
+  // Writing costs 10 times what reading does, and the mode is nearly always right.
+  void exchange(Word mode) const noexcept {
+    if (found_ != default_mode) write(mode);
+  }
   Word found_ = read();
 };
 

@@ -40,6 +40,10 @@ inline double work_of(const Spec& spec, int layer, int directions, int steps, in
 template <class F> void over_rows(const Spec& spec, int layer, int from, int to, int steps, int batch, F f) {
   const int D = to - from;
   const int threads = threads_for(work_of(spec, layer, D, steps, batch));
+  if (threads == 1) {
+    for (int d = from; d < to; ++d) f(d, 0, batch);
+    return;
+  }
   const int pieces = std::clamp(std::min(threads / D, batch / least_rows), 1, std::max(batch, 1));
   for_each(D * pieces, threads, [&](int task) {
     const int piece = task / D, first = cut(batch, piece, pieces);

@@ -117,8 +117,7 @@ void set_num_threads(int n) {
 }
 
 int threads_for(double work) {
-  constexpr double worth_waking = 4e6;  // some 35 us; at 1e6 the RNN at 100,8,64,64 lost a tenth to a second thread
-  return static_cast<int>(std::clamp(work / worth_waking, 1.0, static_cast<double>(num_threads())));
+  return static_cast<int>(std::clamp(work / one_thread_work, 1.0, static_cast<double>(num_threads())));
 }
 
 void for_each(int n, int threads, Task f) {

@@ -85,7 +85,7 @@ class ActiveRows {
   const Flags& active_;
   int first_, count_, from_ = 0;
   RowAt* room_;
-  int begin_[rows_at_once + 1] = {};
+  int begin_[rows_at_once + 1];
 };
 
 // What both scans know.
@@ -106,9 +106,10 @@ template <class T> struct SequenceForward : Sequence<T> {
   void run(int first, int count) const;
 
  private:
+  bool is_fused(int count) const noexcept;
   void project_inputs(int t, int first, int count, const ActiveRows& rows) const noexcept;
   void reset(int t, int first, int count) const noexcept;
-  void step(int t, int first, int count, const ActiveRows& rows) const noexcept;
+  void step(StepForward<T>& s, int t, int first, int count, const ActiveRows& rows, bool fused) const noexcept;
   void finish_rows(int t, int first, int count) const noexcept;
 };
 

@@ -17,10 +17,14 @@ template <class T> class Stream {
   int batch() const noexcept { return batch_; }
 
  private:
+  void step(Rows<const T> x, Rows<T> y) noexcept;
+
   const Weights<T>& weights_;
   int batch_, chunk_;
   Workspace<T> room_;
-  StepBuffer<T> h_, c_;  // layers in place of steps
+  StepBuffer<T> h_, c_, next_h_;       // layers in place of steps
+  std::vector<StepForward<T>>
+      steps_;  // of the layers, for single steps; empty where a call of the stack serves better
 };
 
 }  // namespace pyrnn

@@ -24,11 +24,13 @@ Weights<T>::Weights(const Spec& spec, std::vector<const T*> parameters, const Op
 
 template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int layer, const Source& source) const {
   const IeeeMode mode;  // the biases are added here
-  const int H = spec_.hidden_size, P = spec_.recurrent_size(), rows = spec_.gates() * H;
+  const int H = spec_.hidden_size, P = spec_.recurrent_size(), I = spec_.layer_input_size(layer);
+  const int rows = spec_.gates() * H;
   Forward packed;
-  packed.ih = pack_matrix(ops_, source.ih, rows, spec_.layer_input_size(layer), true);
   const std::size_t units = (static_cast<std::size_t>(H) + ops_.lanes - 1) / ops_.lanes * ops_.lanes;
+  packed.ih = Buffer<T>(units * spec_.gates() * I);
   packed.hh = Buffer<T>(units * spec_.gates() * P);
+  cell().pack_input(source.ih, H, I, packed.ih.data());
   cell().pack_hidden(source.hh, H, P, packed.hh.data());
   if (spec_.peephole) {
     packed.peephole = Buffer<T>(3 * H);
@@ -63,6 +65,22 @@ template <class T> const typename Weights<T>::Backward& Weights<T>::backward(int
       }
   });
   return backward_[index(layer, direction)];
+}
+
+template <class T> StepForward<T> Weights<T>::step(int layer, int direction) const noexcept {
+  const Forward& packed = forward(layer, direction);
+  StepForward<T> s = {};
+  s.I = spec_.layer_input_size(layer);
+  s.H = spec_.hidden_size;
+  s.P = spec_.recurrent_size();
+  s.options = options(layer, direction);
+  s.weight_ih = packed.ih.data();
+  s.bias = packed.bias.data();
+  s.weight_hh = packed.hh.data();
+  s.bias_hh = packed.bias_hh.data();
+  s.h_prev_stride = s.P;
+  s.h_stride = s.H;
+  return s;
 }
 
 template class Weights<float>;

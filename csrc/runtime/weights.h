@@ -31,8 +31,8 @@ template <class T> class Weights {
  public:
   // One direction of one layer.
   struct Forward {
-    PackedMatrix<T> ih;  // [I, G*H]
-    Buffer<T> hh;        // Ops::cell[].pack_hidden
+    Buffer<T> ih;        // CellOps::pack_input
+    Buffer<T> hh;        // CellOps::pack_hidden
     Buffer<T> bias;      // [G*H]: b_ih + b_hh, but for the GRU candidate
     Buffer<T> bias_hh;   // [H]: the GRU candidate's own recurrent bias
     Buffer<T> peephole;  // [3,H]
@@ -57,6 +57,7 @@ template <class T> class Weights {
   }
   const Forward& forward(int layer, int direction) const { return forward_[index(layer, direction)]; }
   const Backward& backward(int layer, int direction) const;  // packs all at the first call
+  StepForward<T> step(int layer, int direction) const noexcept;  // what all steps of a direction share
 
  private:
   struct Source {  // one direction's parameters as torch lays them out; null where there is none

@@ -45,8 +45,7 @@ template <int first, class V, class T, int n>
 }
 
 template <class V> [[gnu::always_inline]] inline V clamp(V x, V limit) noexcept {
-  x = x < -limit ? -limit : x;  // comparisons are false for NaN, which passes
-  return x > limit ? limit : x;
+  return lesser(limit, greater(-limit, x));  // NaN passes
 }
 
 template <class V> [[gnu::always_inline]] inline V tanh(V x) noexcept {
