@@ -20,6 +20,7 @@ from .linear import Linear
 from .load import load
 from .module import Module
 from .pullback import Gradients
+from .quantized import QuantizationError, Quantized
 from .stream import Stream
 from .trace import Trace
 from .weights import load_state_dict, save_state_dict
@@ -33,6 +34,8 @@ __all__ = [
     "LSTMCell",
     "Linear",
     "Module",
+    "QuantizationError",
+    "Quantized",
     "RNNCell",
     "Stream",
     "Trace",

@@ -10,8 +10,9 @@ import numpy as np
 from . import _core
 from .module import Array
 from .options import check_bools, check_nonlinearity, check_size, float_dtype
+from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
-from .recurrent import Specified, initial
+from .recurrent import initial
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise

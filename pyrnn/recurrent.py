@@ -1,4 +1,4 @@
-"""What RNN, LSTM and GRU share: the call, its reverse mode, the packed weights.
+"""What RNN, LSTM and GRU share: the call, its reverse mode, traces and streams.
 
 Letters in shapes: T time, B batch, I input_size, H hidden_size, P proj_size or H, L layers, D directions.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
-from .module import Array, Module, check_room
+from .module import Array, check_room
 from .options import (
     check_arrays,
     check_bools,
@@ -22,6 +22,7 @@ from .options import (
     check_size,
     float_dtype,
 )
+from .packing import Specified
 from .pullback import Pullback, state_of, state_parts
 from .steps import active_steps, extent
 from .stream import Stream
@@ -30,36 +31,9 @@ from .trace import Trace
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
+    from .quantized import Quantized
+
 OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # of single steps
-
-Packed = TypeVar("Packed")
-
-
-class Packing(Module, Generic[Packed]):
-    """A module whose parameters the kernels read in packed form: a private cache, made at the next call."""
-
-    def _pack(self, parameters: dict[str, Array]) -> Packed:
-        raise NotImplementedError
-
-    def _weights(self) -> Packed:
-        """What `_pack` makes of the parameters, kept until they are replaced."""
-        parameters = self._parameters
-        packed = self.__dict__.get("_packed")
-        if packed is None or packed[0] is not parameters:
-            packed = (parameters, self._pack(parameters))
-            self.__dict__["_packed"] = packed
-        weights: Packed = packed[1]
-        return weights
-
-
-class Specified(Packing[_core.Weights]):
-    """A module that is one network of the kernels."""
-
-    def _spec(self) -> _core.Spec:
-        raise NotImplementedError
-
-    def _pack(self, parameters: dict[str, Array]) -> _core.Weights:
-        return _core.Weights(self._spec(), list(parameters.values()))
 
 
 class Recurrent(Specified):
@@ -194,6 +168,20 @@ class Recurrent(Specified):
         It keeps the weights of this moment. ValueError for a bidirectional layer.
         """
         return Stream(self._weights(), batch, self._is_pair, self.batch_first)
+
+    def quantize(self, format: str, data: Array | None = None) -> Quantized:
+        """Makes a `Quantized` of this layer: smaller weights, for inference. The layer stays as it is.
+
+        Args:
+            format: "bf16" or "int8".
+            data: an input to measure the error on, as a call takes it: it becomes `.report`. None for no report.
+
+        Raises:
+            ValueError: for another format, or a layer of float64.
+        """
+        from .quantized import Quantized  # which is a Recurrent
+
+        return Quantized(self, format, data)
 
     def _asked(
         self,

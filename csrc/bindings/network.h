@@ -15,8 +15,10 @@ template <class T> struct Network {
   Weights<T> weights;
   unsigned long long checksum = checksum_now();
 
-  Network(const Spec& spec, std::vector<Tensor> kept, const Ops<T>& ops)
-      : arrays(std::move(kept)), weights(spec, pointers(), ops) {}
+  Network(const Spec& spec, std::vector<Tensor> kept, const Ops<T>& ops, Format format)
+      : arrays(std::move(kept)), weights(spec, pointers(), ops, format) {
+    if (format != Format::native) arrays = {Tensor::empty<T>({0}, arrays[0])};  // only for its library
+  }
 
   // Whether these are the very tensors that were packed, with the numbers they had. Reads all of them: at one step of
   // one sequence that costs about what the step does, from ten on it does not show.

@@ -24,7 +24,15 @@ struct Asked {
   bool is_step;
 };
 
-template <class T> PyWeights pack_weights(const Spec& spec, const std::vector<Tensor>& parameters, const Isa& isa) {
+Format format_named(const std::string& name, bool wide) {
+  if (name == "float32") return Format::native;
+  require(name == "bf16" || name == "int8", "format should be \"float32\", \"bf16\" or \"int8\", got \"", name, "\"");
+  require(!wide, "format \"", name, "\" is for float32 parameters, got float64");
+  return name == "bf16" ? Format::bf16 : Format::int8;
+}
+
+template <class T>
+PyWeights pack_weights(const Spec& spec, const std::vector<Tensor>& parameters, const Isa& isa, Format format) {
   const std::vector<Parameter> expected = spec.parameters();
   require(parameters.size() == expected.size(), "expected ", expected.size(), " parameters, got ", parameters.size());
   std::vector<Tensor> kept;
@@ -34,14 +42,16 @@ template <class T> PyWeights pack_weights(const Spec& spec, const std::vector<Te
             text(parameters[i].shape(), "()"));
     kept.push_back(contiguous<T>(parameters[i], spec.name(), "parameter").alias());
   }
-  return {std::make_shared<const Network<T>>(spec, std::move(kept), ops_of<T>(isa))};
+  return {std::make_shared<const Network<T>>(spec, std::move(kept), ops_of<T>(isa), format)};
 }
 
 PyWeights make_weights(const Spec& spec, const std::vector<Tensor>& parameters,
-                       const std::optional<std::string>& isa_name) {
+                       const std::optional<std::string>& isa_name, const std::string& format_name) {
   const Isa& chosen = isa_name ? isa_named(*isa_name) : isa();
   const bool wide = !parameters.empty() && parameters[0].itemsize() == sizeof(double);
-  return wide ? pack_weights<double>(spec, parameters, chosen) : pack_weights<float>(spec, parameters, chosen);
+  const Format format = format_named(format_name, wide);
+  return wide ? pack_weights<double>(spec, parameters, chosen, format)
+              : pack_weights<float>(spec, parameters, chosen, format);
 }
 
 // One array of a state after the other, checked and contiguous; empty if none were given.
@@ -84,6 +94,7 @@ py::tuple run(const Shared<T>& network, const Tensor& given, const std::vector<A
               const std::vector<Tensor>& masks, bool keep, Asked asked) {
   const Spec& spec = network->weights.spec();
   const Tensor& like = network->arrays[0];
+  require(!keep || network->weights.format() == Format::native, "quantised weights are for inference: no tape");
   check_input(spec, given.shape());
   require(!asked.is_step || (given.ndim() == 2 && spec.num_layers * spec.directions() == 1),
           "one step is [B,I], of one layer and direction");
@@ -120,7 +131,7 @@ py::tuple run(const Shared<T>& network, const Tensor& given, const std::vector<A
     if (keep) {
       record(network->weights, call, asked.every, recorded->tape);
     } else {
-      Workspace<T> room(spec, layout.steps, layout.batch);
+      Workspace<T> room(network->weights, layout.steps, layout.batch);
       infer(network->weights, call, room);
     }
   }
@@ -162,7 +173,13 @@ void register_stack(py::module_& m) {
       .def_property_readonly("gates", &Spec::gate_names, "The order of the gate blocks in a weight's rows.");
 
   py::class_<PyWeights>(m, "Weights", "The parameters of a network, packed for one ISA; immutable.")
-      .def(py::init(&make_weights), "spec"_a, "parameters"_a, "isa"_a = py::none())
+      .def(py::init(&make_weights), "spec"_a, "parameters"_a, "isa"_a = py::none(), "format"_a = "float32")
+      .def_property_readonly(
+          "nbytes",
+          [](const PyWeights& self) {
+            return std::visit([](const auto& n) { return n->weights.bytes(); }, self.network);
+          },
+          "Bytes that the packed weights take.")
       .def(
           "run",
           [](const PyWeights& self, const Tensor& x, const std::vector<Array>& state, bool batch_first,

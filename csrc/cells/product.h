@@ -5,7 +5,7 @@
 // the same in both: bias, x, h.
 #pragma once
 
-#include "kernels/pack.h"
+#include "cells/format.h"
 
 namespace pyrnn {
 namespace {
@@ -18,58 +18,40 @@ template <int gates> struct TileShape {
   static constexpr int max_rows = accumulators / (gates * narrow);
 };
 
-// Cuts `count` vectors of units into widths up to U: as even as can be, or, since every width is a copy of the code, U
-// and its halves.
-template <int U, bool evenly, class F> [[gnu::always_inline]] inline void in_widths(int count, F f) noexcept {
-  if constexpr (evenly) {
-    in_pieces(count, U, [&](int vector, int width) { with_count<U>(width, [&](auto u) { f(u, vector); }); });
-  } else {
-    int vector = 0;
-    for (; vector + U <= count; vector += U) f(Count<U>{}, vector);
-    if constexpr (U > 1) in_widths<U / 2, false>(count - vector, [&](auto u, int further) { f(u, vector + further); });
-  }
-}
-
 // Calls f(Count<rows>, Count<units>, first row, first unit) tile by tile. Groups of units outside, rows inside: a
-// group's weights are read from memory once and serve all rows. Groups are as even as can be: one vector of units alone
-// has too few chains to hide the latency of its own.
-template <class T, class Shape, class F> [[gnu::always_inline]] inline void over_tiles(int rows, int H, F f) noexcept {
+// group's weights are read from memory once and serve all rows.
+template <class T, class F, class Shape, class Visit>
+[[gnu::always_inline]] inline void over_tiles(int rows, int H, Visit f) noexcept {
   const int vectors = (H + lanes<T> - 1) / lanes<T>;
   in_pieces(vectors, Shape::units(1), [&](int first, int group) {
-    in_pieces(rows, Shape::max_rows, [&](int row, int count) {
-      with_count<Shape::max_rows>(count, [&](auto r) {
-        constexpr int U = Shape::units(decltype(r)::value);
-        in_widths<U, decltype(r)::value == 1>(group,
-                                              [&](auto u, int vector) { f(r, u, row, (first + vector) * lanes<T>); });
-      });
+    in_counts<Shape::max_rows, F::all_shapes>(rows, [&](auto r, int row) {
+      constexpr int R = decltype(r)::value;
+      in_counts<Shape::units(R), F::all_shapes && R == 1>(
+          group, [&](auto u, int vector) { f(r, u, row, (first + vector) * lanes<T>); });
     });
   });
 }
 
 // gates[row][slot] = bias + W_ih x, for all rows of some steps.
-template <class T, class Input, int R, int U>
-void project_tile(const Project<T>& p, int row, int unit) noexcept {
-  constexpr int G = Input::count;
-  RowPointers<T, R> x;
+template <class T, class Input, class F, int R, int U>
+void project_tile(const Project<T>& p, const typename F::Operand& x, int row, int unit) noexcept {
   T* gates[R];
-  RowCursor<const T> x_rows(p.x, row);
   RowCursor<T> gates_rows(p.gates, row);
 #pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) x.row[r] = x_rows.next(), gates[r] = gates_rows.next();
-  Tile<T, R, U, G> tile;
+  for (int r = 0; r < R; ++r) gates[r] = gates_rows.next();
   const auto column = [&](int u, int g) { return static_cast<ptrdiff_t>(Input::at[g]) * p.H + unit + u * lanes<T>; };
+  Tile<T, R, U, Input::count> tile;
   tile.each([&](Vec<T>& sum, int, int u, int g)
                 __attribute__((always_inline)) { sum = load(p.bias + column(u, g), p.H - unit - u * lanes<T>); });
-  const ptrdiff_t panel = static_cast<ptrdiff_t>(p.I) * G * lanes<T>;
-  tile.multiply(x, p.weight_ih + unit / lanes<T> * panel, panel, G, p.I);
+  F::template add<FirstSlots<Input::count>>(tile, x.template tile<R>(row), p.weight_ih, unit, p.H, p.I);
   tile.each([&](Vec<T> sum, int r, int u, int g)
                 __attribute__((always_inline)) { store(gates[r] + column(u, g), sum, p.H - unit - u * lanes<T>); });
 }
 
-template <class T, class Input> void project(const Project<T>& p) noexcept {
-  using Shape = TileShape<Input::count>;
-  over_tiles<T, Shape>(p.M, p.H, [&](auto r, auto u, int row, int unit) {
-    project_tile<T, Input, decltype(r)::value, decltype(u)::value>(p, row, unit);
+template <class T, class Input, class F> void project(const Project<T>& p) noexcept {
+  const typename F::Operand x(p.x, p.M, p.I, p.scratch);
+  over_tiles<T, F, TileShape<Input::count>>(p.M, p.H, [&](auto r, auto u, int row, int unit) {
+    project_tile<T, Input, F, decltype(r)::value, decltype(u)::value>(p, x, row, unit);
   });
 }
 

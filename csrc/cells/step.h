@@ -75,46 +75,35 @@ void finish(const StepForward<T>& s, const RowSums<T>* rows, int count, int unit
   }
 }
 
-// The hidden part's operands: h or r h, and its weights.
-template <class T> struct Operand {
-  const T* weight;  // packed panels
-  const T* input;  // [B,P]
-  ptrdiff_t stride;
+// The left operands of a step: h or r h, and x if the inputs' product is made here too.
+template <class F> struct StepOperands {
+  const typename F::Operand *x, *h;
+  const void* weight_hh;
 };
 
 // R rows by U vectors of units, from row and unit on. Fused, the tile makes all sums of the stage; else those that W_hh
 // adds to, and the others are complete in the gates' memory.
-template <class T, class Stage, bool fused, int R, int U>
-void step_tile(const StepForward<T>& s, const Operand<T>& in, Finish<T> finish, int row, int unit) noexcept {
+template <class T, class Stage, bool fused, class F, int R, int U>
+void step_tile(const StepForward<T>& s, const StepOperands<F>& in, Finish<T> finish, int row, int unit) noexcept {
   using Input = typename Stage::Input;
   using Hidden = typename Stage::Hidden;
   using Made = std::conditional_t<fused, typename Stage::Sums, Hidden>;
   const ptrdiff_t H = s.H;
-  RowPointers<T, R> h, x;
-  ptrdiff_t at[R];
-  Tile<T, R, U, Made::count> tile;
+  RowSums<T> sums[U][R];
 #pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) {
-    at[r] = row_of(s, row + r);
-    h.row[r] = in.input + at[r] * in.stride;
-    if constexpr (fused) x.row[r] = s.x + at[r] * s.x_stride;
-  }
+  for (int r = 0; r < R; ++r) sums[0][r].row = row_of(s, row + r);
+  Tile<T, R, U, Made::count> tile;
   tile.each([&](Vec<T>& sum, int r, int u, int g) __attribute__((always_inline)) {
     const int units = unit + u * lanes<T>;
     const bool own = Input::index_of(Made::at[g]) < 0;  // the GRU candidate's own sum: no input in it
     const T* const start = own     ? s.bias_hh + units
                            : fused ? s.bias + Made::at[g] * H + units
-                                   : s.gates + at[r] * s.gates_stride + Made::at[g] * H + units;
+                                   : s.gates + sums[0][r].row * s.gates_stride + Made::at[g] * H + units;
     sum = load(start, s.H - units);
   });
-  if constexpr (fused) {
-    const ptrdiff_t panel = static_cast<ptrdiff_t>(s.I) * Input::count * lanes<T>;
-    tile.template multiply<Input>(x, s.weight_ih + unit / lanes<T> * panel, panel, Input::count, s.I);
-  }
-  const ptrdiff_t panel = static_cast<ptrdiff_t>(s.P) * Hidden::count * lanes<T>;
+  if constexpr (fused) F::template add<Input>(tile, in.x->template tile<R>(row), s.weight_ih, unit, s.H, s.I);
   using Into = std::conditional_t<fused, Hidden, FirstSlots<Hidden::count>>;
-  tile.template multiply<Into>(h, in.weight + unit / lanes<T> * panel, panel, Hidden::count, s.P);
-  RowSums<T> sums[U][R];
+  F::template add<Into>(tile, in.h->template tile<R>(row), in.weight_hh, unit, s.H, s.P);
   tile.each([&](Vec<T> sum, int r, int u, int g)
                 __attribute__((always_inline)) { sums[u][r].slot[Made::at[g]] = sum; });
 #pragma GCC unroll 1
@@ -122,22 +111,36 @@ void step_tile(const StepForward<T>& s, const Operand<T>& in, Finish<T> finish, 
     const int units = unit + u * lanes<T>;
 #pragma GCC unroll 1
     for (int r = 0; r < R; ++r) {
-      sums[u][r].row = at[r];
+      sums[u][r].row = sums[0][r].row;
 #pragma GCC unroll 4
       for (int slot = 0; slot < most_sums; ++slot)
         if (Stage::Sums::index_of(slot) >= 0 && Made::index_of(slot) < 0)
-          sums[u][r].slot[slot] = load(s.gates + at[r] * s.gates_stride + slot * H + units, s.H - units);
+          sums[u][r].slot[slot] = load(s.gates + sums[0][r].row * s.gates_stride + slot * H + units, s.H - units);
     }
     finish(s, sums[u], R, units);
   }
 }
 
-template <class T, class Stage, bool fused>
-void run_stage(const StepForward<T>& s, const Operand<T>& in, Finish<T> finish) noexcept {
-  using Shape = TileShape<fused ? Stage::Sums::count : Stage::Hidden::count>;
-  over_tiles<T, Shape>(s.B, s.H, [&](auto r, auto u, int row, int unit) {
-    step_tile<T, Stage, fused, decltype(r)::value, decltype(u)::value>(s, in, finish, row, unit);
-  });
+// `weight` meets rows of `input`, h or r h.
+template <class T, class Stage, bool fused, class F>
+void run_stage(const StepForward<T>& s, const void* weight, const T* input, ptrdiff_t stride,
+               Finish<T> finish) noexcept {
+  using Operand = typename F::Operand;
+  constexpr int G = fused ? Stage::Sums::count : Stage::Hidden::count;
+  const Operand h({input, 0, stride, s.B, s.rows}, s.B, s.P, s.scratch);
+  const auto run = [&](const Operand* x) __attribute__((always_inline)) {
+    const StepOperands<F> in = {x, &h, weight};
+    over_tiles<T, F, TileShape<G>>(s.B, s.H, [&](auto r, auto u, int row, int unit) {
+      step_tile<T, Stage, fused, F, decltype(r)::value, decltype(u)::value>(s, in, finish, row, unit);
+    });
+  };
+  if constexpr (fused) {
+    const Operand x({s.x, 0, s.x_stride, s.B, s.rows}, s.B, s.I,
+                    static_cast<char*>(s.scratch) + s.B * F::row_scratch(s.P));
+    run(&x);
+  } else {
+    run(nullptr);
+  }
 }
 
 template <class T, class Stage, class Functions> void backward_stage(const StepBackward<T>& s) noexcept {
@@ -176,58 +179,81 @@ template <class T, class Stage, class Functions> void backward_stage(const StepB
     }
 }
 
-// What the door offers of a cell of one stage.
-template <class T, class Stage, class Functions> struct OneStage {
-  static void pack_input(const T* weight, int H, int I, T* packed) noexcept {
-    pack_gates(weight, Stage::Input::count, H, I, packed);
+// The inputs' part of one step, where it cannot be fused.
+template <class T, class Input, class F> void project_step(const StepForward<T>& s) noexcept {
+  project<T, Input, F>({s.B,
+                        s.I,
+                        s.H,
+                        {s.x, 0, s.x_stride, s.B, s.rows},
+                        s.weight_ih,
+                        s.bias,
+                        {s.gates, 0, s.gates_stride, s.B, s.rows},
+                        s.scratch});
+}
+
+// What the door offers of a cell of one stage. Fn: its functions, F: the format of its weights.
+template <class T, class Stage, class Fn, class F> struct OneStage {
+  static ptrdiff_t packed_input(int H, int I) noexcept { return F::packed_bytes(Stage::Input::count, H, I); }
+  static ptrdiff_t packed_hidden(int H, int P) noexcept { return F::packed_bytes(Stage::Hidden::count, H, P); }
+  static void pack_input(const T* weight, int H, int I, void* packed) noexcept {
+    F::pack(weight, Stage::Input::count, H, I, packed);
   }
-  static void pack_hidden(const T* weight, int H, int P, T* packed) noexcept {
-    pack_gates(weight, Stage::Hidden::count, H, P, packed);
+  static void pack_hidden(const T* weight, int H, int P, void* packed) noexcept {
+    F::pack(weight, Stage::Hidden::count, H, P, packed);
   }
   static void forward(const StepForward<T>& s) noexcept {
-    const Operand<T> h = {s.weight_hh, s.h_prev, s.h_prev_stride};
-    if (s.x) run_stage<T, Stage, true>(s, h, finish<T, Stage, Functions>);
-    else run_stage<T, Stage, false>(s, h, finish<T, Stage, Functions>);
+    if constexpr (F::fuses)
+      if (s.x) return run_stage<T, Stage, true, F>(s, s.weight_hh, s.h_prev, s.h_prev_stride, finish<T, Stage, Fn>);
+    if (s.x) project_step<T, typename Stage::Input, F>(s);
+    run_stage<T, Stage, false, F>(s, s.weight_hh, s.h_prev, s.h_prev_stride, finish<T, Stage, Fn>);
   }
-  static constexpr CellOps<T> ops = {
-      pack_input, pack_hidden, project<T, typename Stage::Input>, forward, backward_stage<T, Stage, Functions>,
-      nullptr};
+  static constexpr CellOps<T> ops = {packed_input,   packed_hidden,
+                                     F::row_scratch, pack_input,
+                                     pack_hidden,    project<T, typename Stage::Input, F>,
+                                     forward,        backward_stage<T, Stage, Fn>,
+                                     nullptr};
 };
-template <class T, class F> using RnnOps = OneStage<T, Rnn<Vec<T>>, F>;
-template <class T, class F> using LstmOps = OneStage<T, Lstm<Vec<T>>, F>;
-template <class T, class F> using GruOps = OneStage<T, Gru<Vec<T>>, F>;
+template <class T, class Fn, class F> using RnnOps = OneStage<T, Rnn<Vec<T>>, Fn, F>;
+template <class T, class Fn, class F> using LstmOps = OneStage<T, Lstm<Vec<T>>, Fn, F>;
+template <class T, class Fn, class F> using GruOps = OneStage<T, Gru<Vec<T>>, Fn, F>;
 
 // And of the GRU with the reset gate before the product. Its step is never fused: the candidate waits for r h.
-template <class T, class F> struct GruResetBeforeOps {
+template <class T, class Fn, class F> struct GruResetBeforeOps {
   using V = Vec<T>;
-  static ptrdiff_t first_weights(int H, int P) noexcept {
-    return static_cast<ptrdiff_t>((H + lanes<T> - 1) / lanes<T>) * lanes<T> * P * 2;
-  }
-  static void pack_hidden(const T* weight, int H, int P, T* packed) noexcept {
-    pack_gates(weight, 2, H, P, packed);
-    pack_gates(weight + static_cast<ptrdiff_t>(2) * H * P, 1, H, P, packed + first_weights(H, P));
+  using Input = typename GruReset<V>::Input;
+  static ptrdiff_t packed_hidden(int H, int P) noexcept { return first_weights(H, P) + F::packed_bytes(1, H, P); }
+  static ptrdiff_t first_weights(int H, int P) noexcept { return (F::packed_bytes(2, H, P) + 63) / 64 * 64; }
+  static void pack_hidden(const T* weight, int H, int P, void* packed) noexcept {
+    F::pack(weight, 2, H, P, packed);
+    F::pack(weight + static_cast<ptrdiff_t>(2) * H * P, 1, H, P, static_cast<char*>(packed) + first_weights(H, P));
   }
   static void forward(const StepForward<T>& s) noexcept {
-    if (s.x)
-      project<T, typename GruReset<V>::Input>({s.B,
-                                               s.I,
-                                               s.H,
-                                               {s.x, 0, s.x_stride, s.B, s.rows},
-                                               s.weight_ih,
-                                               s.bias,
-                                               {s.gates, 0, s.gates_stride, s.B, s.rows}});
-    run_stage<T, GruReset<V>, false>(s, {s.weight_hh, s.h_prev, s.h_prev_stride}, finish<T, GruReset<V>, F>);
+    if (s.x) project_step<T, Input, F>(s);
+    run_stage<T, GruReset<V>, false, F>(s, s.weight_hh, s.h_prev, s.h_prev_stride, finish<T, GruReset<V>, Fn>);
     const T* rh = s.gates + static_cast<ptrdiff_t>(3) * s.H;
-    run_stage<T, GruUpdate<V>, false>(s, {s.weight_hh + first_weights(s.H, s.P), rh, s.gates_stride},
-                                      finish<T, GruUpdate<V>, F>);
+    run_stage<T, GruUpdate<V>, false, F>(s, static_cast<const char*>(s.weight_hh) + first_weights(s.H, s.P), rh,
+                                         s.gates_stride, finish<T, GruUpdate<V>, Fn>);
   }
-  static constexpr CellOps<T> ops = {GruOps<T, F>::pack_input,
+  static constexpr CellOps<T> ops = {GruOps<T, Fn, F>::packed_input,
+                                     packed_hidden,
+                                     F::row_scratch,
+                                     GruOps<T, Fn, F>::pack_input,
                                      pack_hidden,
-                                     project<T, typename GruReset<V>::Input>,
+                                     project<T, Input, F>,
                                      forward,
-                                     backward_stage<T, GruUpdate<V>, F>,
-                                     backward_stage<T, GruReset<V>, F>};
+                                     backward_stage<T, GruUpdate<V>, Fn>,
+                                     backward_stage<T, GruReset<V>, Fn>};
 };
+
+// All cells in one format: with their own functions, and with those that CellOptions choose.
+template <class T, class F> constexpr FormatOps<T> format_ops() noexcept {
+  using S = Standard<Vec<T>>;
+  using C = Chosen<Vec<T>>;
+  return {{RnnOps<T, S, F>::ops, RnnOps<T, Rectified<Vec<T>>, F>::ops, LstmOps<T, S, F>::ops, GruOps<T, S, F>::ops,
+           GruResetBeforeOps<T, S, F>::ops},
+          {RnnOps<T, C, F>::ops, RnnOps<T, C, F>::ops, LstmOps<T, C, F>::ops, GruOps<T, C, F>::ops,
+           GruResetBeforeOps<T, C, F>::ops}};
+}
 
 }  // namespace
 }  // namespace pyrnn

@@ -1,4 +1,5 @@
-// Compiled once per ISA (CMakeLists.txt): everything below the door, and the one symbol it exports.
+// Compiled once per ISA (CMakeLists.txt): everything below the door, and the table it exports; for AVX-512 two, which
+// differ in the dot product of bytes (simd/dot.h).
 #include "cells/step.h"
 #include "isa/ops.h"
 #include "kernels/checksum.h"
@@ -9,24 +10,17 @@
 namespace pyrnn {
 namespace {
 
-template <class T> constexpr Ops<T> make_ops() noexcept {
+// D: the dot product of bytes. double has no small formats.
+template <class T, class D> constexpr Ops<T> make_ops() noexcept {
   using V = Vec<T>;
-  using S = Standard<V>;
-  using C = Chosen<V>;
-  return {lanes<T>,
-          panel_columns<T>,
-          pack_matrix<T>,
-          gemm<T>,
-          outer<T>,
-          outer_scratch<T>,
-          column_sums<T>,
-          map<T, tanh<V>>,
-          map<T, sigmoid<V>>,
-          column_dots<T>,
-          checksum<T>,
-          {RnnOps<T, S>::ops, RnnOps<T, Rectified<V>>::ops, LstmOps<T, S>::ops, GruOps<T, S>::ops,
-           GruResetBeforeOps<T, S>::ops},
-          {RnnOps<T, C>::ops, RnnOps<T, C>::ops, LstmOps<T, C>::ops, GruOps<T, C>::ops, GruResetBeforeOps<T, C>::ops}};
+  Ops<T> ops = {lanes<T>,           panel_columns<T>, pack_matrix<T>, gemm<T>,
+                outer<T>,           outer_scratch<T>, column_sums<T>, map<T, tanh<V>>,
+                map<T, sigmoid<V>>, column_dots<T>,   checksum<T>,    {format_ops<T, Native<T>>()}};
+  if constexpr (sizeof(T) == sizeof(float)) {
+    ops.format[static_cast<int>(Format::bf16)] = format_ops<T, InBf16>();
+    ops.format[static_cast<int>(Format::int8)] = format_ops<T, InInt8<D>>();
+  }
+  return ops;
 }
 
 }  // namespace
@@ -36,7 +30,10 @@ template <class T> constexpr Ops<T> make_ops() noexcept {
 #define PYRNN_JOIN_OF(a, b) a##b
 #define PYRNN_JOIN(a, b) PYRNN_JOIN_OF(a, b)
 
-extern constinit const Isa PYRNN_JOIN(isa_, PYRNN_ISA) = {PYRNN_TEXT(PYRNN_ISA), make_ops<float>(),
-                                                          make_ops<double>()};
+extern constinit const Isa PYRNN_JOIN(isa_, PYRNN_ISA) = {PYRNN_TEXT(PYRNN_ISA), make_ops<float, Dot>(),
+                                                          make_ops<double, Dot>()};
+#if PYRNN_VECTOR_BYTES == 64
+extern constinit const Isa isa_avx512vnni = {"avx512vnni", make_ops<float, VnniDot>(), make_ops<double, VnniDot>()};
+#endif
 
 }  // namespace pyrnn

@@ -18,6 +18,13 @@ constexpr int cell_count = 5;
 enum class Activation { tanh, sigmoid, relu, identity, hard_sigmoid_keras2, hard_sigmoid_keras3 };
 enum class Peephole { i, o, f };  // the order of ONNX's P
 
+// How weight matrices are stored: in the numbers' own type; in bfloat16, all arithmetic being float32; or in int8 with a
+// scale a row, against inputs and states quantised at every step (kernels/int8.h). W_hr and the biases stay as they are.
+enum class Format { native, bf16, int8 };
+constexpr int format_count = 3;
+// Largest K of a product in int8: K 127 127 < 2^31. Unsigned activations pass 2^31 sooner, but wrap around, and back.
+constexpr int largest_int8_inner = 133144;
+
 // What a cell may be asked to do differently; read by CellOps::chosen only.
 template <class T> struct CellOptions {
   Activation activation = Activation::tanh, recurrent_activation = Activation::sigmoid;
@@ -43,9 +50,9 @@ template <class T> struct Rows {
 template <class T> struct Gemm {
   int M, N, K;
   Rows<const T> a;
-  const T* b;     // packed by pack_matrix
-  int b_rows;     // rows of the packed matrix (>= first + K)
-  int b_first;    // first row used
+  const T* b;  // packed by pack_matrix
+  int b_rows;  // rows of the packed matrix (>= first + K)
+  int b_first;  // first row used
   const T* bias;  // [N] and room for one more vector, or null
   bool accumulate;
   Rows<T> c;
@@ -65,9 +72,10 @@ template <class T> struct Outer {
 template <class T> struct Project {
   int M, I, H;
   Rows<const T> x;
-  const T* weight_ih;  // packed by pack_input
-  const T* bias;       // [G*H]
+  const void* weight_ih;  // packed by pack_input
+  const T* bias;  // [G*H]
   Rows<T> gates;
+  void* scratch;  // M * row_scratch(I) bytes
 };
 
 // One time step of B rows, those of `rows` if given. `gates` holds S slots of H per row: on entry what project made,
@@ -79,15 +87,16 @@ template <class T> struct StepForward {
   CellOptions<T> options;
   const T* x;  // [B,I], or null: project has run
   ptrdiff_t x_stride;
-  const T* weight_ih;  // packed by pack_input
-  const T* bias;       // [G*H]
-  const T* weight_hh;  // packed by pack_hidden
-  const T* bias_hh;    // [H]: the GRU candidate's own; else unused
+  const void* weight_ih;  // packed by pack_input
+  const T* bias;  // [G*H]
+  const void* weight_hh;  // packed by pack_hidden
+  const T* bias_hh;  // [H]: the GRU candidate's own; else unused
+  void* scratch;  // B * (row_scratch(I) + row_scratch(P)) bytes
   T* gates;
   ptrdiff_t gates_stride;
   bool keep;
   const T *h_prev, *c_prev;
-  T *h, *c, *y;                                 // y (a second copy of h, the output) may be null
+  T *h, *c, *y;  // y (a second copy of h, the output) may be null
   ptrdiff_t h_prev_stride, h_stride, y_stride;  // c rows are H apart
 };
 
@@ -100,28 +109,36 @@ template <class T> struct StepBackward {
   const RowAt* rows;
   CellOptions<T> options;
   const T* gates;  // saved by the forward step
-  T* da;           // out: gradients of the S sums
+  T* da;  // out: gradients of the S sums
   ptrdiff_t gates_stride, da_stride;
   const T *h_prev, *c_prev;
   ptrdiff_t h_prev_stride;
   const T *product, *dy;  // either may be null; product rows are H apart
-  T* direct;              // null but for the GRU; rows H apart
-  T* dc;                  // in and out; null but for the LSTM, and d(r h) for gru_reset_before; rows H apart
+  T* direct;  // null but for the GRU; rows H apart
+  T* dc;  // in and out; null but for the LSTM, and d(r h) for gru_reset_before; rows H apart
   ptrdiff_t dy_stride;
   T *dh_total, *dc_total;  // out: dLoss/dh', dLoss/dc' of this step; null if not wanted; rows H apart
 };
 
 template <class T> struct CellOps {
-  void (*pack_input)(const T* weight_ih, int H, int I, T* packed) noexcept;
-  void (*pack_hidden)(const T* weight_hh, int H, int P, T* packed) noexcept;
+  ptrdiff_t (*packed_input)(int H, int I) noexcept;  // bytes
+  ptrdiff_t (*packed_hidden)(int H, int P) noexcept;
+  ptrdiff_t (*row_scratch)(int K) noexcept;  // bytes that a row of K numbers needs during a product
+  void (*pack_input)(const T* weight_ih, int H, int I, void* packed) noexcept;
+  void (*pack_hidden)(const T* weight_hh, int H, int P, void* packed) noexcept;
   void (*project)(const Project<T>&) noexcept;
   void (*forward)(const StepForward<T>&) noexcept;
   void (*backward)(const StepBackward<T>&) noexcept;
   void (*backward_reset)(const StepBackward<T>&) noexcept;  // gru_reset_before only, else null
 };
 
+template <class T> struct FormatOps {
+  CellOps<T> cell[cell_count];  // tanh and sigmoid, no peepholes
+  CellOps<T> chosen[cell_count];  // as CellOptions say
+};
+
 template <class T> struct Ops {
-  int lanes;          // elements of a vector: hidden units are padded to it in packed weights
+  int lanes;  // elements of a vector: hidden units are padded to it in packed weights
   int panel_columns;  // columns are padded to it by pack_matrix
   // B[k,n] at source[k * row_stride + n * column_stride] -> panels, zero padded
   void (*pack_matrix)(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride, int K, int N,
@@ -136,8 +153,7 @@ template <class T> struct Ops {
   // sums[n] (+)= sum over rows m of a[m][n] b[m][n]
   void (*column_dots)(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate, T* sums) noexcept;
   unsigned long long (*checksum)(const T* x, ptrdiff_t n) noexcept;
-  CellOps<T> cell[cell_count];    // tanh and sigmoid, no peepholes
-  CellOps<T> chosen[cell_count];  // as CellOptions say
+  FormatOps<T> format[format_count];  // float64 is native only
 };
 
 struct Isa {

@@ -10,6 +10,7 @@ namespace pyrnn {
 PYRNN_DECLARE(scalar)
 PYRNN_DECLARE(avx2)
 PYRNN_DECLARE(avx512)
+PYRNN_DECLARE(avx512vnni)
 PYRNN_DECLARE(neon)
 
 std::vector<const Isa*> available_isas() {
@@ -17,8 +18,10 @@ std::vector<const Isa*> available_isas() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&isa_avx2);
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
+      __builtin_cpu_supports("avx512vl")) {
     found.push_back(&isa_avx512);
+    if (__builtin_cpu_supports("avx512vnni")) found.push_back(&isa_avx512vnni);
+  }
 #elif defined(__aarch64__)
   found.push_back(&isa_neon);
 #endif

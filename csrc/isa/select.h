@@ -11,7 +11,7 @@ namespace pyrnn {
 // Those built in that this CPU can run, slowest first.
 std::vector<const Isa*> available_isas();
 
-// By name ("scalar", "avx2", "avx512", "neon"); throws std::invalid_argument listing what there is.
+// By name ("scalar", "avx2", "avx512", "avx512vnni", "neon"); throws std::invalid_argument listing what there is.
 const Isa& isa_named(std::string_view name);
 
 // PYRNN_ISA if it is set (throws as above), else the fastest.

@@ -41,10 +41,8 @@ template <class T, int R, int U, int G>
 }
 
 template <class T, int G> void gemm_panel(const Gemm<T>& g, int m0, int M, int n, int k0, int K) noexcept {
-  in_pieces(M, accumulators / panel_width, [&](int m, int rows) {
-    with_count<accumulators / panel_width>(
-        rows, [&](auto r) { gemm_tile<T, decltype(r)::value, 1, G>(g, m0 + m, n, k0, K); });
-  });
+  in_counts<accumulators / panel_width, true>(
+      M, [&](auto r, int m) { gemm_tile<T, decltype(r)::value, 1, G>(g, m0 + m, n, k0, K); });
 }
 
 // One row: several panels at once, or the chains are too few to hide the latency of the FMA.

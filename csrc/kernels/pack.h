@@ -8,7 +8,7 @@ namespace pyrnn {
 namespace {
 
 // Vectors in a panel of a plain product; the gates of a cell make panels of their own width (cells/step.h).
-constexpr int panel_width = accumulators / 6;
+constexpr int panel_width = (accumulators + 5) / 6;
 template <class T> constexpr int panel_columns = panel_width * lanes<T>;
 
 // Of two rows of a matrix that is being transposed: the halves that lie `distance` lanes apart change places.
@@ -66,12 +66,20 @@ void pack_matrix(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride,
     }
 }
 
-// Gate blocks of a recurrent weight [gates * H, P], the gates of one vector of hidden units side by side.
+// Gate blocks of a weight [gates * H, P], the gates of one vector of hidden units side by side.
 template <class T> void pack_gates(const T* weight, int gates, int H, int P, T* packed) noexcept {
   for (int unit = 0; unit < H; unit += lanes<T>, packed += static_cast<ptrdiff_t>(P) * gates * lanes<T>)
     for (int g = 0; g < gates; ++g)
       pack_vector(weight + (static_cast<ptrdiff_t>(g) * H + unit) * P, 1, P, P, H - unit, gates,
                   packed + g * lanes<T>);
+}
+
+inline void pack_gates(const float* weight, int gates, int H, int P, Bf16* packed) noexcept {
+  for (int unit = 0; unit < H; unit += lanes<float>)
+    for (int k = 0; k < P; ++k)
+      for (int g = 0; g < gates; ++g)
+        for (int i = unit; i < unit + lanes<float>; ++i)
+          *packed++ = i < H ? to_bf16(weight[(static_cast<ptrdiff_t>(g) * H + i) * P + k]) : Bf16{0};
 }
 
 }  // namespace

@@ -24,7 +24,9 @@ template <class T> struct RowCursor {
   int row;
   [[gnu::always_inline]] RowCursor(const Rows<T>& all, int m) noexcept
       : rows(all), listed(all.list ? all.list + m : nullptr), step(all.data), row(0) {
-    if (!listed) step += m / all.batch * all.step_stride, row = m % all.batch;
+    if (listed) return;
+    row = m;
+    if (m >= all.batch) step += m / all.batch * all.step_stride, row = m % all.batch;
   }
   [[gnu::always_inline]] T* next() noexcept {
     if (listed) {
@@ -73,15 +75,21 @@ template <class T, int R, int U, int G> struct Tile {
         for (int g = 0; g < G; ++g) visit(acc[r][u][g], r, u, g);
   }
 
-  // Into: the columns that the panel's vectors go to.
-  template <class Into = FirstSlots<G>, class A>
-  [[gnu::always_inline]] void multiply(A a, const T* panels, ptrdiff_t panel_stride, int width, int K) noexcept {
+  // Into: the columns that the panel's vectors go to. `ahead`: fetch the panels so many k before their turn.
+  template <class Into = FirstSlots<G>, int ahead = 0, class A, class W>
+  [[gnu::always_inline]] void multiply(A a, const W* panels, ptrdiff_t panel_stride, int width, int K) noexcept {
     for (ptrdiff_t k = 0; k < K; ++k) {
       Vec<T> w[U][Into::count];
 #pragma GCC unroll 8
       for (int u = 0; u < U; ++u)
 #pragma GCC unroll 8
         for (int g = 0; g < Into::count; ++g) w[u][g] = load(panels + u * panel_stride + (k * width + g) * lanes<T>);
+      if constexpr (ahead > 0)
+#pragma GCC unroll 8
+        for (int u = 0; u < U; ++u)
+#pragma GCC unroll 8
+          for (int g = 0; g < Into::count; g += sizeof(T) / sizeof(W))
+            __builtin_prefetch(panels + u * panel_stride + ((k + ahead) * width + g) * lanes<T>);
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) {
         const Vec<T> x = splat(a.at(r, k));
@@ -101,7 +109,7 @@ template <class T, int R, int U, int G> struct Tile {
 // more panels at once.
 constexpr int at_least_8(int rows, int gates) noexcept {
   const int chains = rows * gates;
-  return chains >= 8 ? 1 : (8 + chains - 1) / chains;
+  return chains >= 8 || lanes<float> == 1 ? 1 : (8 + chains - 1) / chains;
 }
 
 // Calls f(Count<n>) for a run-time n in 1 .. Max, so that the loops inside f have constant bounds.
@@ -123,6 +131,18 @@ template <class F> [[gnu::always_inline]] inline void in_pieces(int count, int l
     const int end = static_cast<int>(static_cast<ptrdiff_t>(count) * (i + 1) / pieces);
     f(begin, end - begin);
     begin = end;
+  }
+}
+
+// Calls f(Count<n>, begin) for pieces of at most Max: evenly, which takes code for every n, or by Max and its halves.
+template <int Max, bool evenly, class F> [[gnu::always_inline]] inline void in_counts(int count, F f) noexcept {
+  if constexpr (evenly) {
+    in_pieces(count, Max, [&](int begin, int n) { with_count<Max>(n, [&](auto constant) { f(constant, begin); }); });
+  } else {
+    int begin = 0;
+    for (; begin + Max <= count; begin += Max) f(Count<Max>{}, begin);
+    if constexpr (Max > 1)
+      in_counts<Max / 2, false>(count - begin, [&](auto n, int further) { f(n, begin + further); });
   }
 }
 

@@ -29,6 +29,7 @@ template <class T> void SequenceForward<T>::run(int first, int count) const {
   StepForward<T> s = this->weights.step(this->layer, this->direction);
   s.gates_stride = tape.gates.width;
   s.keep = keep;
+  s.scratch = scratch(first);
   ActiveRows rows(this->options.active, first, count, tape.listed.data() + static_cast<std::ptrdiff_t>(first) * block);
   copy_or_zero(row_of(initial.h, first, P), tape.h.at(0, first), count * P);
   if (tape.c) copy_or_zero(row_of(initial.c, first, H), tape.c.at(0, first), count * H);
@@ -67,7 +68,8 @@ void SequenceForward<T>::project_inputs(int t, int first, int count, const Activ
                                 .x = only(part(x, t, first, count), rows.from(t)),
                                 .weight_ih = packed.ih.data(),
                                 .bias = packed.bias.data(),
-                                .gates = only(this->tape.gates.rows(t, first, count), rows.from(t))});
+                                .gates = only(this->tape.gates.rows(t, first, count), rows.from(t)),
+                                .scratch = scratch(first)});
 }
 
 template <class T> void SequenceForward<T>::reset(int t, int first, int count) const noexcept {

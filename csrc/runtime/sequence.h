@@ -107,6 +107,7 @@ template <class T> struct SequenceForward : Sequence<T> {
 
  private:
   bool is_fused(int count) const noexcept;
+  char* scratch(int first) const noexcept { return this->tape.scratch.data() + first * this->tape.row_scratch; }
   void project_inputs(int t, int first, int count, const ActiveRows& rows) const noexcept;
   void reset(int t, int first, int count) const noexcept;
   void step(StepForward<T>& s, int t, int first, int count, const ActiveRows& rows, bool fused) const noexcept;

@@ -40,7 +40,7 @@ template <class T> struct Workspace {
   std::vector<LayerTape<T>> direction;  // [L * D]
   StepBuffer<T> between[2];             // outputs of layers 0 .. L-2, in turn
 
-  Workspace(const Spec& spec, int steps, int B);
+  Workspace(const Weights<T>& weights, int steps, int B);
 };
 
 template <class T> void infer(const Weights<T>& weights, const Call<T>& call, Workspace<T>& room);

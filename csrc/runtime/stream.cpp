@@ -9,7 +9,7 @@ Stream<T>::Stream(const Weights<T>& weights, int batch)
     : weights_(weights),
       batch_(batch),
       chunk_(block_of(rows_at_once, batch)),
-      room_(weights.spec(), chunk_, batch),
+      room_(weights, chunk_, batch),
       h_(weights.spec().num_layers, batch, weights.spec().recurrent_size()),
       c_(weights.spec().num_layers, batch, weights.spec().has_cell_state() ? weights.spec().hidden_size : 0) {
   reset(nullptr);
@@ -23,6 +23,7 @@ Stream<T>::Stream(const Weights<T>& weights, int batch)
     s.B = batch;
     s.gates = room_.direction[layer].gates.at(0);
     s.gates_stride = room_.direction[layer].gates.width;
+    s.scratch = room_.direction[layer].scratch.data();
     steps_.push_back(s);
   }
 }

@@ -53,6 +53,8 @@ template <class T> struct LayerTape {
   StepBuffer<T> m;       // [T,B,H]: o tanh(c), with proj_size only
   int block;             // steps whose W_ih x is computed at once
   Buffer<RowAt> listed;  // [B,block]: room for the active rows of a block
+  Buffer<char> scratch;  // [B,row_scratch]: for the weights' format
+  std::ptrdiff_t row_scratch = 0;
 
   LayerTape(const Spec& spec, int T_, int B, bool keep)
       : gates(keep ? T_ : block_of(T_, B), B, spec.slots() * spec.hidden_size),

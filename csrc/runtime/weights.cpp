@@ -3,11 +3,17 @@
 #include <algorithm>
 
 #include "runtime/ieee.h"
+#include "runtime/require.h"
 
 namespace pyrnn {
 
 template <class T>
-Weights<T>::Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops) : spec_(spec), ops_(ops) {
+Weights<T>::Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops, Format format)
+    : spec_(spec), ops_(ops), format_(format) {
+  for (int layer = 0; layer < spec.num_layers && format == Format::int8; ++layer)
+    for (const int inner : {spec.layer_input_size(layer), spec.hidden_size})
+      require(inner <= largest_int8_inner, "int8 weights take at most ", largest_int8_inner,
+              " inputs or hidden units, more could overflow a sum; got ", inner);
   auto next = parameters.begin();
   for (int layer = 0; layer < spec.num_layers; ++layer)
     for (int direction = 0; direction < spec.directions(); ++direction) {
@@ -22,14 +28,15 @@ Weights<T>::Weights(const Spec& spec, std::vector<const T*> parameters, const Op
     }
 }
 
-template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int layer, const Source& source) const {
+template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int layer, const Source& source) {
   const IeeeMode mode;  // the biases are added here
   const int H = spec_.hidden_size, P = spec_.recurrent_size(), I = spec_.layer_input_size(layer);
   const int rows = spec_.gates() * H;
   Forward packed;
-  const std::size_t units = (static_cast<std::size_t>(H) + ops_.lanes - 1) / ops_.lanes * ops_.lanes;
-  packed.ih = Buffer<T>(units * spec_.gates() * I);
-  packed.hh = Buffer<T>(units * spec_.gates() * P);
+  const std::ptrdiff_t ih = cell().packed_input(H, I), hh = cell().packed_hidden(H, P);
+  packed.ih = Buffer<char>(ih);
+  packed.hh = Buffer<char>(hh);
+  bytes_ += ih + hh + sizeof(T) * (rows + H + spec_.proj_size * H);
   cell().pack_input(source.ih, H, I, packed.ih.data());
   cell().pack_hidden(source.hh, H, P, packed.hh.data());
   if (spec_.peephole) {

@@ -31,8 +31,8 @@ template <class T> class Weights {
  public:
   // One direction of one layer.
   struct Forward {
-    Buffer<T> ih;        // CellOps::pack_input
-    Buffer<T> hh;        // CellOps::pack_hidden
+    Buffer<char> ih;     // CellOps::pack_input
+    Buffer<char> hh;     // CellOps::pack_hidden
     Buffer<T> bias;      // [G*H]: b_ih + b_hh, but for the GRU candidate
     Buffer<T> bias_hh;   // [H]: the GRU candidate's own recurrent bias
     Buffer<T> peephole;  // [3,H]
@@ -44,13 +44,17 @@ template <class T> class Weights {
     PackedMatrix<T> hr;  // [P, H]
   };
 
-  // `parameters` in the order of spec.parameters(), contiguous; they must stay alive and unchanged.
-  Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops);
+  // `parameters` in the order of spec.parameters(), contiguous; they must stay alive and unchanged, but for a small
+  // format, which is for inference alone and needs them no more.
+  Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops, Format format = Format::native);
 
   const Spec& spec() const noexcept { return spec_; }
   const Ops<T>& ops() const noexcept { return ops_; }
+  Format format() const noexcept { return format_; }
+  std::size_t bytes() const noexcept { return bytes_; }  // of the packed matrices and biases, forward
   const CellOps<T>& cell() const noexcept {
-    return (spec_.is_standard() ? ops_.cell : ops_.chosen)[static_cast<int>(spec_.cell)];
+    const FormatOps<T>& in_format = ops_.format[static_cast<int>(format_)];
+    return (spec_.is_standard() ? in_format.cell : in_format.chosen)[static_cast<int>(spec_.cell)];
   }
   CellOptions<T> options(int layer, int direction) const noexcept {
     return {spec_.activation, spec_.recurrent_activation, forward(layer, direction).peephole.data()};
@@ -64,10 +68,12 @@ template <class T> class Weights {
     const T *ih, *hh, *bias_ih, *bias_hh, *peephole, *hr;
   };
   int index(int layer, int direction) const noexcept { return layer * spec_.directions() + direction; }
-  Forward pack_forward(int layer, const Source& source) const;
+  Forward pack_forward(int layer, const Source& source);
 
   Spec spec_;
   const Ops<T>& ops_;
+  Format format_;
+  std::size_t bytes_ = 0;
   std::vector<Source> source_;
   std::vector<Forward> forward_;
   mutable std::vector<Backward> backward_;

@@ -33,14 +33,45 @@ template <class T> constexpr int lanes = sizeof(Vec<T>) / sizeof(T);
 // Registers a tile may fill with accumulators: three quarters of the file, the rest for weights and inputs.
 #if PYRNN_VECTOR_BYTES == 64 || PYRNN_VECTOR_BYTES == 16  // AVX-512 and NEON have 32 registers
 constexpr int accumulators = 24;
-#else
+#elif PYRNN_VECTOR_BYTES == 32
 constexpr int accumulators = 12;
+#else
+constexpr int accumulators = 4;  // the plain form: small code, and nothing to hide behind other rows
 #endif
 
 template <class T> [[gnu::always_inline]] inline Vec<T> load(const T* p) noexcept {
   Vec<T> v;
   __builtin_memcpy(&v, p, sizeof v);
   return v;
+}
+
+// bfloat16, the upper half of a float: storage only, widened exactly.
+struct Bf16 {
+  unsigned short bits;
+};
+// By intrinsics: GCC 12 widens a vector lane by lane, and the weights then come no faster than floats do.
+[[gnu::always_inline]] inline Vec<float> load(const Bf16* p) noexcept {
+#if PYRNN_VECTOR_BYTES == 64
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return (Vec<float>)_mm512_maskz_slli_epi32(0xffff, _mm512_maskz_cvtepu16_epi32(0xffff, halves), 16);
+#elif PYRNN_VECTOR_BYTES == 32
+  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return (Vec<float>)_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16);
+#elif PYRNN_VECTOR_BYTES == 16
+  return (Vec<float>)vshll_n_u16(vld1_u16(&p->bits), 16);
+#else
+  const unsigned int word = static_cast<unsigned int>(p->bits) << 16;
+  Vec<float> v;
+  __builtin_memcpy(&v, &word, sizeof v);
+  return v;
+#endif
+}
+// To the nearest, ties to even; a NaN stays one.
+inline Bf16 to_bf16(float x) noexcept {
+  unsigned int word;
+  __builtin_memcpy(&word, &x, sizeof word);
+  if (x != x) return {static_cast<unsigned short>(word >> 16 | 0x40)};
+  return {static_cast<unsigned short>((word + 0x7fff + (word >> 16 & 1)) >> 16)};
 }
 
 // The first n lanes, the others zero; and a store of the first n lanes. n may exceed the width. A masked

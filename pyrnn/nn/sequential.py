@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from . import file
 from .architecture import describe
 from .layer import Way, pullback_of
 from .summary import Shapes, table
+
+if TYPE_CHECKING:
+    from .quantized import QuantizedSequential
 
 Axis = int | tuple[int, int]
 
@@ -138,6 +141,20 @@ class Sequential(Module):
 
         with self._evaluating():
             return table(self, run, input_shape)
+
+    def quantize(self, format: str, data: Array | None = None) -> QuantizedSequential:
+        """Makes a `QuantizedSequential`: every recurrent layer with smaller weights. This network stays as it is.
+
+        Args:
+            format: "bf16" or "int8".
+            data: an input to measure the error of the whole network on: it becomes `.report`. None for no report.
+
+        Raises:
+            ValueError: for another format, a recurrent layer of float64, or a network without a recurrent layer.
+        """
+        from .quantized import QuantizedSequential  # which is a Sequential
+
+        return QuantizedSequential(self, format, data)
 
     def config(self) -> dict[str, Any]:
         """{"layers": a list of {"name", "type", "config"}}."""

@@ -78,15 +78,18 @@ struct Case {
   int callers = 1;     // threads that call one Weights at once
   bool flags = false;  // some rows sit some steps out, and some start anew
   int checkpoint = 0;  // steps between two kept states; 0 keeps all
+  Format format = Format::native;
 
   std::string name() const {
     constexpr const char* cells[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before"};
     constexpr const char* scales[] = {"", " large", " tiny"};
+    constexpr const char* formats[] = {"", " bf16", " int8"};
     const auto part = [](const char* letter, int n) { return std::string(" ") + letter + std::to_string(n); };
     return cells[static_cast<int>(spec.cell)] + part("T", steps) + part("B", batch) + part("I", spec.input_size) +
            part("H", spec.hidden_size) + part("P", spec.proj_size) + part("L", spec.num_layers) +
            part("D", spec.directions()) + (spec.bias ? " bias" : " no-bias") + scales[static_cast<int>(scale)] +
-           (flags ? " flags" : "") + (checkpoint ? part("checkpoint", checkpoint) : "") +
+           (flags ? " flags" : "") + formats[static_cast<int>(format)] +
+           (checkpoint ? part("checkpoint", checkpoint) : "") +
            (spec.is_standard() ? "" : part("chosen", static_cast<int>(spec.activation)));
   }
 };
@@ -108,6 +111,11 @@ std::vector<Case> cases() {
     all.push_back({{cell, 64, 96, 1, true, true}, 16, 32, Scale::one, 1, true, 5});
     for (const Activation f : {Activation::relu, Activation::identity, Activation::hard_sigmoid_keras2})
       all.push_back({{cell, 5, 9, 1, false, true, 0, f, Activation::hard_sigmoid_keras3, lstm}, 6, 5});
+    for (const Format format : {Format::bf16, Format::int8})
+      for (const int batch : {1, 5, 32}) {
+        all.push_back({{cell, 13, 33, 2, true, true}, 9, batch, Scale::one, 2, true});
+        all.back().format = format;
+      }
     if (lstm) all.push_back({{cell, 5, 9, 2, true, true, 4}, 6, 5});
     if (lstm) all.push_back({{cell, 40, 70, 1, false, false, 33}, 20, 16});
   }
@@ -181,9 +189,10 @@ template <class T> void run(const Case& c, const Data<T>& data, const Weights<T>
     }
   }
   Tape<T> tape;
-  Workspace<T> room(spec, c.steps, c.batch);
+  Workspace<T> room(weights, c.steps, c.batch);
   infer(weights, call, room);
   for (const auto* output : {&y, &h, &cell}) hash.add(*output);
+  if (c.format != Format::native) return;
   record(weights, call, c.checkpoint, tape);
   for (const auto* output : {&y, &h, &cell}) hash.add(*output);
   std::vector<T> dx(data.x.size()), dh0(h.size()), dc0(cell.size()), dh_reset(h.size()), dc_reset(cell.size());
@@ -202,7 +211,7 @@ template <class T> void run(const Case& c, const Data<T>& data, const Weights<T>
 
 template <class T> std::uint64_t network(const Case& c, const Ops<T>& ops) {
   const Data<T> data = make_data<T>(c);
-  const Weights<T> weights(c.spec, pointers(data.parameters), ops);
+  const Weights<T> weights(c.spec, pointers(data.parameters), ops, c.format);
   std::vector<Hash> hashes(c.callers);
   std::vector<std::thread> threads;
   for (int i = 1; i < c.callers; ++i) threads.emplace_back([&, i] { run(c, data, weights, hashes[i]); });
@@ -242,7 +251,8 @@ template <class T> std::uint64_t function(void (*of)(const T*, T*, std::ptrdiff_
 
 template <class T, class Tell> void all_of(const Ops<T>& ops, Tell tell) {
   const std::string type = type_name<T>;
-  for (const Case& c : cases()) tell(type + " " + c.name(), network(c, ops));
+  for (const Case& c : cases())
+    if (sizeof(T) == 4 || c.format == Format::native) tell(type + " " + c.name(), network(c, ops));
   tell(type + " linear M33 N70 K41", linear(33, 70, 41, ops));
   tell(type + " linear M200 N96 K520", linear(200, 96, 520, ops));
   tell(type + " tanh", function(ops.tanh));

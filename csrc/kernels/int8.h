@@ -1,0 +1,162 @@
+// Eight-bit products: weights quantised once by row, activations by row and step, sums exact in 32-bit integers.
+//
+//   w ~ scale_w q_w,  x ~ scale_x q_x,  |q| <= 127    w . x ~ scale_w scale_x (sum over k of q_w q_x)
+//
+// Integer sums have no order to keep, so four k at a time go into one lane (a group), as simd/dot.h wants it. A sum
+// fits 32 bits up to largest_int8_inner, and every ISA makes the same one. D is Dot or another of that file.
+//
+// Quantising a row is one fixed sequence of operations: m = max |x|, scale = m / 127, inverse = 127 / m, and
+// q = x inverse rounded to the nearest integer, ties to even, by one fma. A row whose m is under 2^-100 (where a
+// state is zero: cells/activation.h) is zero with scale zero; a row with a NaN or an infinity is zero with scale
+// NaN, which makes every sum it enters NaN.
+#pragma once
+
+#include "isa/ops.h"
+#include "kernels/tile.h"
+#include "simd/dot.h"
+
+namespace pyrnn {
+namespace {
+
+constexpr int int8_groups(int K) noexcept { return (K + 3) / 4; }
+
+// Bytes of a quantised row: whole vectors, and whole groups.
+constexpr int int8_row_step = lanes<float> > 4 ? lanes<float> : 4;
+constexpr ptrdiff_t int8_row_bytes(int K) noexcept {
+  return (static_cast<ptrdiff_t>(K) + int8_row_step - 1) / int8_row_step * int8_row_step;
+}
+
+struct RowScale {
+  float scale, inverse;  // inverse 0: all of the row becomes zero
+};
+
+// As integers the magnitudes of floats keep their order, and infinity and NaN come last: no NaN slips past a max.
+[[gnu::always_inline]] inline RowScale row_scale(const float* x, int K) noexcept {
+  IntVec most[2] = {};
+  int k = 0;
+  const auto take = [](IntVec& so_far, Vec<float> v) __attribute__((always_inline)) {
+    const IntVec size = (IntVec)v & 0x7fffffff;
+    so_far = size > so_far ? size : so_far;
+  };
+  for (; k + 2 * lanes<float> <= K; k += 2 * lanes<float>)
+    take(most[0], load(x + k)), take(most[1], load(x + k + lanes<float>));
+  for (; k < K; k += lanes<float>) take(most[0], load(x + k, K - k));
+  take(most[0], (Vec<float>)most[1]);
+  std::int32_t largest = 0;
+  for (int lane = 0; lane < lanes<float>; ++lane)
+    if (most[0][lane] > largest) largest = most[0][lane];
+  float m;
+  __builtin_memcpy(&m, &largest, sizeof m);
+  if (!(m < __builtin_inff())) return {__builtin_nanf(""), 0};
+  if (m < 0x1p-100f) return {0, 0};
+  return {m / 127, 127 / m};
+}
+
+// round(x inverse) + offset: the sum with 1.5 2^23 leaves the rounded integer in the low bits of a float.
+[[gnu::always_inline]] inline ByteVec to_bytes(Vec<float> x, float inverse, int offset) noexcept {
+  return low_bytes((IntVec)fma(x, splat(inverse), splat(0x1.8p23f + static_cast<float>(offset))));
+}
+// `inverse` 0 must give zero for an infinity and a NaN too.
+[[gnu::always_inline]] inline Vec<float> finite_row(const float* x, int n, float inverse) noexcept {
+  return n > 0 && inverse != 0 ? load(x, n) : Vec<float>{};
+}
+
+// One row of one step to q [int8_row_bytes(K)], zero padded, as D takes it. Returns the scale.
+template <class D> float quantize_row(const float* x, int K, std::uint8_t* q) noexcept {
+  const RowScale row = row_scale(x, K);
+  const auto put = [&](ptrdiff_t k, Vec<float> v) __attribute__((always_inline)) {
+    const ByteVec bytes = to_bytes(v, row.inverse, D::offset);
+    __builtin_memcpy(q + k, &bytes, sizeof bytes);
+  };
+  ptrdiff_t k = 0;
+  for (; row.inverse != 0 && k + lanes<float> <= K; k += lanes<float>) put(k, load(x + k));
+  for (; k < int8_row_bytes(K); k += lanes<float>)
+    put(k, finite_row(x + (k < K ? k : 0), static_cast<int>(K - k), row.inverse));
+  return row.scale;
+}
+
+// One row of weights to its lane of a panel. Returns the sum of its q.
+inline std::int32_t pack_row_int8(const float* w, int K, float inverse, ptrdiff_t group_bytes,
+                                  std::int8_t* packed) noexcept {
+  std::int32_t sum = 0;
+  for (int k = 0; k < K; k += int8_row_step) {
+    std::int8_t q[int8_row_step];
+    for (int i = 0; i < int8_row_step; i += lanes<float>) {
+      const ByteVec bytes = to_bytes(finite_row(w + (k + i < K ? k + i : k), K - k - i, inverse), inverse, 0);
+      __builtin_memcpy(q + i, &bytes, sizeof bytes);
+    }
+    for (int i = 0; i < int8_row_step; ++i) sum += q[i];
+    for (int i = 0; i < int8_row_step && k + i < K; i += 4)
+      __builtin_memcpy(packed + (k + i) / 4 * group_bytes, q + i, 4);
+  }
+  return sum;
+}
+
+// Bytes of pack_gates_int8's panels; it writes as many scales and offsets as there are padded rows.
+constexpr ptrdiff_t int8_padded_rows(int gates, int H) noexcept {
+  return static_cast<ptrdiff_t>((H + lanes<float> - 1) / lanes<float>) * lanes<float> * gates;
+}
+constexpr ptrdiff_t int8_packed_bytes(int gates, int H, int K) noexcept {
+  return int8_padded_rows(gates, H) * int8_groups(K) * 4;
+}
+
+// Gate blocks of a weight [gates * H, K] as pack_gates orders them, one panel a vector of units:
+// packed [groups][gates][lanes][4], scales [gates][lanes], offsets [gates][lanes], where a sum starts.
+template <class D>
+void pack_gates_int8(const float* weight, int gates, int H, int K, std::int8_t* packed, float* scales,
+                     std::int32_t* offsets) noexcept {
+  const ptrdiff_t group_bytes = static_cast<ptrdiff_t>(gates) * lanes<float> * 4;
+  __builtin_memset(packed, 0, static_cast<size_t>(int8_packed_bytes(gates, H, K)));
+  for (int unit = 0; unit < H; unit += lanes<float>, packed += int8_groups(K) * group_bytes)
+    for (int g = 0; g < gates; ++g)
+      for (int lane = 0; lane < lanes<float>; ++lane, ++scales, ++offsets) {
+        *scales = 0, *offsets = 0;
+        if (unit + lane >= H) continue;
+        const float* const w = weight + (static_cast<ptrdiff_t>(g) * H + unit + lane) * K;
+        const RowScale row = row_scale(w, K);
+        *scales = row.scale;
+        *offsets = -D::offset * pack_row_int8(w, K, row.inverse, group_bytes, packed + (g * lanes<float> + lane) * 4);
+      }
+}
+
+// Tile (tile.h) in integers: acc starts from the offsets of pack_gates_int8 and ends as sum over k of q_w q_x.
+template <class D, int R, int U, int G> struct Int8Tile {
+  IntVec acc[R][U][G];
+
+  [[gnu::always_inline]] void start(const std::int32_t* offsets) noexcept {  // of the first panel
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u)
+#pragma GCC unroll 8
+        for (int g = 0; g < G; ++g)
+          __builtin_memcpy(&acc[r][u][g], offsets + (u * G + g) * lanes<float>, sizeof(IntVec));
+  }
+
+  // panel_stride in bytes: groups * G * lanes<float> * 4 where panels are neighbours.
+  [[gnu::always_inline]] void multiply(const std::uint8_t* const (&q)[R], const std::int8_t* panels,
+                                       ptrdiff_t panel_stride, int groups) noexcept {
+    for (ptrdiff_t k = 0; k < groups; ++k) {
+      typename D::Group x[R];
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) x[r] = D::group(q[r] + 4 * k);
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u)
+#pragma GCC unroll 8
+        for (int g = 0; g < G; ++g) {
+          const std::int8_t* const w = panels + u * panel_stride + (k * G + g) * (lanes<float> * 4);
+#pragma GCC unroll 12
+          for (int r = 0; r < R; ++r) acc[r][u][g] = D::add(acc[r][u][g], x[r], w);
+        }
+    }
+  }
+};
+
+// a + scale_x scale_w q, the product of the scales rounded first. The conversion rounds to nearest.
+[[gnu::always_inline]] inline Vec<float> add_scaled(IntVec q, float scale_x, Vec<float> scale_w,
+                                                    Vec<float> a) noexcept {
+  return fma(__builtin_convertvector(q, Vec<float>), splat(scale_x) * scale_w, a);
+}
+
+}  // namespace
+}  // namespace pyrnn
