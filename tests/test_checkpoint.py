@@ -37,13 +37,16 @@ def test_the_same_bytes_with_lengths_masks_and_resets(call: Call, every: int) ->
     assert same_bytes(call.vjp(layer, checkpoint=every), call.vjp(layer))
 
 
-# Blocks of 48 rows are projected at once, sums over 256 rows are parked: more steps than either.
+# Blocks of 48 rows are projected at once, sums over 1024 rows are parked: more rows than either.
 @pytest.mark.parametrize("every", [7, 48, 100, 299])
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_same_bytes_over_many_steps(cell: str, every: int) -> None:
-    config = Config(cell, 2, dtype=np.float32, T=300, B=2)
+    config = Config(cell, 2, dtype=np.float32, T=300, B=6)
     call = Call.draw(config)
-    call = replace(call, options={"lengths": [300, 140], "reset": np.random.default_rng(1).random((300, 2)) < 0.05})
+    call = replace(
+        call,
+        options={"lengths": [300, 140, 300, 299, 300, 7], "reset": np.random.default_rng(1).random((300, 6)) < 0.05},
+    )
     layer = call.layer()
     assert same_bytes(call.vjp(layer, checkpoint=every), call.vjp(layer))
 

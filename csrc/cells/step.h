@@ -143,12 +143,24 @@ void run_stage(const StepForward<T>& s, const void* weight, const T* input, ptrd
   }
 }
 
+// What backward reads was written when forward met the step, and has left the cache since; asked for this many rows
+// before their turn, a step at T = 100, B = 128, H = 64 takes half of the time.
+constexpr int rows_ahead = 4;
+template <class T, int slots>
+[[gnu::always_inline]] inline void fetch_ahead(const StepBackward<T>& s, ptrdiff_t row, int unit) noexcept {
+  for (int slot = 0; slot < slots; ++slot)
+    __builtin_prefetch(s.gates + row * s.gates_stride + slot * static_cast<ptrdiff_t>(s.H) + unit);
+  if (s.c_prev) __builtin_prefetch(s.c_prev + row * s.H + unit);
+  if (s.dy) __builtin_prefetch(s.dy + row * s.dy_stride + unit);
+}
+
 template <class T, class Stage, class Functions> void backward_stage(const StepBackward<T>& s) noexcept {
   using V = Vec<T>;
   constexpr int S = slot_count<Stage, V>;
   for (int i = 0; i < s.B; ++i)
     for (int unit = 0; unit < s.H; unit += lanes<T>) {
       const int n = s.H - unit;
+      if (i + rows_ahead < s.B) fetch_ahead<T, S>(s, row_of(s, i + rows_ahead), unit);
       const ptrdiff_t row = row_of(s, i), at = row * s.H + unit;
       typename Stage::Slots slots = {}, da = {};
 #pragma GCC unroll 5

@@ -58,14 +58,19 @@ template <class T> struct Gemm {
   Rows<T> c;
 };
 
-// C[M,N] (+)= sum over rows k of A[k,m] B[k,n]: the gradient of a weight matrix.
+// C[M,N] (+)= sum over rows k of A[k,m] B[k,n], for one B or two: the gradients of the weight matrices.
 template <class T> struct Outer {
-  int M, N, K;
-  Rows<const T> a, b;
-  T* c;  // element m, n at c[m * c_row + n * c_column]
-  ptrdiff_t c_row, c_column;
+  struct Right {
+    int N;
+    Rows<const T> b;
+    T* c;  // element m, n at c[m * c_row + n * c_column]
+    ptrdiff_t c_row, c_column;
+  };
+  int M, K;
+  Rows<const T> a;
+  Right right[2];  // N = 0: not wanted
   bool accumulate;
-  T* scratch;  // outer_scratch(N) elements
+  T* scratch;  // outer_scratch(N) elements, N that of both
 };
 
 // The inputs' part of the sums, for M rows of any steps: slots of `gates` = bias + W_ih x.

@@ -10,6 +10,7 @@ namespace {
 // Vectors in a panel of a plain product; the gates of a cell make panels of their own width (cells/step.h).
 constexpr int panel_width = (accumulators + 5) / 6;
 template <class T> constexpr int panel_columns = panel_width * lanes<T>;
+template <class T> constexpr int cache_line = 64 / sizeof(T);
 
 // Of two rows of a matrix that is being transposed: the halves that lie `distance` lanes apart change places.
 template <int distance, class V, int... lane>

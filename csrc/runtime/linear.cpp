@@ -44,7 +44,7 @@ template <class T> void Linear<T>::backward(const T* x, const T* dy, int M, T* d
   });
   const IeeeMode mode;
   const Buffer<T> scratch(ops_.outer_scratch(K_));
-  ops_.outer({N_, K_, M, matrix(dy, N_), matrix(x, K_), dweight, K_, 1, false, scratch.data()});
+  ops_.outer({N_, M, matrix(dy, N_), {{K_, matrix(x, K_), dweight, K_, 1}}, false, scratch.data()});
   if (!dbias) return;
   const Buffer<T> lost(N_);
   ops_.column_sums(matrix(dy, N_), M, N_, false, dbias, lost.data());

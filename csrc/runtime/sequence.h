@@ -128,6 +128,7 @@ template <class T> struct BackwardBuffers {
 template <class T> struct SequenceBackward : Sequence<T> {
   Rows<const T> dy, dc_all;  // [T,B,P], [T,B,H]; data null: zero
   const BackwardBuffers<T>& to;
+  int kept_from;    // the step of the tape that is step 0 here
   State<T> dreset;  // out, added to: [B,P], [B,H]; or null
 
   // The gradients of the final state come in, and those of the initial state go out, in to.dh, to.direct, to.dc.

@@ -1,13 +1,12 @@
-#include <functional>
-
-#include "runtime/ieee.h"
+#include "runtime/gradients.h"
 #include "runtime/layer.h"
 #include "runtime/stack.h"
 
 namespace pyrnn {
 namespace {
 
-// Steps [from, from + length) of a scan, as backward goes over them: all at once, or those between two checkpoints.
+// Steps [from, from + length) of a scan, as backward goes over them: those between two checkpoints, or enough rows to
+// fill a block of the products.
 struct Segment {
   int from, length;
 };
@@ -20,15 +19,23 @@ template <class T> class LayerBackward {
  public:
   LayerBackward(const Weights<T>& weights, const Tape<T>& tape, const Gradients<T>& out, int layer, Rows<const T> dy,
                 Rows<T> dx)
-      : weights_(weights), tape_(tape), out_(out), layer_(layer), dy_(dy), dx_(dx), spec_(weights.spec()) {
+      : weights_(weights),
+        tape_(tape),
+        out_(out),
+        layer_(layer),
+        dy_(dy),
+        dx_(dx),
+        spec_(weights.spec()),
+        every_(tape.every ? tape.every : steps_at_once()) {
     for (int d = 0; d < spec_.directions(); ++d) start(d);
     if (tape.options.active.data) clear(dx_);
   }
   void run();
 
  private:
-  using Tasks = std::vector<std::function<void()>>;
   int index(int d) const { return layer_ * spec_.directions() + d; }
+  int steps_at_once() const;
+  bool in_segments() const { return every_ < tape_.T_ || tape_.every; }
   void start(int d);
   void finish(int d);
   void clear(Rows<T> rows) const;
@@ -43,9 +50,8 @@ template <class T> class LayerBackward {
   void inputs(const Segment& s, int from, int to) const;
   void parameters(const Segment& s, int from, int to);
   void direction_parameters(Tasks& tasks, const Segment& s, int d);
-  void matrix(Tasks& tasks, const Segment& s, Rows<const T> a, int M, Rows<const T> b, int N, T* c, int K) const;
-  void biases(Rows<const T> da, int M, int d, T* dbias_ih, T* dbias_hh, bool resume) const;
   const LayerTape<T>& kept(int d) const { return tape_.every ? recomputed_[d] : tape_.direction[index(d)]; }
+  int kept_from(const Segment& s) const { return tape_.every ? 0 : s.from; }
   Rows<const T> input() const { return layer_ ? as_const(tape_.input[layer_].rows(0)) : tape_.x; }
   // Flags and sequences in scan order, from the segment on.
   template <class R> R here(R rows, const Segment& s, int d) const {
@@ -59,16 +65,26 @@ template <class T> class LayerBackward {
   const Rows<const T> dy_;
   const Rows<T> dx_;
   const Spec& spec_;
+  const int every_;  // steps of a segment
   std::vector<BackwardBuffers<T>> to_;
   std::vector<LayerTape<T>> recomputed_;  // with checkpoints: the segment's steps
   std::vector<Buffer<T>> lost_;           // of the bias gradients: rows.h
   std::vector<Listed> listed_;            // active rows of the segment, the last step first
 };
 
+// The products follow on the scan of a block of rows, while its da is in the cache and there is no more of it: at
+// T = 100, B = 128, H = 64 backward was a fifth slower in one go. Not where a thread would be left without rows.
+template <class T> int LayerBackward<T>::steps_at_once() const {
+  constexpr int rows_a_thread = 1024;  // a block of Outer
+  const int B = std::max(tape_.B, 1), threads = num_threads();
+  if (!out_.states.empty() || (spec_.directions() > 1 && threads > 1 && B < least_rows * threads)) return tape_.T_;
+  return std::clamp(rows_a_thread * threads / B, 1, std::max(tape_.T_, 1));
+}
+
 // Buffers, and the gradients of the final state in them.
 template <class T> void LayerBackward<T>::start(int d) {
   const int H = spec_.hidden_size, P = spec_.recurrent_size(), B = tape_.B;
-  const int steps = tape_.every ? std::min(tape_.every, tape_.T_) : tape_.T_;
+  const int steps = std::min(every_, tape_.T_);
   BackwardBuffers<T> to;
   to.da = StepBuffer<T>(steps, B, spec_.sums() * H);
   to.dh = StepBuffer<T>(1, B, P);
@@ -122,12 +138,12 @@ typename LayerBackward<T>::Listed LayerBackward<T>::listed(const Flags& active, 
 }
 
 template <class T> void LayerBackward<T>::run() {
-  const int D = spec_.directions(), T_ = tape_.T_, every = tape_.every ? tape_.every : T_;
-  // Directions side by side; with checkpoints one after the other: dx adds the second on top of the finished first.
-  const int together = tape_.every ? 1 : D;
+  const int D = spec_.directions(), T_ = tape_.T_;
+  // Directions side by side; in segments one after the other: dx adds the second on top of the finished first.
+  const int together = in_segments() ? 1 : D;
   for (int d = 0; d < D; d += together) {
-    for (int from = (T_ - 1) / every * every; from >= 0; from -= every) {
-      const Segment s = {from, std::min(every, T_ - from)};
+    for (int from = (T_ - 1) / every_ * every_; from >= 0; from -= every_) {
+      const Segment s = {from, std::min(every_, T_ - from)};
       if (tape_.every) recompute(s, d);
       scan(s, d, d + together);
       inputs(s, d, d + together);
@@ -160,6 +176,7 @@ template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int t
                         here(columns(dy_, static_cast<std::ptrdiff_t>(d) * P), s, d),
                         last ? here(columns(out_.dc_all, static_cast<std::ptrdiff_t>(d) * H), s, d) : Rows<const T>{},
                         to_[d],
+                        kept_from(s),
                         layer_part(out_.dreset, spec_, index(d), B)}
         .run(first, count);
   });
@@ -203,24 +220,37 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
   const auto last_first = [&, rows = dense() ? nullptr : list.data()](auto all) {
     return only(as_const(in_scan_order(all, s.length, true)), rows);
   };
-  const Rows<const T> da = last_first(to_[d].da.rows(0)), h = last_first(kept(d).h.rows(0));
+  const Rows<const T> da = last_first(to_[d].da.rows(0)), h = last_first(kept(d).h.rows(kept_from(s)));
   const auto sums = [&](int slot) { return columns(da, static_cast<std::ptrdiff_t>(slot) * H); };
   const auto slot = [&](int n) {
-    return last_first(columns(kept(d).gates.rows(0), static_cast<std::ptrdiff_t>(n) * H));
+    return last_first(columns(kept(d).gates.rows(kept_from(s)), static_cast<std::ptrdiff_t>(n) * H));
   };
-  matrix(tasks, s, da, G * H, last_first(here(input(), s, d)), I, *gradient++, K);
-  T* dweight_hh = *gradient++;
+  const auto matrices = [&](Rows<const T> a, int M, Right<T> first, Right<T> second = {}) {
+    add_matrices(tasks, weights_.ops(), {M, K, a, {first, second}, resume, nullptr});
+  };
+  const auto dweight_ih = [&, x = last_first(here(input(), s, d)), to = *gradient](int slot_) {
+    return Right<T>{I, x, to + static_cast<std::ptrdiff_t>(slot_) * H * I, I, 1};
+  };
+  T* dweight_hh = gradient[1];
+  gradient += 2;
+  int done = 0;  // slots of dweight_ih; it shares those of da that both sums see
   for (const HiddenSlots& range : spec_.hidden_slots()) {
-    matrix(tasks, s, sums(range.slot), range.gates * H, range.of_rh ? slot(3) : h, P, dweight_hh, K);
+    const bool shared = range.slot + range.gates <= G;
+    matrices(sums(range.slot), range.gates * H, {P, range.of_rh ? slot(3) : h, dweight_hh, P, 1},
+             shared ? dweight_ih(range.slot) : Right<T>{});
     dweight_hh += static_cast<std::ptrdiff_t>(range.gates) * H * P;
+    if (shared) done = range.slot + range.gates;
   }
+  if (done < G) matrices(sums(done), (G - done) * H, dweight_ih(done));
   if (spec_.bias) {
     gradient += 2;
-    tasks.push_back([=, this, M = K] { biases(da, M, d, gradient[-2], gradient[-1], resume); });
+    tasks.push_back([=, this, M = K, lost = lost_[d].data()] {
+      sum_biases(weights_.ops(), spec_, da, M, gradient[-2], gradient[-1], lost, resume);
+    });
   }
   if (spec_.peephole) {
     T* const dp = *gradient++;
-    const Rows<const T> before = last_first(kept(d).c.rows(0)), after = slot(4);
+    const Rows<const T> before = last_first(kept(d).c.rows(kept_from(s))), after = slot(4);
     tasks.push_back([=, this, M = K, di = sums(0), df = sums(1), d_o = sums(3)] {
       const auto dots = weights_.ops().column_dots;
       dots(di, before, M, H, resume, dp + static_cast<int>(Peephole::i) * H);
@@ -229,44 +259,7 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
     });
   }
   if (spec_.proj_size)
-    matrix(tasks, s, last_first(to_[d].dproj.rows(0)), P, last_first(kept(d).m.rows(0)), H, *gradient++, K);
-}
-
-// c [M,N] (+)= sum over K rows of a^T b, cut among the threads by rows of c.
-template <class T>
-void LayerBackward<T>::matrix(Tasks& tasks, const Segment& s, Rows<const T> a, int M, Rows<const T> b, int N, T* c,
-                              int K) const {
-  const bool resume = s.from + s.length < tape_.T_;
-  const int pieces = std::min(threads_for(static_cast<double>(K) * M * N), M);
-  for (int piece = 0; piece < pieces; ++piece) {
-    const int first = cut(M, piece, pieces), rows = cut(M, piece + 1, pieces) - first;
-    Outer<T> o = {rows, N, K, columns(a, first), b, c + static_cast<std::ptrdiff_t>(first) * N, N, 1, resume, nullptr};
-    if (2 * N < weights_.ops().lanes && N < rows) {  // few columns would leave most lanes idle: transpose
-      std::swap(o.M, o.N);
-      std::swap(o.a, o.b);
-      std::swap(o.c_row, o.c_column);
-    }
-    tasks.push_back([o, &ops = weights_.ops()]() mutable {
-      const Buffer<T> scratch(ops.outer_scratch(o.N));
-      o.scratch = scratch.data();
-      ops.outer(o);
-    });
-  }
-}
-
-// db_ih sums the first G slots; db_hh the hidden ones: the same numbers but for the GRU candidate's own sum.
-template <class T>
-void LayerBackward<T>::biases(Rows<const T> da, int M, int d, T* dbias_ih, T* dbias_hh, bool resume) const {
-  const int H = spec_.hidden_size, G = spec_.gates();
-  T* const lost = lost_[d].data();
-  weights_.ops().column_sums(da, M, G * H, resume, dbias_ih, lost);
-  for (const auto& [slot, gates, of_rh] : spec_.hidden_slots()) {
-    if (slot + gates <= G) std::copy_n(dbias_ih + slot * H, gates * H, dbias_hh);
-    else
-      weights_.ops().column_sums(columns(da, static_cast<std::ptrdiff_t>(slot) * H), M, gates * H, resume, dbias_hh,
-                                 lost + static_cast<std::ptrdiff_t>(G) * H);
-    dbias_hh += gates * H;
-  }
+    matrices(last_first(to_[d].dproj.rows(0)), P, {H, last_first(kept(d).m.rows(kept_from(s))), *gradient++, H, 1});
 }
 
 }  // namespace

@@ -104,6 +104,8 @@ std::vector<Case> cases() {
     all.push_back({{cell, 600, 140, 1, false, false}, 3, 2});  // more terms than a block of the product
     all.push_back({{cell, 13, 33, 3, true, true}, 9, 9, Scale::one, 4});
     all.push_back({{cell, 64, 96, 2, true, true}, 16, 32});  // worth several threads
+    all.push_back({{cell, 3, 20, 2, true, true}, 26, 90});  // more rows than a block of the weights' gradients
+    all.push_back({{cell, 20, 9, 2, false, true}, 45, 50, Scale::one, 1, true});
     all.push_back({{cell, 5, 9, 1, false, true}, 6, 5, Scale::large});
     all.push_back({{cell, 5, 9, 1, false, false}, 6, 5, Scale::tiny});
     all.push_back({{cell, 13, 33, 2, true, true}, 9, 9, Scale::one, 1, true});
