@@ -49,7 +49,8 @@ def test_help_shows_examples(
         (["demo", "--colour"], "No such option"),
         (["demo", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["demo", "--seed", "one"], "Invalid value for '--seed'"),
-        (["bench", "jax"], "'jax' is not one of 'numpy', 'torch'"),
+        (["bench", "jax"], "'jax' is not one of 'infer', 'train', 'stream', 'torch', 'load', 'growth'"),
+        (["bench", "--cell", "lstm"], "'lstm' is not one of 'LSTM', 'GRU', 'RNN'"),
         (["bench", "--threads", "0"], "Invalid value for '--threads'"),
     ],
 )
@@ -110,11 +111,12 @@ def test_without_typer_the_command_says_how_to_get_it(
 @pytest.mark.parametrize(
     ("arguments", "passed"),
     [
-        ([], ("numpy", False, False, 1, None)),
-        (["numpy", "--quick"], ("numpy", True, False, 1, None)),
-        (["--json", "--threads", "2"], ("numpy", False, True, 2, None)),
-        (["torch", "--quick", "--json"], ("torch", True, True, 1, None)),
-        (["--plot", "ratios.png", "torch"], ("torch", False, False, 1, Path("ratios.png"))),
+        ([], ("infer", False, False, 1, None, None)),
+        (["train", "--quick"], ("train", True, False, 1, None, None)),
+        (["--json", "--threads", "2"], ("infer", False, True, 2, None, None)),
+        (["torch", "--quick", "--json"], ("torch", True, True, 1, None, None)),
+        (["--plot", "ratios.png", "torch"], ("torch", False, False, 1, Path("ratios.png"), None)),
+        (["growth", "--cell", "GRU"], ("growth", False, False, 1, None, "GRU")),
     ],
     ids=str,
 )
@@ -132,7 +134,7 @@ def test_bench_passes_its_options_on(
 @pytest.mark.parametrize(
     ("package", "options", "who", "extra"),
     [
-        ("torch", [], "pyrnn bench", "bench"),
+        ("torch", ["torch"], "pyrnn bench", "bench"),
         ("rich", [], "pyrnn bench", "bench"),
         ("matplotlib", ["--plot", "x.png"], "drawing", "plot"),
     ],

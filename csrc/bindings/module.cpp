@@ -11,4 +11,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   pyrnn::register_stream(m);
   pyrnn::register_linear(m);
   pyrnn::register_functions(m);
+  pyrnn::register_probe(m);
 }

@@ -11,5 +11,6 @@ void register_tape(pybind11::module_& m);
 void register_stream(pybind11::module_& m);
 void register_linear(pybind11::module_& m);
 void register_functions(pybind11::module_& m);
+void register_probe(pybind11::module_& m);
 
 }  // namespace pyrnn

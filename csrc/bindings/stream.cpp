@@ -3,6 +3,8 @@
 
 #include <pybind11/stl.h>
 
+#include <chrono>
+
 #include "bindings/network.h"
 #include "bindings/register.h"
 
@@ -38,6 +40,25 @@ template <class T> struct Running {
     stream.run(rows(x, data_of<T>(x)), static_cast<int>(steps), rows(y, writable<T>(y)),
                flags(active, steps_axis, steps), hold);
     return y;
+  }
+
+  // The seconds that `steps` single steps take a program in C++. x [N,B,I] is taken round and round, out [B,P] is
+  // overwritten; for benchmarks.
+  double seconds_of(const Tensor& given, const Tensor& out, std::ptrdiff_t steps) {
+    const int B = stream.batch();
+    if (given.ndim() != 3 || given.shape(0) < 1 || given.shape(1) != B || given.shape(2) != spec().input_size)
+      fail("stream: expected inputs of shape (*, ", B, ", ", spec().input_size, "), got ", text(given.shape(), "()"));
+    const Tensor x = contiguous<T>(given, spec().name(), "input"), y = checked_out(out, {B, spec().output_size()});
+    const int rows = std::max(B, 1), I = spec().input_size, P = spec().output_size();
+    const T* const end = data_of<T>(x) + x.size();
+    const T* at = data_of<T>(x);
+    const auto start = std::chrono::steady_clock::now();
+    for (std::ptrdiff_t step = 0; step < steps; ++step) {
+      stream.run({at, 0, I, rows}, 1, {writable<T>(y), 0, P, rows}, {}, false);
+      at += static_cast<std::ptrdiff_t>(B) * I;
+      if (at == end) at = data_of<T>(x);
+    }
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
   Flags flags(const Array& active, int steps_axis, std::ptrdiff_t steps) const {
@@ -134,7 +155,13 @@ void register_stream(py::module_& m) {
       .def(
           "reset",
           [](PyStream& self, const Array& mask) { std::visit([&](const auto& r) { r->reset(mask); }, self.running); },
-          "mask"_a = py::none());
+          "mask"_a = py::none())
+      .def(
+          "seconds_of",
+          [](PyStream& self, const Tensor& x, const Tensor& out, std::ptrdiff_t steps) {
+            return std::visit([&](const auto& r) { return r->seconds_of(x, out, steps); }, self.running);
+          },
+          "x"_a, "out"_a, "steps"_a);
 }
 
 }  // namespace pyrnn

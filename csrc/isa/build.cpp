@@ -5,6 +5,7 @@
 #include "kernels/checksum.h"
 #include "kernels/gemm.h"
 #include "kernels/outer.h"
+#include "kernels/probe.h"
 #include "kernels/rows.h"
 
 namespace pyrnn {
@@ -13,9 +14,13 @@ namespace {
 // D: the dot product of bytes. double has no small formats.
 template <class T, class D> constexpr Ops<T> make_ops() noexcept {
   using V = Vec<T>;
-  Ops<T> ops = {lanes<T>,           panel_columns<T>, pack_matrix<T>, gemm<T>,
-                outer<T>,           outer_scratch<T>, column_sums<T>, map<T, tanh<V>>,
-                map<T, sigmoid<V>>, column_dots<T>,   checksum<T>,    {format_ops<T, Native<T>>()}};
+  Ops<T> ops = {lanes<T>,           panel_columns<T>,
+                pack_matrix<T>,     gemm<T>,
+                outer<T>,           outer_scratch<T>,
+                column_sums<T>,     map<T, tanh<V>>,
+                map<T, sigmoid<V>>, column_dots<T>,
+                checksum<T>,        multiply_adds<T>,
+                read_through<T>,    {format_ops<T, Native<T>>()}};
   if constexpr (sizeof(T) == sizeof(float)) {
     ops.format[static_cast<int>(Format::bf16)] = format_ops<T, InBf16>();
     ops.format[static_cast<int>(Format::int8)] = format_ops<T, InInt8<D>>();

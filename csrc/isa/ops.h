@@ -158,6 +158,9 @@ template <class T> struct Ops {
   // sums[n] (+)= sum over rows m of a[m][n] b[m][n]
   void (*column_dots)(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate, T* sums) noexcept;
   unsigned long long (*checksum)(const T* x, ptrdiff_t n) noexcept;
+  // The machine's limits, for benchmarks (kernels/probe.h); both return what was done, operations or bytes.
+  double (*multiply_adds)(ptrdiff_t rounds, T& sink) noexcept;
+  double (*read_through)(const T* x, ptrdiff_t n, ptrdiff_t rounds, T& sink) noexcept;
   FormatOps<T> format[format_count];  // float64 is native only
 };
 

@@ -1,17 +1,34 @@
-"""The modules of pyrnn.torch beside torch.nn's: layers, padded and packed, and cells, in float32 and float64."""
+"""`pyrnn bench torch`: pyrnn.torch beside torch.nn: layers, padded and packed, and cells, in float32 and float64."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch import nn
 
 from .. import torch as drop_in
-from . import shapes
-from .measure import GATES, TOLERANCE, Case, Contestant
+from . import report, shapes
+from .case import GATES, Case
+from .grid import Grid, Options
+from .measure import TOLERANCE, Contestant, Row, best_in_turn, compared
+from .peers import torch as peer
+
+
+@contextmanager
+def opened(options: Options) -> Iterator[Grid]:
+    """The grid, with torch's threads set."""
+    every = [case for case in cases() if options.cell in (None, case.cell.removesuffix("Cell"))]
+    with peer.started("training", options.threads):  # each case says when gradients are not wanted
+        yield Grid(
+            versions={"torch": torch.__version__},
+            count=len(every),
+            rows=(measure(case, options.seconds / len(every)) for case in every),
+            tables=report.tables,
+            draw=_draw,
+        )
 
 
 def cases() -> Iterator[Case]:
@@ -29,59 +46,27 @@ def cases() -> Iterator[Case]:
                     yield Case(task, f"{cell}Cell", *shape, dtype)
 
 
-def contestants(case: Case) -> tuple[Contestant, Contestant]:
+def measure(case: Case, seconds: float) -> Row:
+    """Compares the drop-in with torch and times both.
+
+    Raises:
+        RuntimeError: if their results differ.
+    """
+    with torch.inference_mode(case.task == "inference"):
+        return Row(case, best_in_turn(compared(case, contestants(case)), seconds))
+
+
+def contestants(case: Case) -> dict[str, Contestant]:
     """The drop-in's call and torch's, with the same weights."""
     theirs, ours = (
         getattr(room, case.cell)(case.input, case.hidden, dtype=getattr(torch, case.dtype)) for room in (nn, drop_in)
     )
     ours.load_state_dict(theirs.state_dict())
-    return module_call(ours, case), module_call(theirs, case)
+    state = case.state() if case.cell.endswith("Cell") else []
+    return {"pyrnn": peer.module_call(ours, case, state), "torch": peer.module_call(theirs, case, state)}
 
 
-def module_call(module: nn.Module, case: Case) -> Contestant:
-    """A call of a module of torch.nn or of its drop-in.
+def _draw(title: str, rows: Any, path: Any) -> None:
+    from . import chart
 
-    It returns what the module does; in training that, and the gradients of the input, of the states of a cell, and of
-    the weights, from a gradient of the output, or of the h of a cell.
-    """
-    args, dy = _arguments(module, case)
-    if case.task == "inference":
-        return lambda: module(*args)
-    leaves = [*_floats(args), *module.parameters()]
-    for leaf in leaves:
-        leaf.requires_grad_()
-
-    def step() -> Any:
-        for leaf in leaves:
-            leaf.grad = None
-        result = module(*args)
-        y = result
-        while not isinstance(y, Tensor):
-            y = y[0]
-        torch.autograd.backward(y, dy)
-        return result, [leaf.grad for leaf in leaves]
-
-    return step
-
-
-def _arguments(module: nn.Module, case: Case) -> tuple[tuple[Any, ...], Tensor]:
-    """What the module is called with, and the gradient of its output."""
-    x, dy = map(torch.from_numpy, case.draw())
-    if isinstance(module, nn.RNNCellBase):
-        h, c = torch.tanh(dy[0]), dy[0].clone()
-        return (x[0], (h, c) if isinstance(module, nn.LSTMCell) else h), dy[0]
-    if not case.packed:
-        return (x,), dy
-    lengths = torch.from_numpy(case.lengths())
-    packed = [pack_padded_sequence(tensor, lengths, enforce_sorted=False) for tensor in (x, dy)]
-    return (packed[0],), packed[1].data
-
-
-def _floats(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, PackedSequence):
-        yield value.data
-    else:
-        for part in value:
-            yield from _floats(part)
+    chart.draw_forms(title, rows, path)

@@ -2,51 +2,70 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
-
-import torch
+from typing import Any
 
 from .. import _core
 from ..picture import check_picture
-from . import drop_ins, layers, report
-from .measure import measure, only_threads
+from . import report
+from .grid import Options
+from .measure import only_threads
+
+# The grids, and the modules with `opened(options)`; imported when asked for.
+GRIDS = {
+    "infer": "sequences",
+    "train": "sequences",
+    "stream": "streaming",
+    "torch": "drop_ins",
+    "load": "cold_start",
+    "growth": "growth",
+}
 
 # Seconds, shared evenly among the lines; three rounds of a large batch take longer than its share.
 QUICK, FULL = 30.0, 240.0
 
 
 def run(
-    what: Literal["numpy", "torch"] = "numpy",
+    what: str = "infer",
     quick: bool = False,
     json: bool = False,
     threads: int = 1,
     plot: Path | None = None,
+    cell: str | None = None,
 ) -> None:
-    """Prints how fast pyrnn and torch.nn are, line by line, and draws it if asked to.
+    """Prints how fast pyrnn and its peers are, line by line, and draws it if asked to.
 
     Args:
-        what: "numpy", the layers on NumPy arrays, or "torch", the modules of pyrnn.torch.
+        what: one of GRIDS.
         quick: spend less time on a line.
         json: print one JSON object a line instead of tables.
-        threads: of pyrnn and of torch.
+        threads: of pyrnn and of every peer; the process runs on so many CPUs.
         plot: a picture to write, in a format that matplotlib knows by its ending.
+        cell: "LSTM", "GRU" or "RNN", to measure only these; None for all.
 
     Raises:
-        ImportError: if a picture is asked for and matplotlib is not installed.
+        ImportError: if a picture is asked for and matplotlib is not installed, or torch for its own grid.
         OSError: if the picture cannot be written there; said before anything is measured, as is the rest about `plot`.
-        RuntimeError: if pyrnn and torch differ.
+        RuntimeError: if pyrnn and a peer differ.
         ValueError: if `plot` has an ending that matplotlib does not know.
     """
     if plot:
         check_picture(plot)
-    room = layers if what == "numpy" else drop_ins
-    title = f"pyrnn {_core.__version__} ({_core.isa()}) beside torch {torch.__version__}, threads: {threads}"
-    cases = list(room.cases())
     with only_threads(threads):
-        rows = measure(cases, room.contestants, (QUICK if quick else FULL) / len(cases))
-        found = report.print_json(rows) if json else report.print_tables(title, rows, len(cases))
+        module = import_module(f".{GRIDS[what]}", __package__)
+        with module.opened(Options(what, QUICK if quick else FULL, threads, cell)) as grid:
+            title = report.title(what, grid, threads)
+            if json:
+                common: dict[str, Any] = {
+                    "grid": what,
+                    "threads": threads,
+                    "isa": _core.isa(),
+                    "pyrnn": _core.__version__,
+                }
+                common |= {"versions": grid.versions, "missing": grid.missing, "limits": grid.limits}
+                rows = report.print_json(common, grid)
+            else:
+                rows = report.print_tables(title, grid)
     if plot:
-        from . import chart
-
-        chart.draw(title, found, plot)
+        grid.draw(title, rows, plot)

@@ -25,7 +25,7 @@ app = typer.Typer(
     Examples:
       pyrnn demo                     train a forecaster, check it, save it: under a minute
       pyrnn forecast data.csv --target load
-      pyrnn bench --quick            pyrnn beside torch on this machine
+      pyrnn bench --quick            pyrnn beside its peers on this machine
       pyrnn inspect model.keras      the layers and weights of a file
       pyrnn convert model.h5 model.onnx
       pyrnn config                   instruction set, threads and versions, for bug reports

@@ -1,0 +1,40 @@
+// What the machine can do at best, the two sides of a roofline: multiply-adds out of registers, and reads.
+#pragma once
+
+#include "simd/vec.h"
+
+namespace pyrnn {
+namespace {
+
+// `rounds` times one multiply-add on each of as many registers as a tile of a product fills: independent chains, more
+// than the eight that two units of four cycles' latency need. Returns the floating-point operations done; `sink` takes
+// a number that depends on all of them, else the compiler would leave them out.
+template <class T> double multiply_adds(ptrdiff_t rounds, T& sink) noexcept {
+  const Vec<T> factor = splat(static_cast<T>(0.5)), term = splat(static_cast<T>(1));
+  Vec<T> chain[accumulators];
+  for (int i = 0; i < accumulators; ++i) chain[i] = splat(static_cast<T>(i));
+  for (ptrdiff_t round = 0; round < rounds; ++round)
+#pragma GCC unroll 24
+    for (int i = 0; i < accumulators; ++i) chain[i] = fma(chain[i], factor, term);
+  sink = 0;
+  for (int i = 0; i < accumulators; ++i) sink += chain[i][0];
+  return 2.0 * accumulators * lanes<T> * static_cast<double>(rounds);
+}
+
+// Adds up x[0..n) `rounds` times and returns the bytes read: of whole groups of eight vectors, what is left at the end
+// of x stays unread.
+template <class T> double read_through(const T* x, ptrdiff_t n, ptrdiff_t rounds, T& sink) noexcept {
+  constexpr int chains = 8;
+  constexpr ptrdiff_t group = chains * lanes<T>;
+  Vec<T> sum[chains] = {};
+  for (ptrdiff_t round = 0; round < rounds; ++round)
+    for (ptrdiff_t k = 0; k + group <= n; k += group)
+#pragma GCC unroll 8
+      for (int i = 0; i < chains; ++i) sum[i] += load(x + k + i * lanes<T>);
+  sink = 0;
+  for (int i = 0; i < chains; ++i) sink += sum[i][0];
+  return static_cast<double>(n / group * group) * sizeof(T) * static_cast<double>(rounds);
+}
+
+}  // namespace
+}  // namespace pyrnn
