@@ -21,13 +21,13 @@ template <int gates> struct TileShape {
 // Calls f(Count<rows>, Count<units>, first row, first unit) tile by tile. Groups of units outside, rows inside: a
 // group's weights are read from memory once and serve all rows.
 template <class T, class F, class Shape, class Visit>
-[[gnu::always_inline]] inline void over_tiles(int rows, int H, Visit f) noexcept {
-  const int vectors = (H + lanes<T> - 1) / lanes<T>;
+[[gnu::always_inline]] inline void over_tiles(int rows, Units units, Visit f) noexcept {
+  const int vectors = (units.end - units.first + lanes<T> - 1) / lanes<T>;
   in_pieces(vectors, Shape::units(1), [&](int first, int group) {
     in_counts<Shape::max_rows, F::all_shapes>(rows, [&](auto r, int row) {
       constexpr int R = decltype(r)::value;
       in_counts<Shape::units(R), F::all_shapes && R == 1>(
-          group, [&](auto u, int vector) { f(r, u, row, (first + vector) * lanes<T>); });
+          group, [&](auto u, int vector) { f(r, u, row, units.first + (first + vector) * lanes<T>); });
     });
   });
 }
@@ -50,7 +50,7 @@ void project_tile(const Project<T>& p, const typename F::Operand& x, int row, in
 
 template <class T, class Input, class F> void project(const Project<T>& p) noexcept {
   const typename F::Operand x(p.x, p.M, p.I, p.scratch);
-  over_tiles<T, F, TileShape<Input::count>>(p.M, p.H, [&](auto r, auto u, int row, int unit) {
+  over_tiles<T, F, TileShape<Input::count>>(p.M, p.units, [&](auto r, auto u, int row, int unit) {
     project_tile<T, Input, F, decltype(r)::value, decltype(u)::value>(p, x, row, unit);
   });
 }

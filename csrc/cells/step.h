@@ -130,7 +130,7 @@ void run_stage(const StepForward<T>& s, const void* weight, const T* input, ptrd
   const Operand h({input, 0, stride, s.B, s.rows}, s.B, s.P, s.scratch);
   const auto run = [&](const Operand* x) __attribute__((always_inline)) {
     const StepOperands<F> in = {x, &h, weight};
-    over_tiles<T, F, TileShape<G>>(s.B, s.H, [&](auto r, auto u, int row, int unit) {
+    over_tiles<T, F, TileShape<G>>(s.B, s.units, [&](auto r, auto u, int row, int unit) {
       step_tile<T, Stage, fused, F, decltype(r)::value, decltype(u)::value>(s, in, finish, row, unit);
     });
   };
@@ -158,7 +158,7 @@ template <class T, class Stage, class Functions> void backward_stage(const StepB
   using V = Vec<T>;
   constexpr int S = slot_count<Stage, V>;
   for (int i = 0; i < s.B; ++i)
-    for (int unit = 0; unit < s.H; unit += lanes<T>) {
+    for (int unit = s.units.first; unit < s.units.end; unit += lanes<T>) {
       const int n = s.H - unit;
       if (i + rows_ahead < s.B) fetch_ahead<T, S>(s, row_of(s, i + rows_ahead), unit);
       const ptrdiff_t row = row_of(s, i), at = row * s.H + unit;
@@ -196,6 +196,7 @@ template <class T, class Input, class F> void project_step(const StepForward<T>&
   project<T, Input, F>({s.B,
                         s.I,
                         s.H,
+                        s.units,
                         {s.x, 0, s.x_stride, s.B, s.rows},
                         s.weight_ih,
                         s.bias,

@@ -73,9 +73,15 @@ template <class T> struct Outer {
   T* scratch;  // outer_scratch(N) elements, N that of both
 };
 
+// The hidden units [first, end) a call works on; first is a multiple of Ops::lanes.
+struct Units {
+  int first, end;
+};
+
 // The inputs' part of the sums, for M rows of any steps: slots of `gates` = bias + W_ih x.
 template <class T> struct Project {
   int M, I, H;
+  Units units;
   Rows<const T> x;
   const void* weight_ih;  // packed by pack_input
   const T* bias;  // [G*H]
@@ -88,6 +94,7 @@ template <class T> struct Project {
 // one row a batch row; c null but for the LSTM.
 template <class T> struct StepForward {
   int B, I, H, P;
+  Units units;
   const RowAt* rows;
   CellOptions<T> options;
   const T* x;  // [B,I], or null: project has run
@@ -111,6 +118,7 @@ template <class T> struct StepForward {
 // of dh z cost the GRU a factor 7 in the error of dh0 (T = 100, H = 128).
 template <class T> struct StepBackward {
   int B, H;
+  Units units;
   const RowAt* rows;
   CellOptions<T> options;
   const T* gates;  // saved by the forward step

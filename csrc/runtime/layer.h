@@ -36,18 +36,38 @@ inline double work_of(const Spec& spec, int layer, int directions, int steps, in
          (spec.layer_input_size(layer) + spec.recurrent_size());
 }
 
-// Runs f(direction, first row, rows) over directions [from, to) and the whole batch, cut among the threads.
-template <class F> void over_rows(const Spec& spec, int layer, int from, int to, int steps, int batch, F f) {
+// Whether several threads may share the rows of a scan by hidden units. Only where nothing of a step but h needs units of
+// another (no W_hr, no r h, no rows that sit out, no scratch of a format), and where W h takes long enough for a meeting
+// of 0.1 to 0.2 us, by the usual speeds of a core: multiply-adds, and bytes of weights from L2.
+template <class T>
+bool can_share(const Weights<T>& weights, const StepOptions<T>& options, bool cell_states, int batch) noexcept {
+  const Spec& spec = weights.spec();
+  const double bytes = sizeof(T) * static_cast<double>(spec.gates()) * spec.hidden_size * spec.recurrent_size();
+  const double seconds = std::max(bytes / 200e9, batch * bytes / 480e9);
+  return seconds > 0.9e-6 && !spec.proj_size && spec.cell != Cell::gru_reset_before &&
+         weights.format() != Format::int8 && !options.active.data && !options.reset.data && !cell_states;
+}
+
+// Runs f(direction, first row, rows, team) over directions [from, to) and the whole batch, cut among the threads: by
+// rows, or, where these are too few and `shared` allows it, by hidden units.
+template <class F>
+void over_rows(const Spec& spec, int layer, int from, int to, int steps, int batch, bool shared, F f) {
   const int D = to - from;
   const int threads = threads_for(work_of(spec, layer, D, steps, batch));
   if (threads == 1) {
-    for (int d = from; d < to; ++d) f(d, 0, batch);
+    for (int d = from; d < to; ++d) f(d, 0, batch, Team());
     return;
   }
   const int pieces = std::clamp(std::min(threads / D, batch / least_rows), 1, std::max(batch, 1));
+  if (shared && D == 1 && pieces == 1 && steps > 1) {
+    together(threads, [&](int member, Barrier& barrier, int members) {
+      f(from, 0, batch, Team{.member = member, .members = members, .barrier = &barrier});
+    });
+    return;
+  }
   for_each(D * pieces, threads, [&](int task) {
     const int piece = task / D, first = cut(batch, piece, pieces);
-    f(from + task % D, first, cut(batch, piece + 1, pieces) - first);
+    f(from + task % D, first, cut(batch, piece + 1, pieces) - first, Team());
   });
 }
 

@@ -20,22 +20,28 @@ constexpr int most_threads = 256;
 
 class Pool {
  public:
+  // Workers there are, after making more if so many are wanted.
+  int grow(int wanted) {
+    std::lock_guard lock(mutex_);
+    while (workers_ < wanted) {
+      try {
+        std::thread(&Pool::work, this, workers_).detach();
+      } catch (const std::system_error&) {
+        break;  // no more threads to be had: those there are will do
+      }
+      ++workers_;
+    }
+    return std::min(wanted, workers_);
+  }
+
   void run(int n, int threads, Task f) {
+    const int admitted = grow(std::min(n, threads) - 1);
     {
       std::lock_guard lock(mutex_);
-      const int wanted = std::min(n, threads) - 1;
-      while (workers_ < wanted) {
-        try {
-          std::thread(&Pool::work, this, workers_).detach();
-        } catch (const std::system_error&) {
-          break;  // no more threads to be had: those there are will do
-        }
-        ++workers_;
-      }
       task_ = &f;
       count_ = n;
       next_ = 0;
-      admitted_ = std::min(wanted, workers_);
+      admitted_ = admitted;
       busy_ = admitted_;
       ++generation_;
     }
@@ -118,6 +124,22 @@ void set_num_threads(int n) {
 
 int threads_for(double work) {
   return static_cast<int>(std::clamp(work / one_thread_work, 1.0, static_cast<double>(num_threads())));
+}
+
+Gathering::Gathering(int threads) {
+  if (threads < 2 || in_use.exchange(true)) return;
+  members = 1 + the_pool().grow(threads - 1);
+  if (members == 1) in_use = false;
+}
+
+Gathering::~Gathering() {
+  if (members > 1) in_use = false;
+}
+
+// As many threads as tasks, and whoever has one holds it until all are done: each thread takes one.
+void Gathering::run(Task f) const {
+  if (members > 1) the_pool().run(members, members, f);
+  else f(0);
 }
 
 void for_each(int n, int threads, Task f) {

@@ -25,6 +25,16 @@ class Task {
 // On at most so many threads (1: no pool is woken); rethrows the first exception when all are done.
 void for_each(int n, int threads, Task f);
 
+// Threads that run at the same time and may wait for each other; the calling thread alone where the pool is in use.
+struct Gathering {
+  explicit Gathering(int threads);
+  ~Gathering();
+  Gathering(const Gathering&) = delete;
+  Gathering& operator=(const Gathering&) = delete;
+  void run(Task f) const;  // f(0) .. f(members - 1), all at once; f must not throw
+  int members = 1;
+};
+
 // PYRNN_THREADS, else the CPUs this process may use. set_num_threads throws std::invalid_argument below 1.
 int num_threads();
 void set_num_threads(int n);

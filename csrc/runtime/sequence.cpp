@@ -1,6 +1,7 @@
 #include "runtime/sequence.h"
 
 #include "runtime/ieee.h"
+#include "runtime/parallel.h"
 
 namespace pyrnn {
 namespace {
@@ -16,32 +17,49 @@ template <class T> Rows<T> one_step(Rows<T> rows, const RowAt* list) noexcept {
   return rows;
 }
 
+// The units of one of a team.
+Units units_of(const Team& team, int H, int granule) noexcept {
+  const int granules = (H + granule - 1) / granule;
+  return {cut(granules, team.member, team.members) * granule,
+          std::min(cut(granules, team.member + 1, team.members) * granule, H)};
+}
+
 }  // namespace
 
-template <class T> void SequenceForward<T>::run(int first, int count) const {
+template <class T> void SequenceForward<T>::run(int first, int count, const Team& team) const {
   if (count == 0) return;
   const IeeeMode mode;
   const Spec& spec = this->weights.spec();
   const LayerTape<T>& tape = this->tape;
   const std::size_t P = spec.recurrent_size(), H = spec.hidden_size;
-  const int block = tape.block;
+  const int block = team.block ? std::min(team.block, tape.block) : tape.block;
   const bool fused = is_fused(count);
   StepForward<T> s = this->weights.step(this->layer, this->direction);
   s.gates_stride = tape.gates.width;
   s.keep = keep;
   s.scratch = scratch(first);
-  ActiveRows rows(this->options.active, first, count, tape.listed.data() + static_cast<std::ptrdiff_t>(first) * block);
-  copy_or_zero(row_of(initial.h, first, P), tape.h.at(0, first), count * P);
-  if (tape.c) copy_or_zero(row_of(initial.c, first, H), tape.c.at(0, first), count * H);
+  s.units = units_of(team, spec.hidden_size, this->weights.ops().lanes);
+  ActiveRows rows(this->options.active, first, count,
+                  tape.listed.data() + static_cast<std::ptrdiff_t>(first) * tape.block);
+  if (team.member == 0) {
+    copy_or_zero(row_of(initial.h, first, P), tape.h.at(0, first), count * P);
+    if (tape.c) copy_or_zero(row_of(initial.c, first, H), tape.c.at(0, first), count * H);
+  }
+  team.meet();
   for (int t = 0; t < this->steps; ++t) {
     if (t % block == 0) {
-      rows.fill(t, std::min(t + block, this->steps));
-      if (!fused) project_inputs(t, first, count, rows);
+      const int end = std::min(t + block, this->steps);
+      rows.fill(t, end);
+      team.await(end);
+      if (!fused) project_inputs(t, end, first, count, rows, s.units);
     }
     if (this->options.reset.data) reset(t, first, count);
-    if (rows.count(t, t + 1)) step(s, t, first, count, rows, fused);
+    if (rows.count(t, t + 1)) step(s, t, t % block, first, count, rows, fused);
     finish_rows(t, first, count);
+    team.meet();
+    team.done(t + 1);
   }
+  if (team.member > 0) return;
   std::copy_n(tape.h.at(this->steps, first), count * P, final.h + first * P);
   if (tape.c) std::copy_n(tape.c.at(this->steps, first), count * H, final.c + first * H);
 }
@@ -58,17 +76,18 @@ template <class T> bool SequenceForward<T>::is_fused(int count) const noexcept {
 
 // gates[t .. t+block) = bias + W_ih x
 template <class T>
-void SequenceForward<T>::project_inputs(int t, int first, int count, const ActiveRows& rows) const noexcept {
+void SequenceForward<T>::project_inputs(int t, int end, int first, int count, const ActiveRows& rows,
+                                        Units units) const noexcept {
   const auto& packed = this->weights.forward(this->layer, this->direction);
-  const int end = std::min(t + this->tape.block, this->steps);
   const Spec& spec = this->weights.spec();
   this->weights.cell().project({.M = rows.count(t, end),
                                 .I = spec.layer_input_size(this->layer),
                                 .H = spec.hidden_size,
+                                .units = units,
                                 .x = only(part(x, t, first, count), rows.from(t)),
                                 .weight_ih = packed.ih.data(),
                                 .bias = packed.bias.data(),
-                                .gates = only(this->tape.gates.rows(t, first, count), rows.from(t)),
+                                .gates = only(this->tape.gates.rows(keep ? t : 0, first, count), rows.from(t)),
                                 .scratch = scratch(first)});
 }
 
@@ -83,7 +102,7 @@ template <class T> void SequenceForward<T>::reset(int t, int first, int count) c
 }
 
 template <class T>
-void SequenceForward<T>::step(StepForward<T>& s, int t, int first, int count, const ActiveRows& rows,
+void SequenceForward<T>::step(StepForward<T>& s, int t, int in_block, int first, int count, const ActiveRows& rows,
                               bool fused) const noexcept {
   const LayerTape<T>& tape = this->tape;
   const int active = rows.count(t, t + 1);
@@ -94,7 +113,7 @@ void SequenceForward<T>::step(StepForward<T>& s, int t, int first, int count, co
   s.rows = list;
   s.x = fused ? part(x, t, first, count).data : nullptr;
   s.x_stride = x.row_stride;
-  s.gates = tape.gates.at(t, first);
+  s.gates = tape.gates.at(keep ? t : in_block, first);
   s.h_prev = tape.h.at(t, first);
   s.c_prev = tape.c.at(t, first);
   s.h = projected ? tape.m.at(t, first) : tape.h.at(t + 1, first);
@@ -129,15 +148,16 @@ template <class T> void SequenceForward<T>::finish_rows(int t, int first, int co
   }
 }
 
-template <class T> void SequenceBackward<T>::run(int first, int count) const {
+template <class T> void SequenceBackward<T>::run(int first, int count, const Team& team) const {
   if (count == 0) return;
   const IeeeMode mode;
-  const Buffer<RowAt> room(count);
+  const Units units = units_of(team, this->weights.spec().hidden_size, this->weights.ops().panel_columns);
+  const Buffer<RowAt> room = this->options.active.data ? Buffer<RowAt>(count) : Buffer<RowAt>();
   ActiveRows rows(this->options.active, first, count, room.data());
   for (int t = this->steps - 1; t >= 0; --t) {
     rows.fill(t, t + 1);
     before_step(t, first, count);
-    if (rows.count(t, t + 1)) step(t, first, count, rows);
+    if (rows.count(t, t + 1)) step(t, first, count, rows, team, units);
     if (this->options.reset.data) cut_at_resets(t, first, count);
   }
 }
@@ -156,7 +176,9 @@ template <class T> void SequenceBackward<T>::before_step(int t, int first, int c
   }
 }
 
-template <class T> void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& rows) const noexcept {
+template <class T>
+void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& rows, const Team& team,
+                               Units units) const noexcept {
   const Spec& spec = this->weights.spec();
   const LayerTape<T>& tape = this->tape;
   const int H = spec.hidden_size, P = spec.recurrent_size(), active = rows.count(t, t + 1);
@@ -165,6 +187,7 @@ template <class T> void SequenceBackward<T>::step(int t, int first, int count, c
   const Rows<const T> out = spec.proj_size || !dy.data ? Rows<const T>{} : part(dy, t, first, count);
   StepBackward<T> s = {.B = active,
                        .H = H,
+                       .units = units,
                        .rows = rows.from(t),
                        .options = this->weights.options(this->layer, this->direction),
                        .gates = tape.gates.at(kept_from + t, first),
@@ -190,7 +213,8 @@ template <class T> void SequenceBackward<T>::step(int t, int first, int count, c
     s.dh_total = nullptr;
     this->weights.cell().backward_reset(s);
   }
-  recurrent_product(t, first, count, rows);
+  team.meet();  // da is whole; dh is read where it was written, so that one meeting a step will do
+  recurrent_product(t, first, count, rows, units);
 }
 
 // Through W_hr: the cell sees the gradient of o tanh(c).
@@ -211,7 +235,8 @@ void SequenceBackward<T>::project_back(int t, int first, int count, const Active
 
 // dh = da W_hh, over the gates that saw h, in the order of W_hh's rows.
 template <class T>
-void SequenceBackward<T>::recurrent_product(int t, int first, int count, const ActiveRows& rows) const noexcept {
+void SequenceBackward<T>::recurrent_product(int t, int first, int count, const ActiveRows& rows,
+                                            Units units) const noexcept {
   const Spec& spec = this->weights.spec();
   const auto& hh = this->weights.backward(this->layer, this->direction).hh;
   const RowAt* const list = rows.from(t);
@@ -220,8 +245,14 @@ void SequenceBackward<T>::recurrent_product(int t, int first, int count, const A
     if (range.of_rh) continue;  // went through r in the step
     const int K = range.gates * spec.hidden_size;
     const Rows<T> a = {to.da.at(t, first) + range.slot * spec.hidden_size, 0, to.da.width, count};
-    this->weights.ops().gemm(product<T>(rows.count(t, t + 1), as_const(one_step(a, list)), hh, done, K,
-                                        one_step(to.dh.rows(0, first, count), list), nullptr, done > 0));
+    Gemm<T> dh = product<T>(rows.count(t, t + 1), as_const(one_step(a, list)), hh, done, K,
+                            one_step(to.dh.rows(0, first, count), list), nullptr, done > 0);
+    if (!spec.proj_size) {
+      dh.b += static_cast<std::ptrdiff_t>(units.first) * hh.rows;
+      dh.c.data += units.first;
+      dh.N = units.end - units.first;
+    }
+    this->weights.ops().gemm(dh);
     done += K;
   }
 }

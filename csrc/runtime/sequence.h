@@ -4,10 +4,12 @@
 //   backward  (dy, dhT, dcT) -> (da, dh0, dc0)            the scan in reverse; da are the gradients of the sums
 //
 // Rows of the batch are independent: a call works on rows [first, first + count), so threads may share a batch.
+// A team may also share the rows it works on, each thread taking hidden units of its own.
 // Rows<> here are in scan order: step 0 of the reverse direction is the last time.
 #pragma once
 
 #include "runtime/tape.h"
+#include "runtime/team.h"
 #include "runtime/weights.h"
 
 namespace pyrnn {
@@ -103,14 +105,15 @@ template <class T> struct SequenceForward : Sequence<T> {
   State<T> final;          // out; c null but for the LSTM
   bool keep;               // the tape holds every step
 
-  void run(int first, int count) const;
+  void run(int first, int count, const Team& team = {}) const;
 
  private:
   bool is_fused(int count) const noexcept;
   char* scratch(int first) const noexcept { return this->tape.scratch.data() + first * this->tape.row_scratch; }
-  void project_inputs(int t, int first, int count, const ActiveRows& rows) const noexcept;
+  void project_inputs(int t, int end, int first, int count, const ActiveRows& rows, Units units) const noexcept;
   void reset(int t, int first, int count) const noexcept;
-  void step(StepForward<T>& s, int t, int first, int count, const ActiveRows& rows, bool fused) const noexcept;
+  void step(StepForward<T>& s, int t, int in_block, int first, int count, const ActiveRows& rows,
+            bool fused) const noexcept;
   void finish_rows(int t, int first, int count) const noexcept;
 };
 
@@ -132,13 +135,13 @@ template <class T> struct SequenceBackward : Sequence<T> {
   State<T> dreset;  // out, added to: [B,P], [B,H]; or null
 
   // The gradients of the final state come in, and those of the initial state go out, in to.dh, to.direct, to.dc.
-  void run(int first, int count) const;
+  void run(int first, int count, const Team& team = {}) const;
 
  private:
-  void step(int t, int first, int count, const ActiveRows& rows) const noexcept;
+  void step(int t, int first, int count, const ActiveRows& rows, const Team& team, Units units) const noexcept;
   void before_step(int t, int first, int count) const noexcept;
   void project_back(int t, int first, int count, const ActiveRows& rows) const noexcept;
-  void recurrent_product(int t, int first, int count, const ActiveRows& rows) const noexcept;
+  void recurrent_product(int t, int first, int count, const ActiveRows& rows, Units units) const noexcept;
   void cut_at_resets(int t, int first, int count) const noexcept;
 };
 

@@ -21,34 +21,43 @@ template <class T> struct Scan {
   const StepBuffer<T>*h = nullptr, *c = nullptr;  // checkpoints, one buffer a direction
 };
 
+// Rows of one layer and direction, by a thread alone or one of a team.
+template <class T>
+void direction_forward(const Weights<T>& weights, const Call<T>& call, int layer, int d, Rows<const T> x, Rows<T> y,
+                       const Scan<T>& scan, int first, int count, const Team& team) {
+  const Spec& spec = weights.spec();
+  const int steps = call.steps, B = call.batch, index = layer * spec.directions() + d;
+  const bool last = layer + 1 == spec.num_layers;
+  State<const T> before = layer_part(call.initial, spec, index, B);
+  for (int from = 0, j = 1; from < steps; from += scan.segment, ++j) {
+    const auto here = [&](auto rows) { return part(in_scan_order(rows, steps, d == 1), from, 0, rows.batch); };
+    const int length = std::min(scan.segment, steps - from);
+    const bool ends = from + length == steps;
+    const State<T> after = ends ? layer_part(call.final, spec, index, B) : State<T>{scan.h[d].at(j), scan.c[d].at(j)};
+    SequenceForward<T>{
+        {weights, layer, d, length, in_layer(call.options, spec, layer, d, steps, B, from), scan.tapes[d]},
+        here(x),
+        here(columns(y, static_cast<std::ptrdiff_t>(d) * spec.recurrent_size())),
+        last ? here(columns(call.c_all, static_cast<std::ptrdiff_t>(d) * spec.hidden_size)) : Rows<T>{},
+        before,
+        after,
+        scan.keep}
+        .run(first, count, team);
+    team.meet();  // the state after this segment is the one before the next
+    before = {after.h, after.c};
+  }
+}
+
 // One layer in all its directions.
 template <class T>
 void layer_forward(const Weights<T>& weights, const Call<T>& call, int layer, Rows<const T> x, Rows<T> y,
                    const Scan<T>& scan) {
   const Spec& spec = weights.spec();
-  const int D = spec.directions(), steps = call.steps, B = call.batch;
-  const bool last = layer + 1 == spec.num_layers;
-  over_rows(spec, layer, 0, D, steps, B, [&](int d, int first, int count) {
-    const int index = layer * D + d;
-    State<const T> before = layer_part(call.initial, spec, index, B);
-    for (int from = 0, j = 1; from < steps; from += scan.segment, ++j) {
-      const auto here = [&](auto rows) { return part(in_scan_order(rows, steps, d == 1), from, 0, rows.batch); };
-      const int length = std::min(scan.segment, steps - from);
-      const bool ends = from + length == steps;
-      const State<T> after =
-          ends ? layer_part(call.final, spec, index, B) : State<T>{scan.h[d].at(j), scan.c[d].at(j)};
-      SequenceForward<T>{
-          {weights, layer, d, length, in_layer(call.options, spec, layer, d, steps, B, from), scan.tapes[d]},
-          here(x),
-          here(columns(y, static_cast<std::ptrdiff_t>(d) * spec.recurrent_size())),
-          last ? here(columns(call.c_all, static_cast<std::ptrdiff_t>(d) * spec.hidden_size)) : Rows<T>{},
-          before,
-          after,
-          scan.keep}
-          .run(first, count);
-      before = {after.h, after.c};
-    }
-  });
+  over_rows(spec, layer, 0, spec.directions(), call.steps, call.batch,
+            can_share(weights, call.options, call.c_all.data, call.batch),
+            [&](int d, int first, int count, const Team& team) {
+              direction_forward(weights, call, layer, d, x, y, scan, first, count, team);
+            });
 }
 
 // Rolling buffers, and room for the state before every segment, the first of which is the initial state.
@@ -85,15 +94,46 @@ template <class T> Workspace<T>::Workspace(const Weights<T>& weights, int steps,
   for (int i = 0; i < std::min(2, spec.num_layers - 1); ++i) between[i] = StepBuffer<T>(steps, B, spec.output_size());
 }
 
+namespace {
+
+template <class T> Rows<T> output_of(const Call<T>& call, const Workspace<T>& room, int layer, int layers) {
+  return layer + 1 == layers ? call.y : room.between[layer % 2].rows(0);
+}
+
+// Layers on threads of their own, each a block of steps behind the one below; or false, where rows or the units of one
+// layer are the better cut. Two buffers do for all outputs between: whoever writes a step again comes after its reader.
+template <class T> bool infer_in_wavefront(const Weights<T>& weights, const Call<T>& call, Workspace<T>& room) {
+  constexpr int most_layers = 16, blocks = 8;
+  const Spec& spec = weights.spec();
+  const int L = spec.num_layers, B = call.batch, steps = call.steps;
+  if (L == 1 || L > most_layers || spec.bidirectional || !call.mask.empty()) return false;
+  const int threads = std::min(threads_for(L * work_of(spec, 1, 1, steps, B)), L);
+  if (threads == 1 || L % threads || B == 0 || B >= 2 * least_rows || steps < 2 * blocks) return false;
+  Progress progress[most_layers];
+  together(threads, [&](int member, Barrier&, int members) {
+    for (int layer = member; layer < L; layer += members) {
+      const Rows<const T> x = layer ? as_const(output_of(call, room, layer - 1, L)) : call.x;
+      direction_forward(weights, call, layer, 0, x, output_of(call, room, layer, L),
+                        {&room.direction[layer], false, steps}, 0, B,
+                        Team{.below = layer ? &progress[layer - 1] : nullptr,
+                             .own = &progress[layer],
+                             .block = std::max(steps / blocks / 2, 1)});
+    }
+  });
+  return true;
+}
+
+}  // namespace
+
 template <class T> void infer(const Weights<T>& weights, const Call<T>& call, Workspace<T>& room) {
+  if (infer_in_wavefront(weights, call, room)) return;
   const Spec& spec = weights.spec();
   Rows<const T> x = call.x;
   for (int layer = 0; layer < spec.num_layers; ++layer) {
     const bool last = layer + 1 == spec.num_layers;
-    StepBuffer<T>& output = room.between[layer % 2];
-    const Rows<T> y = last ? call.y : output.rows(0);
+    const Rows<T> y = output_of(call, room, layer, spec.num_layers);
     layer_forward(weights, call, layer, x, y, {&room.direction[layer * spec.directions()], false, call.steps});
-    if (!last && !call.mask.empty()) multiply(output, call.mask[layer]);
+    if (!last && !call.mask.empty()) multiply(room.between[layer % 2], call.mask[layer]);
     x = as_const(y);
   }
 }

@@ -160,26 +160,31 @@ template <class T> void LayerBackward<T>::recompute(const Segment& s, int d) {
   Rows<T> unread = y.rows(0);
   unread.step_stride = 0;
   const StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B, s.from);
-  over_rows(spec_, layer_, d, d + 1, s.length, B, [&](int, int first, int count) {
-    SequenceForward<T>{{weights_, layer_, d, s.length, options, recomputed_[d]}, here(input(), s, d),  unread, {},
-                       {tape_.h[index(d)].at(j), tape_.c[index(d)].at(j)},       {hT.at(0), cT.at(0)}, true}
-        .run(first, count);
-  });
+  over_rows(spec_, layer_, d, d + 1, s.length, B, can_share(weights_, options, false, B),
+            [&](int, int first, int count, const Team& team) {
+              SequenceForward<T>{
+                  {weights_, layer_, d, s.length, options, recomputed_[d]}, here(input(), s, d),  unread, {},
+                  {tape_.h[index(d)].at(j), tape_.c[index(d)].at(j)},       {hT.at(0), cT.at(0)}, true}
+                  .run(first, count, team);
+            });
 }
 
 template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int to) {
   const int P = spec_.recurrent_size(), H = spec_.hidden_size, B = tape_.B;
-  over_rows(spec_, layer_, from, to, s.length, B, [&](int d, int first, int count) {
-    const StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B, s.from);
-    const bool last = layer_ + 1 == spec_.num_layers;
-    SequenceBackward<T>{{weights_, layer_, d, s.length, options, kept(d)},
-                        here(columns(dy_, static_cast<std::ptrdiff_t>(d) * P), s, d),
-                        last ? here(columns(out_.dc_all, static_cast<std::ptrdiff_t>(d) * H), s, d) : Rows<const T>{},
-                        to_[d],
-                        kept_from(s),
-                        layer_part(out_.dreset, spec_, index(d), B)}
-        .run(first, count);
-  });
+  weights_.backward(layer_, from);  // packs: a team must not allocate
+  over_rows(spec_, layer_, from, to, s.length, B, can_share(weights_, tape_.options, out_.dc_all.data, B),
+            [&](int d, int first, int count, const Team& team) {
+              const StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B, s.from);
+              const bool last = layer_ + 1 == spec_.num_layers;
+              SequenceBackward<T>{
+                  {weights_, layer_, d, s.length, options, kept(d)},
+                  here(columns(dy_, static_cast<std::ptrdiff_t>(d) * P), s, d),
+                  last ? here(columns(out_.dc_all, static_cast<std::ptrdiff_t>(d) * H), s, d) : Rows<const T>{},
+                  to_[d],
+                  kept_from(s),
+                  layer_part(out_.dreset, spec_, index(d), B)}
+                  .run(first, count, team);
+            });
 }
 
 // dx = da W_ih, the forward direction first; rows are independent, so time is cut among the threads.

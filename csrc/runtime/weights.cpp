@@ -80,6 +80,7 @@ template <class T> StepForward<T> Weights<T>::step(int layer, int direction) con
   s.I = spec_.layer_input_size(layer);
   s.H = spec_.hidden_size;
   s.P = spec_.recurrent_size();
+  s.units = {0, s.H};
   s.options = options(layer, direction);
   s.weight_ih = packed.ih.data();
   s.bias = packed.bias.data();
