@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
+from .initial import Random
 from .module import Array
 from .options import check_bools, check_nonlinearity, check_size, float_dtype
 from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
-from .recurrent import initial
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
@@ -31,9 +31,9 @@ class Cell(Specified):
         check_size("hidden_size", hidden_size)
         check_bools(bias=bias)
         self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias
-        random = np.random.default_rng(seed)
+        random = Random(seed)
         for name, shape in self._spec().parameters:
-            value = initial(random, shape, hidden_size, float_dtype(dtype))
+            value = random.uniform(shape, hidden_size, float_dtype(dtype))
             self._add_parameter(name.removesuffix("_l0"), value)
 
     def _spec(self) -> _core.Spec:

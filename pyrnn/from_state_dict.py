@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .initial import skip_init
 from .layers import GRU, LSTM, RNN
 from .module import to_array
 from .recurrent import Recurrent
@@ -64,17 +65,19 @@ def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: 
         options["proj_size"] = projection.shape[0]
     if "weight_peephole_l0" in mine:
         options["peephole"] = True
+    last = max(int(name.removesuffix("_reverse").rpartition("_l")[2]) for name in mine if "_l" in name)
     wide = mine["weight_ih_l0"].dtype == np.float64
-    layer = kind(
-        mine["weight_ih_l0"].shape[1],
-        hidden,
-        num_layers=1 + max(int(name.removesuffix("_reverse").rpartition("_l")[2]) for name in mine if "_l" in name),
-        bias="bias_ih_l0" in mine,
-        bidirectional="weight_ih_l0_reverse" in mine,
-        dtype=np.float64 if wide else np.float32,
-        seed=0,
-        **options,
-    )
+    with skip_init():
+        layer = kind(
+            mine["weight_ih_l0"].shape[1],
+            hidden,
+            num_layers=1 + last,
+            bias="bias_ih_l0" in mine,
+            bidirectional="weight_ih_l0_reverse" in mine,
+            dtype=np.float64 if wide else np.float32,
+            seed=0,
+            **options,
+        )
     layer.load_state_dict(mine)
     layer.eval()
     return layer

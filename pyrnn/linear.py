@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
+from .initial import Random
 from .module import Array
 from .options import check_size, float_dtype
 from .packing import Packing
 from .pullback import Gradients
-from .recurrent import initial
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
@@ -51,10 +51,10 @@ class Linear(Packing[_core.Linear]):
         check_size("in_features", in_features)
         check_size("out_features", out_features)
         self.in_features, self.out_features = in_features, out_features
-        random = np.random.default_rng(seed)
-        self._add_parameter("weight", initial(random, (out_features, in_features), in_features, float_dtype(dtype)))
+        random = Random(seed)
+        self._add_parameter("weight", random.uniform((out_features, in_features), in_features, float_dtype(dtype)))
         if bias:
-            self._add_parameter("bias", initial(random, (out_features,), in_features, float_dtype(dtype)))
+            self._add_parameter("bias", random.uniform((out_features,), in_features, float_dtype(dtype)))
 
     def __call__(self, input: Array) -> Array:
         """Output [*, out_features] of an input [*, in_features].

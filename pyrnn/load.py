@@ -61,16 +61,15 @@ def load(path: str | os.PathLike[str], **options: Any) -> Module:
 
 def has_architecture(path: str | os.PathLike[str]) -> bool:
     """Whether a `.safetensors` file was written by `nn.Sequential.save`, so that it holds the layers too."""
-    try:
-        import safetensors
-    except ImportError:
-        return False  # load_state_dict says what to do
-    from .nn.file import KEY
+    from .weights.safetensors import ARCHITECTURE, metadata, safetensors_package
 
     try:
-        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            return KEY in (file.metadata() or {})
-    except safetensors.SafetensorError:
+        package = safetensors_package()
+    except ImportError:
+        return False  # load_state_dict says what to do
+    try:
+        return ARCHITECTURE in metadata(os.fspath(path))
+    except package.SafetensorError:
         return False  # load_state_dict says what is wrong
 
 

@@ -139,7 +139,7 @@ class Module:
         for prefix, module in self.named_modules():
             start = f"{prefix}." if prefix else ""
             held = module._held()
-            mine = {n: taken[start + n].astype(held[n].dtype) for n in held if start + n in taken}
+            mine = {n: taken[start + n].astype(held[n].dtype, copy=False) for n in held if start + n in taken}
             if mine:
                 module._replace(mine)
 
@@ -227,7 +227,7 @@ def _checked(module: Module, name: str, value: Any) -> Array:
     array = to_array(value, name)
     if array.shape != current.shape:
         raise ValueError(f"{name} should have shape {current.shape}, got {array.shape}")
-    return array.astype(current.dtype)
+    return array.astype(current.dtype, copy=False)
 
 
 def _read_only(value: Array) -> Array:

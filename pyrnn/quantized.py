@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -25,8 +24,7 @@ from .recurrent import Recurrent
 FORMATS = ("bf16", "int8")
 
 
-@dataclass(frozen=True)
-class QuantizationError:
+class QuantizationError(NamedTuple):
     """How far the outputs of a quantized network are from those of the float32 one.
 
     Attributes:

@@ -5,14 +5,13 @@ Letters in shapes: T time, B batch, I input_size, H hidden_size, P proj_size or 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
-from .module import Array, check_room
+from .initial import Random
+from .module import Array
 from .options import (
     check_arrays,
     check_bools,
@@ -70,9 +69,9 @@ class Recurrent(Specified):
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.activation, self.recurrent_activation, self.peephole = activation, recurrent_activation, peephole
         self.masked_output = masked_output
-        self._random = np.random.default_rng(seed)
+        self._random = Random(seed)  # a Generator in pickles of version 0.1.0
         for name, shape in self._spec().parameters:
-            self._add_parameter(name, initial(self._random, shape, hidden_size, float_dtype(dtype)))
+            self._add_parameter(name, self._random.uniform(shape, hidden_size, float_dtype(dtype)))
 
     def __call__(
         self,
@@ -276,10 +275,3 @@ class Recurrent(Specified):
             if value != default:
                 shown.append(f"{name}={value}")
         return ", ".join(shown)
-
-
-def initial(random: np.random.Generator, shape: Sequence[int], fan: int, dtype: np.dtype[Any]) -> Array:
-    """torch's initial distribution, U(-1/sqrt(fan), 1/sqrt(fan))."""
-    check_room(shape, dtype)
-    bound = 1 / math.sqrt(fan)
-    return random.uniform(-bound, bound, shape).astype(dtype)

@@ -130,6 +130,8 @@ def start(folder: Path, name: str, threads: int) -> tuple[float, float, list[flo
     file, program = PROGRAMS[name]
     text = AROUND.format(program=program.format(size=SIZE, layers=LAYERS, threads=threads))
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYRNN_THREADS": str(threads)}
+    # pip compiles what it installs; a checkout would be compiled at every start, which takes 15 ms.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", text, str(folder / file)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..initial import Random
 from ..module import Array
 from ..options import check_bools, check_size, float_dtype
 from ..pullback import Gradients
-from ..recurrent import initial
 from .layer import Back, Layer
 from .windows import Padding, Sizes, Windows, check_channels, listed
 
@@ -58,10 +58,10 @@ class Conv(Layer):
         self.in_channels, self.out_channels, self.groups = int(in_channels), int(out_channels), int(groups)
         self._windows = Windows(self._dims, kernel_size, stride, padding, dilation)
         shape = (out_channels, in_channels // groups, *self._windows.kernel_size)
-        random, fan = np.random.default_rng(seed), math.prod(shape[1:])
-        self._add_parameter("weight", initial(random, shape, fan, float_dtype(dtype)))
+        random, fan = Random(seed), math.prod(shape[1:])
+        self._add_parameter("weight", random.uniform(shape, fan, float_dtype(dtype)))
         if bias:
-            self._add_parameter("bias", initial(random, (out_channels,), fan, float_dtype(dtype)))
+            self._add_parameter("bias", random.uniform((out_channels,), fan, float_dtype(dtype)))
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..initial import Random
 from ..module import Array
 from ..options import check_bools
 from .layer import Back, Layer, check_array
@@ -36,7 +37,7 @@ class Dropout(Layer):
         if not number or not 0 <= p <= 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {p!r}")
         self.p = float(p)
-        self._random = np.random.default_rng(seed)
+        self._random = Random(seed)  # a Generator in pickles of version 0.1.0
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         if not self.training or not self.p:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..module import Array, check_room
+from ..initial import Random
+from ..module import Array
 from ..options import check_bools, check_size, float_dtype
 from ..pullback import Gradients
 from .layer import Back, Layer
@@ -58,9 +59,7 @@ class Embedding(Layer):
             padding_idx = int(padding_idx) % num_embeddings
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx, self.mask_zero = padding_idx, mask_zero
-        shape, kind = (num_embeddings, embedding_dim), float_dtype(dtype)
-        check_room(shape, kind)
-        weight = np.random.default_rng(seed).standard_normal(shape, np.float64).astype(kind)
+        weight = Random(seed).normal((num_embeddings, embedding_dim), float_dtype(dtype))
         if padding_idx is not None:
             weight[padding_idx] = 0
         self._add_parameter("weight", weight)

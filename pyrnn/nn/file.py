@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from ..initial import skip_init
 from ..module import Module, at_most
 from ..weights import load_state_dict, replaced
 from ..weights.arrays import flat
-from ..weights.safetensors import safetensors_package
+from ..weights.safetensors import ARCHITECTURE, metadata, safetensors_package
 from .architecture import named_layers
 
-KEY = "pyrnn"  # of the metadata; a single one, since safetensors writes several in any order
 SMALL = 2**16  # a size up to here is taken from any file, and parameters of so many numbers together
 
 Path = str | os.PathLike[str]
@@ -25,17 +25,17 @@ def save(network: Module, path: Path) -> None:
     package = safetensors_package()
     architecture = json.dumps(network.config()["layers"], allow_nan=False)
     with replaced(path) as unfinished:
-        package.numpy.save_file(flat(network.state_dict()), unfinished, metadata={KEY: architecture})
+        package.numpy.save_file(flat(network.state_dict()), unfinished, metadata={ARCHITECTURE: architecture})
 
 
 def load(path: Path) -> tuple[dict[str, Module], dict[str, Any]]:
-    """The layers by name, with fresh weights, and the arrays that belong to them."""
+    """The layers by name, with weights of zeros, and the arrays that belong to them."""
     _check_suffix(path)
     tensors = load_state_dict(path)
     try:
         descriptions = _architecture(path)
         _check_sizes(descriptions, max(os.path.getsize(path), SMALL), len(tensors))
-        with at_most(max(sum(array.nbytes for array in tensors.values()), 8 * SMALL)):
+        with skip_init(), at_most(max(sum(array.nbytes for array in tensors.values()), 8 * SMALL)):
             return named_layers(descriptions, tensors=tensors), tensors
     except RecursionError as error:
         raise ValueError(f"{os.fspath(path)} cannot be loaded: its architecture is nested too deeply.") from error
@@ -44,11 +44,10 @@ def load(path: Path) -> tuple[dict[str, Module], dict[str, Any]]:
 
 
 def _architecture(path: Path) -> Any:
-    with safetensors_package().safe_open(os.fspath(path), framework="numpy") as file:
-        metadata = file.metadata() or {}
-    if KEY not in metadata:
+    found = metadata(os.fspath(path))
+    if ARCHITECTURE not in found:
         raise ValueError("it holds weights alone, and no architecture; make the model and use load_state_dict")
-    return json.loads(metadata[KEY])
+    return json.loads(found[ARCHITECTURE])
 
 
 def _check_sizes(descriptions: Any, most: int, layers: int) -> None:

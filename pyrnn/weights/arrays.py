@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pyrnn.module import to_array
-
-Array = NDArray[Any]
+from pyrnn.module import Array, to_array
 
 MAX_AXES = 32  # what every NumPy allows
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyrnn import LSTM, Linear, nn
+from pyrnn.initial import skip_init
 from pyrnn.module import Array, Module
 from pyrnn.weights import replaced
 
@@ -57,7 +58,8 @@ def load(
     array([[6.]])
     """
     try:
-        return _sequential(_read(path), return_sequences, np.dtype(dtype))
+        with skip_init():
+            return _sequential(_read(path), return_sequences, np.dtype(dtype))
     except (RecursionError, ValueError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {why}.") from error

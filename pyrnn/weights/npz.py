@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
+from pyrnn.module import Array
 from pyrnn.weights.archive import read_records
-from pyrnn.weights.arrays import MAX_AXES, STORED, Array, decoded, flat
+from pyrnn.weights.arrays import MAX_AXES, STORED, decoded, flat
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 # NumPy parses the header as Python, and lets some of what the parser raises pass.

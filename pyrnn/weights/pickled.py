@@ -10,7 +10,8 @@ import pickle as op
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pyrnn.weights.arrays import Array, number_array
+from pyrnn.module import Array
+from pyrnn.weights.arrays import number_array
 from pyrnn.weights.unpickled import MAX_DEPTH, STORAGES
 
 _STORAGE_OF = {dtype: name for name, dtype in STORAGES.items() if dtype}

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pyrnn.module import Array
 from pyrnn.weights.archive import LOCAL_HEADER, allowance, read_records
-from pyrnn.weights.arrays import STORED, Array, decoded
+from pyrnn.weights.arrays import STORED, decoded
 from pyrnn.weights.pickled import dumps
 from pyrnn.weights.unpickled import MAX_DEPTH, Name, Storage, Tensor, loads
 

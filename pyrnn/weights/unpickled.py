@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import pickletools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pyrnn.weights.arrays import MAX_AXES, STORED
@@ -34,31 +33,27 @@ STORAGES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Name:
     """A global that the pickle names: never looked up, only compared."""
 
-    text: str
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
-@dataclass(frozen=True, slots=True)
 class Storage:
     """A record of the archive: `count` elements of a dtype, or bytes if the dtype is None."""
 
-    key: str
-    dtype: str | None
-    count: int
+    def __init__(self, key: str, dtype: str | None, count: int) -> None:
+        self.key, self.dtype, self.count = key, dtype, count
 
 
-@dataclass(frozen=True, slots=True)
 class Tensor:
     """A strided view of a record, as the file claims it; offset, size and stride count elements."""
 
-    storage: Storage
-    dtype: str
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
+    def __init__(
+        self, storage: Storage, dtype: str, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
+    ) -> None:
+        self.storage, self.dtype, self.offset, self.size, self.stride = storage, dtype, offset, size, stride
 
 
 class OrderedDict(dict[Any, Any]):

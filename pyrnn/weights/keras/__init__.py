@@ -16,6 +16,7 @@ import os
 from collections.abc import Sequence
 
 from pyrnn import nn
+from pyrnn.initial import skip_init
 from pyrnn.weights.keras import container
 from pyrnn.weights.keras.convert import network
 from pyrnn.weights.keras.into import fill
@@ -55,7 +56,8 @@ def load(path: str | os.PathLike[str]) -> nn.Sequential:
         file = container.read(os.fspath(path))
         if file.model is None:
             raise ValueError("it holds weights alone, and not the layers; make the model and use load_weights")
-        return network(file)
+        with skip_init():
+            return network(file)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
 

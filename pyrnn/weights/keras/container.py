@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pyrnn.module import Array
 from pyrnn.weights.archive import allowance, read_records
-from pyrnn.weights.arrays import Array
 from pyrnn.weights.keras import hdf5
 
 MAX_JSON = 2**24  # bytes; a layer takes about a kilobyte

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyrnn.module import Module
-from pyrnn.weights.arrays import Array
+from pyrnn.module import Array, Module
 from pyrnn.weights.keras.config import UNSAID, Layer
 from pyrnn.weights.keras.store import Store
 

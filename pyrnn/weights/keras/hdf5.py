@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pyrnn.weights.arrays import Array
+from pyrnn.module import Array
 
 HARMLESS_NAMES = 2**30  # bytes that the strings of one attribute may take
 MAX_ENTRIES = 10_000  # groups, arrays and names: far beyond any chain of layers

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pyrnn import GRU, LSTM, RNN, nn
-from pyrnn.module import Module
-from pyrnn.weights.arrays import Array
+from pyrnn.module import Array, Module
 from pyrnn.weights.keras import layouts
 from pyrnn.weights.keras.container import Container
 from pyrnn.weights.keras.convert import network

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pyrnn import Linear, nn
-from pyrnn.module import Module
-from pyrnn.weights.arrays import Array
+from pyrnn.module import Array, Module
 from pyrnn.weights.keras import activations, layouts
 from pyrnn.weights.keras.config import Layer
 from pyrnn.weights.keras.flow import Flow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyrnn.weights.arrays import Array
+from pyrnn.module import Array
 
 Arrays = dict[str, Array]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pyrnn import GRU, LSTM, RNN
-from pyrnn.weights.arrays import Array
+from pyrnn.module import Array
 from pyrnn.weights.keras.activations import of_cell
 from pyrnn.weights.keras.config import Layer
 

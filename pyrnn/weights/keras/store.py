@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Self
 
-from pyrnn.weights.arrays import Array
+from pyrnn.module import Array
 
 ROOTS = ("layers", "_layer_checkpoint_dependencies")  # Keras 3, and Keras 2.12
 RUNTIME = re.compile(r"rnn_state|seed_generator_state")  # of a stateful layer, of a dropout

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from pyrnn import nn
+from pyrnn.initial import skip_init
 from pyrnn.weights.archive import allowance
 from pyrnn.weights.onnx import dense, glue, recurrence, windows
 from pyrnn.weights.onnx.graph import Graph, input_view
@@ -48,7 +49,8 @@ def load(path: str | os.PathLike[str], output: str | None = None) -> nn.Sequenti
     True
     """
     try:
-        return _sequential(read_model(os.fspath(path)), allowance(os.fspath(path)), output)
+        with skip_init():
+            return _sequential(read_model(os.fspath(path)), allowance(os.fspath(path)), output)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
 
