@@ -11,7 +11,7 @@ import plain
 import pytest
 from cases import DTYPES, Config
 from drawn import CELLS, Call, assert_derivatives, assert_result, same_bytes
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import pyrnn
@@ -70,9 +70,17 @@ def chosen_calls(draw: Any) -> Call:
     return replace(call, chosen=options)
 
 
+def stays_small(call: Call) -> bool:
+    """Where nothing bounds gates and candidate, c is squared at every step: from 1e14 on, rounding is all there is."""
+    with np.errstate(all="ignore"):
+        expected = call.expected(drawn.as_float64(call.layer().state_dict()))
+    return all(bool((np.abs(part) < 1e6).all()) for part in (expected.output, *expected.state))
+
+
 @settings(max_examples=150, deadline=None)
 @given(chosen_calls(), st.integers(1, 4))
 def test_any_choice_with_any_option(call: Call, every: int) -> None:
+    assume(stays_small(call))
     check(call)
     layer = call.layer()
     assert same_bytes(call.vjp(layer, checkpoint=every), call.vjp(layer))
