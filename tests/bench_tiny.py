@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pyrnn.bench import growth, measure, roofline, run, shapes, streaming
+from pyrnn.bench import formats, growth, measure, roofline, run, shapes, streaming
 
 SHAPES = {"inference": [(2, 1, 2, 3), (8, 3, 2, 3)], "training": [(8, 3, 2, 3)]}
 STEPS = [(1, 2, 2, 3)]
@@ -21,6 +21,8 @@ CHANGES: list[tuple[Any, str, Any]] = [
     (shapes, "SEQUENCES", SHAPES),
     (shapes, "STEPS", STEPS),
     (streaming, "SIZES", [8]),
+    (formats, "SIZES", [8]),
+    (formats, "STEPS", [1, 2]),
     (growth, "AXES", {"T": [1, 2, 4], "layers": [1, 2]}),
     (growth, "BASES", {"T": [(0, 1, 3, 1)], "layers": [(2, 3, 3, 0)]}),
     (run, "QUICK", 0.0),

@@ -25,7 +25,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(peers.PEERS, "streaming", ("onnxruntime",))
 
 
-@pytest.mark.parametrize(("grid", "count"), [("stream", 3), ("growth", 12)])
+@pytest.mark.parametrize(("grid", "count"), [("stream", 3), ("quantize", 6), ("growth", 12)])
 def test_json_and_a_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path, grid: str, count: int) -> None:
     path = tmp_path / "grid.png"
     run.run(grid, quick=True, json=True, plot=path)
@@ -34,6 +34,15 @@ def test_json_and_a_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert {row["grid"] for row in rows} == {grid}
     blank = (matplotlib.image.imread(path)[..., :3] == 1).all(axis=-1).mean()
     assert 0.5 < blank < 0.99  # something is drawn
+
+
+def test_quantize_tells_ratios_and_noise(capsys: pytest.CaptureFixture[str]) -> None:
+    run.run("quantize", quick=True, json=True, cell="GRU")
+    for row in map(json.loads, capsys.readouterr().out.splitlines()):
+        assert row["ratio_int8"] == row["float32_us"] / row["int8_us"]
+        assert row["snr_db_bf16"] > row["snr_db_int8"] > 20
+    run.run("quantize", quick=True, cell="RNN")
+    assert "stream.step" in capsys.readouterr().out
 
 
 # -- stream ------------------------------------------------------------------------------------------------

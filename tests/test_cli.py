@@ -49,7 +49,7 @@ def test_help_shows_examples(
         (["demo", "--colour"], "No such option"),
         (["demo", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["demo", "--seed", "one"], "Invalid value for '--seed'"),
-        (["bench", "jax"], "'jax' is not one of 'infer', 'train', 'stream', 'torch', 'load', 'growth'"),
+        (["bench", "jax"], "'jax' is not one of 'infer', 'train', 'stream', 'quantize', 'torch', 'load', 'growth'"),
         (["bench", "--cell", "lstm"], "'lstm' is not one of 'LSTM', 'GRU', 'RNN'"),
         (["bench", "--threads", "0"], "Invalid value for '--threads'"),
     ],

@@ -5,9 +5,11 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "runtime/buffer.h"
 #include "runtime/spec.h"
 
 namespace pyrnn {
@@ -22,7 +24,7 @@ class Tensor {
 
   // C-contiguous, uninitialized, of the dtype T.
   template <class T> static Tensor empty(const Shape& shape, const Tensor& like) {
-    if (like.is_numpy_) return Tensor(py::array_t<T>(shape));
+    if (like.is_numpy_) return Tensor(new_array<T>(shape));
     return *exchanged(like.new_empty(shape));
   }
   // C-contiguous and aligned, with the same numbers.
@@ -67,6 +69,15 @@ class Tensor {
   std::string dtype() const;
 
  private:
+  // Large ones in memory that is kept for the next call when they are freed (runtime/buffer.h).
+  template <class T> static py::array new_array(const Shape& shape) {
+    std::size_t size = 1;
+    for (const std::ptrdiff_t extent : shape) size *= extent;
+    if (size < kept_bytes / sizeof(T)) return py::array_t<T>(shape);
+    auto memory = std::make_unique<Buffer<T>>(size);
+    const py::capsule owner(memory.get(), [](void* held) { delete static_cast<Buffer<T>*>(held); });
+    return py::array_t<T>(shape, memory.release()->data(), owner);
+  }
   py::object new_empty(const Shape& shape) const;  // of a tensor that is not NumPy's
 
   py::object object_;

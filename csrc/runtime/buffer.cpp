@@ -50,7 +50,7 @@ void* take_kept(std::size_t bytes) noexcept {
 }  // namespace
 
 void* take_memory(std::size_t bytes) {
-  if (is_large(bytes))
+  if (bytes >= kept_bytes)
     if (void* memory = take_kept(bytes)) return memory;
   void* memory = ::operator new(bytes, alignment_of(bytes));
 #if defined(__linux__)
@@ -60,7 +60,7 @@ void* take_memory(std::size_t bytes) {
 }
 
 void give_memory(void* memory, std::size_t bytes) noexcept {
-  if (!is_large(bytes) || bytes > kept_at_most || kept.busy.test_and_set(std::memory_order_acquire))
+  if (bytes < kept_bytes || bytes > kept_at_most || kept.busy.test_and_set(std::memory_order_acquire))
     return release(memory, bytes);
   // The oldest place goes to the newest block, and more of the oldest until the total fits.
   do {

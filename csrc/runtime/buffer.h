@@ -11,7 +11,9 @@ namespace pyrnn {
 
 // Large blocks lie on huge pages where the system has them, and a few are kept for the next call when freed: a fresh
 // 64 MB costs 24 ms to touch on small pages, 3 ms on huge ones (Linux 6, virtual machine), a kept one nothing. A
-// training step allocates and frees the same sizes again and again.
+// training step allocates and frees the same sizes again and again. From kept_bytes on: a process that does other things
+// too trims its heap between two calls, and new pages took a third of the time of an RNN at 100,128,64,64.
+constexpr std::size_t kept_bytes = std::size_t{128} << 10;
 void* take_memory(std::size_t bytes);  // throws std::bad_alloc
 void give_memory(void* memory, std::size_t bytes) noexcept;
 

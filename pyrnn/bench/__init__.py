@@ -4,6 +4,7 @@ run.py         the command
 grid.py        what every grid is given and gives
 sequences.py   the grids infer and train: layers on NumPy arrays beside every peer
 streaming.py   stream: one step, from C++ and from Python
+formats.py     quantize: smaller weights beside float32
 drop_ins.py    torch: the modules of pyrnn.torch beside torch.nn
 cold_start.py  load: fresh processes
 growth.py      growth: time against size

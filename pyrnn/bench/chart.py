@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
-from . import cold_start, streaming
+from . import cold_start, formats, streaming
 from .case import GATES
 from .measure import Row
 
@@ -123,6 +123,24 @@ def draw_steps(title: str, rows: Sequence[streaming.Row], path: Path) -> None:
 
 def _step_us(row: streaming.Row, name: str) -> float | None:
     return row.scaled_us if name == "RTNeural scaled" else row.us.get(name)
+
+
+def draw_formats(title: str, rows: Sequence[formats.Row], path: Path) -> None:
+    """How many times as fast as float32: a panel for each format of weights, a bar for each line."""
+    names = [f"{row.case.cell} {row.case.hidden}, T = {row.case.steps}" for row in rows]
+    figure = Figure(figsize=(10.0, 1.4 + 0.28 * len(rows)), layout="constrained")
+    small = list(rows[0].snr_db)
+    for axes, name in zip(figure.subplots(1, len(small), sharey=True), small, strict=True):
+        bars = axes.barh(names, [row.ratio(name) for row in rows], color="tab:blue")
+        labels = [f"{row.ratio(name):.1f}, {row.snr_db[name]:.0f} dB" for row in rows]
+        axes.bar_label(bars, labels, padding=3, fontsize=8)
+        axes.axvline(1, color="0.4", linewidth=0.8)
+        axes.set_title(f"{name}: times as fast as float32; signal to noise", loc="left", fontsize=10)
+        axes.margins(x=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].invert_yaxis()
+    figure.suptitle(title, fontsize=10, wrap=True)
+    figure.savefig(path, dpi=150)
 
 
 def draw_starts(title: str, rows: Sequence[cold_start.Row], path: Path) -> None:

@@ -17,6 +17,7 @@ GRIDS = {
     "infer": "sequences",
     "train": "sequences",
     "stream": "streaming",
+    "quantize": "formats",
     "torch": "drop_ins",
     "load": "cold_start",
     "growth": "growth",

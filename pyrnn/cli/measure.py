@@ -17,6 +17,7 @@ class What(StrEnum):
     infer = "infer"
     train = "train"
     stream = "stream"
+    quantize = "quantize"
     torch = "torch"
     load = "load"
     growth = "growth"
@@ -47,6 +48,7 @@ def bench(
     infer    layers on NumPy arrays beside torch, onnxruntime and openvino
     train    forward and all gradients beside torch and JAX
     stream   one step at batch 1, from C++ and Python, beside onnxruntime, torch and RTNeural's figures
+    quantize bf16 and int8 weights beside float32, at batch 1
     torch    the modules of pyrnn.torch beside torch.nn
     load     import, load a file, first output: time and memory of fresh processes
     growth   time against T, B, H and layers: is there a cliff?
