@@ -3,6 +3,7 @@
 // costs tens. All of a team run at once (together, below), so none waits for one that has not begun.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -15,25 +16,21 @@
 
 namespace pyrnn {
 
-// Until holds() is true; whether that took so long (0.3 ms) that someone must have lost his CPU. Yields after some 20 us:
-// whoever is waited for may need this one.
-template <class Condition> bool spin_until(Condition holds) noexcept {
-  using Clock = std::chrono::steady_clock;
+using Clock = std::chrono::steady_clock;
+
+// Until holds() is true. Returns the time it took beyond the first 20 us; from then on it yields, for whoever is waited
+// for may need this CPU.
+template <class Condition> Clock::duration spin_until(Condition holds) noexcept {
   for (int rounds = 0; rounds < 1000; ++rounds) {
-    if (holds()) return false;
+    if (holds()) return {};
 #if defined(__x86_64__)
     _mm_pause();
 #endif
   }
   const Clock::time_point begin = Clock::now();
   while (!holds()) std::this_thread::yield();
-  return Clock::now() - begin > std::chrono::microseconds(300);
+  return Clock::now() - begin;
 }
-
-// Where other programs want the CPUs, a member of a team loses its own for milliseconds while the others wait: a scan of
-// 0.1 ms took 2.7. After such a wait the next calls do without a team.
-inline std::atomic<int> calls_without_team{0};
-constexpr int calls_to_wait = 100;
 
 class Barrier {
  public:
@@ -43,15 +40,19 @@ class Barrier {
     if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
       waiting_.store(0, std::memory_order_relaxed);
       round_.store(round + 1, std::memory_order_release);
-    } else {
-      if (spin_until([&] { return round_.load(std::memory_order_acquire) != round; }))
-        calls_without_team.store(calls_to_wait, std::memory_order_relaxed);
+    } else if (const auto long_wait = spin_until([&] { return round_.load(std::memory_order_acquire) != round; });
+               long_wait.count() > 0) {
+      waited_.fetch_add(long_wait.count(), std::memory_order_relaxed);
     }
   }
+  Clock::duration waited() const noexcept {
+    return Clock::duration(waited_.load());
+  }  // by all members, long waits only
 
  private:
   alignas(64) std::atomic<int> waiting_{0};
   alignas(64) std::atomic<unsigned> round_{0};
+  std::atomic<Clock::rep> waited_{0};
   const int members_;
 };
 
@@ -79,13 +80,26 @@ struct Team {
   }
 };
 
+// Where others want the CPUs, a member loses its own for a while and the rest waits: a scan of 0.1 ms took 2.7. After a
+// call that spent half of its time so, the next ones do without a team: two, and twice as many each time it happens again.
+struct Crowd {
+  std::atomic<int> alone{0}, penalty{1};
+
+  bool is_near() noexcept { return alone.load() > 0 && alone.fetch_sub(1) > 0; }
+  void tell(bool crowded) noexcept {
+    penalty.store(crowded ? std::min(2 * penalty.load(), 256) : 1);
+    if (crowded) alone.store(penalty.load());
+  }
+};
+inline Crowd crowd;
+
 // Runs f(member, barrier, members) on at most `threads` threads at the same time. f must not throw.
 template <class F> void together(int threads, const F& f) {
-  const bool crowded = calls_without_team.load(std::memory_order_relaxed) > 0;
-  if (crowded) calls_without_team.fetch_sub(1, std::memory_order_relaxed);
-  const Gathering gathering(crowded ? 1 : threads);
+  const Gathering gathering(crowd.is_near() ? 1 : threads);
   Barrier barrier(gathering.members);
+  const Clock::time_point begin = Clock::now();
   gathering.run([&](int member) { f(member, barrier, gathering.members); });
+  if (gathering.members > 1) crowd.tell(2 * barrier.waited() > Clock::now() - begin);
 }
 
 }  // namespace pyrnn
