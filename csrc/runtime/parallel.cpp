@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "runtime/require.h"
+#include "runtime/spin.h"
 
 namespace pyrnn {
 namespace {
@@ -47,6 +48,7 @@ class Pool {
     }
     if (admitted_ > 0) wake_.notify_all();
     drain(f, n);
+    if (spin([&] { return busy_ == 0; })) return;
     std::unique_lock lock(mutex_);
     done_.wait(lock, [&] { return busy_ == 0; });
   }
@@ -58,8 +60,9 @@ class Pool {
 
   void work(int id) {
     unsigned long seen = 0;
-    std::unique_lock lock(mutex_);
     while (true) {
+      spin([&] { return generation_ != seen; });  // one call of a layer has work for the pool several times
+      std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return generation_ != seen; });
       seen = generation_;
       if (id >= admitted_) continue;
@@ -76,8 +79,9 @@ class Pool {
   std::condition_variable wake_, done_;
   const Task* task_ = nullptr;
   std::atomic<int> next_{0};
-  int count_ = 0, workers_ = 0, admitted_ = 0, busy_ = 0;
-  unsigned long generation_ = 0;
+  int count_ = 0, workers_ = 0, admitted_ = 0;
+  std::atomic<int> busy_{0};
+  std::atomic<unsigned long> generation_{0};
 };
 
 // Never destroyed: workers may outlive main. Replaced, not repaired, in the child of a fork.

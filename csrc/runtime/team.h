@@ -9,10 +9,7 @@
 #include <thread>
 
 #include "runtime/parallel.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "runtime/spin.h"
 
 namespace pyrnn {
 
@@ -21,12 +18,7 @@ using Clock = std::chrono::steady_clock;
 // Until holds() is true. Returns the time it took beyond the first 20 us; from then on it yields, for whoever is waited
 // for may need this CPU.
 template <class Condition> Clock::duration spin_until(Condition holds) noexcept {
-  for (int rounds = 0; rounds < 1000; ++rounds) {
-    if (holds()) return {};
-#if defined(__x86_64__)
-    _mm_pause();
-#endif
-  }
+  if (spin(holds)) return {};
   const Clock::time_point begin = Clock::now();
   while (!holds()) std::this_thread::yield();
   return Clock::now() - begin;
