@@ -11,7 +11,7 @@ except ImportError:
     print('The pyrnn command needs typer: pip install "pyrnn-cpu[cli]".', file=sys.stderr)
     raise SystemExit(2) from None
 
-from . import demo, files, forecast, measure
+from . import demo, export, files, forecast, measure
 
 # \b keeps the lines that follow as they are.
 app = typer.Typer(
@@ -28,12 +28,14 @@ app = typer.Typer(
       pyrnn bench --quick            pyrnn beside its peers on this machine
       pyrnn inspect model.keras      the layers and weights of a file
       pyrnn convert model.h5 model.onnx
+      pyrnn export-c model.pt --name vad -o out
       pyrnn config                   instruction set, threads and versions, for bug reports
     """,
 )
 
 app.command()(demo.demo)
 app.command()(forecast.forecast)
+app.command()(export.export_c)
 app.command()(measure.bench)
 app.command()(measure.accuracy)
 app.command()(files.inspect)

@@ -1,0 +1,46 @@
+"""`pyrnn export-c`: a network as C."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .files import BatchFirst, Prefix, _given
+from .missing import naming_the_extra
+
+
+class Profile(StrEnum):
+    """How weights are kept."""
+
+    float32 = "float32"
+    int8 = "int8"
+
+
+def export_c(
+    model: Annotated[Path, typer.Argument(help=".pt .pth .npz .safetensors .keras .h5 .hdf5 .onnx .json")],
+    name: Annotated[str, typer.Option(help="Of the files, and before all names in C.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
+    profile: Annotated[Profile, typer.Option(help="float32: exact; int8: a quarter of the memory.")] = Profile.float32,
+    data: Annotated[Path | None, typer.Option(help="A .npy file of inputs: for the test, and int8's error.")] = None,
+    prefix: Prefix = None,
+    batch_first: BatchFirst = False,
+) -> None:
+    """Write a network as C99 that needs no library: NAME.h, NAME.c and the test NAME_test.c.
+
+    Prints what it needs: flash, RAM, multiply-adds a step.
+
+    \b
+    Examples:
+      pyrnn export-c model.pt --name vad -o out
+      pyrnn export-c model.keras --name vad -o out --profile int8 --data x.npy
+    """
+    with naming_the_extra("export-c"):
+        from .. import export
+        from ..load import load
+        from ..verify import read_data
+
+        network = load(model, **_given(prefix, batch_first))
+        print(export.c(network, name, out, None if data is None else read_data(data), profile.value))

@@ -1,0 +1,83 @@
+"""Networks as C99 without dependencies, for audio plug-ins and microcontrollers, with the bits of the Python run.
+
+from pyrnn import export
+print(export.c(model, "vad", "out"))     # out/vad.h, out/vad.c, out/vad_test.c
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ..module import Array, Module
+from ..options import check_size
+from ..quantized import QuantizationError
+from .golden import test_program
+from .network import Network
+from .program import Program
+from .report import Report, check_data
+
+__all__ = ["Report", "c"]
+
+
+def c(
+    model: Module,
+    name: str,
+    directory: str | os.PathLike[str],
+    data: Array | None = None,
+    profile: str = "float32",
+    *,
+    test_steps: int = 1000,
+) -> Report:
+    """Writes a network as C99: `NAME.h`, `NAME.c` and the test `NAME_test.c`.
+
+    The C has static const weights, its state in a struct of known size, and the functions NAME_reset, NAME_step and
+    NAME_run. It needs no library, allocates nothing, and starts every sequence from zeros. A LastStep is left out:
+    the output of every step is what the model gives for a sequence that ends there.
+
+    Args:
+        model: an RNN, LSTM or GRU of one direction, a Linear, or an `nn.Sequential` of these, activations, LastStep
+            and Dropout; of float32.
+        name: of the files and before all names in C: letters, digits and underscores.
+        directory: where the files go; made if it is not there.
+        data: sequences as the model takes them, [T,I], [T,B,I], or [B,T,I] with batch_first: the test's
+            inputs, and what the signal-to-noise ratio of int8 is measured on. None for pseudo-random test inputs.
+        profile: "float32", the bits of the model's own run on every CPU with IEEE floats; or "int8", those of
+            `model.quantize("int8")`, with a quarter of the weights' memory.
+        test_steps: steps of the test's long run, at least 1.
+
+    Returns:
+        A `Report`: bytes of weights and state, multiply-adds of a step.
+
+    Raises:
+        ValueError: naming a layer that cannot be exported; or for a wrong name, profile, or shape of data.
+        TypeError: if the model or data is of another type.
+
+    >>> import tempfile, pyrnn, pyrnn.export
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(pyrnn.export.c(pyrnn.GRU(16, 32, seed=0), "vad", folder))
+    vad: GRU(16, 32); profile float32
+    flash for weights    18,944 bytes
+    RAM, sizeof(state)      640 bytes: state 128, scratch 512
+    multiply-adds a step  4,608
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError(f"name should be one that C takes, of letters, digits and underscores, got {name!r}")
+    check_size("test_steps", test_steps)
+    network = Network(model, profile)
+    program = Program(network, name)
+    rows = None if data is None else check_data(data, network)
+    error = None
+    if rows is not None and profile == "int8":
+        error = QuantizationError.between(network.run(rows, "float32"), network.run(rows))
+    texts = {
+        f"{name}.h": program.header(),
+        f"{name}.c": program.source(),
+        f"{name}_test.c": test_program(network, name, rows, test_steps),
+    }
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        (folder / file).write_text(text)
+    return Report.of(program, error)

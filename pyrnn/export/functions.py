@@ -1,0 +1,133 @@
+"""The C functions of the elements of an exported network, written for the name `vad`; sums are in products.py.
+
+The sums and their order are those of csrc/README.md ("The bit contract"), so the bits are too. No product meets a
+plain sum, so a compiler that contracts a * b + c has nothing to contract.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# tanh in float, as in csrc/simd/math.h, which a test compares: the clamp, and P and Q from the constant on.
+TANH_CLAMP = "9.015625f"
+TANH_P = ("1.0f", "0.0297693796f", "0.000114157017f")
+TANH_Q = ("2.0f", "0.226205349f", "0.00241216877f", "2.45385627e-06f")
+
+
+@dataclass(frozen=True)
+class Function:
+    """One static function of C, and those it calls."""
+
+    name: str
+    text: str
+    calls: tuple[Function, ...] = ()
+
+
+def in_order(functions: list[Function]) -> list[Function]:
+    """These and all they call, each once, the called first."""
+    found: dict[str, Function] = {}
+    for function in functions:
+        for each in (*in_order(list(function.calls)), function):
+            found.setdefault(each.name, each)
+    return list(found.values())
+
+
+# The kernels clamp the result to 1 as well; of all floats up to the clamp none needs it.
+TANH = Function(
+    "vad_tanh",
+    f"""\
+/* tanh(x) = 2 n d / (n^2 + d^2), n/d = x P(x^2) / Q(x^2) = tanh(x/2); within 1.8e-7. NaN passes. */
+static float vad_tanh(float x) {{
+  float x2, n, d;
+  if (VAD_ABS(x) > {TANH_CLAMP}) return x < 0.0f ? -1.0f : 1.0f;
+  x2 = x * x;
+  n = VAD_FMA(x * x2, VAD_FMA({TANH_P[2]}, x2, {TANH_P[1]}), x);
+  d = VAD_FMA(VAD_FMA(VAD_FMA({TANH_Q[3]}, x2, {TANH_Q[2]}), x2, {TANH_Q[1]}), x2, {TANH_Q[0]});
+  return n * (d + d) / VAD_FMA(n, n, d * d);
+}}
+""",
+)
+
+SIGMOID = Function(
+    "vad_sigmoid",
+    """\
+static float vad_sigmoid(float x) {
+  return VAD_FMA(0.5f, vad_tanh(0.5f * x), 0.5f);
+}
+""",
+    (TANH,),
+)
+
+RELU = Function(
+    "vad_relu",
+    """\
+static float vad_relu(float x) {
+  return x < 0.0f ? 0.0f : x;
+}
+""",
+)
+
+MAXIMUM = Function(
+    "vad_maximum",
+    """\
+/* numpy.maximum(x, 0), which makes 0 of -0. */
+static float vad_maximum(float x) {
+  return x <= 0.0f ? 0.0f : x;
+}
+""",
+)
+
+HARD_SIGMOID_KERAS2 = Function(
+    "vad_hard_sigmoid_keras2",
+    """\
+/* clip(0.2 x + 0.5, 0, 1) */
+static float vad_hard_sigmoid_keras2(float x) {
+  x = vad_relu(VAD_FMA(0.2f, x, 0.5f));
+  return x > 1.0f ? 1.0f : x;
+}
+""",
+    (RELU,),
+)
+
+HARD_SIGMOID_KERAS3 = Function(
+    "vad_hard_sigmoid_keras3",
+    """\
+/* relu6(x + 3) / 6 */
+static float vad_hard_sigmoid_keras3(float x) {
+  x = vad_relu(x + 3.0f);
+  return (x > 6.0f ? 6.0f : x) / 6.0f;
+}
+""",
+    (RELU,),
+)
+
+# Those of a layer of their own. What NumPy computes with other roundings or functions is not here.
+LAYERS = {"tanh": TANH, "sigmoid": SIGMOID, "relu": MAXIMUM, "hard_sigmoid_keras3": HARD_SIGMOID_KERAS3}
+
+IDENTITY = Function(
+    "vad_identity",
+    """\
+static float vad_identity(float x) {
+  return x;
+}
+""",
+)
+
+ACTIVATIONS = {
+    "tanh": TANH,
+    "sigmoid": SIGMOID,
+    "relu": RELU,
+    "identity": IDENTITY,
+    "hard_sigmoid_keras2": HARD_SIGMOID_KERAS2,
+    "hard_sigmoid_keras3": HARD_SIGMOID_KERAS3,
+}
+
+FLUSH = Function(
+    "vad_flush",
+    """\
+/* Zero for a state below 2^-100, so that a decaying one never becomes subnormal. */
+static float vad_flush(float x) {
+  return VAD_ABS(x) < 7.88860905e-31f ? 0.0f : x;
+}
+""",
+)

@@ -1,0 +1,158 @@
+"""A module as the parts of its C program, and its run in Python. What cannot be exported is refused by its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from ..linear import Linear
+from ..module import Array, Module
+from ..nn.activations import Activation
+from ..nn.dropout import Dropout
+from ..nn.heads import LastStep
+from ..nn.sequential import Sequential
+from ..quantized import Quantized
+from ..recurrent import Recurrent
+from . import parts
+from .functions import LAYERS
+
+KNOWN = (
+    "RNN, LSTM, GRU, Linear, ReLU, Tanh, Sigmoid, Activation (linear, relu, tanh, sigmoid, hard_sigmoid_keras3), "
+    "LastStep, Dropout, and a Sequential of these"
+)
+
+
+class Network:
+    """The layers of a model that do something at a step, one after the other.
+
+    Args:
+        model: a recurrent layer, a Linear, or a Sequential.
+        profile: "float32" or "int8".
+
+    Raises:
+        TypeError: if it is not a pyrnn module.
+        ValueError: naming the first layer that cannot be exported.
+    """
+
+    def __init__(self, model: Module, profile: str) -> None:
+        if profile not in ("float32", "int8"):
+            raise ValueError(f'profile should be "float32" or "int8", got {profile!r}')
+        if not isinstance(model, Module):
+            raise TypeError(f"model should be a pyrnn module, got {type(model).__name__}; torch's state dict goes "
+                            "into one with pyrnn.from_state_dict")  # fmt: skip
+        self.profile = profile
+        self.layers = list(_steps(model))
+        _check_order(self.layers)
+        if profile == "int8" and not any(isinstance(layer, Recurrent) for _, layer in self.layers):
+            raise ValueError("there is no RNN, LSTM or GRU in this model to quantize; use profile='float32'")
+        self.parts: list[parts.Part] = []
+        self._taken: set[str] = set()
+        for name, layer in self.layers:
+            self.parts += self._parts(name, layer)
+        if not self.parts:
+            raise ValueError("the model has no layer that computes anything at a step")
+        _check_sizes(self.parts)
+
+    @property
+    def batch_first(self) -> bool:
+        """Whether its sequences are [B,T,*]."""
+        return any(isinstance(layer, Recurrent) and layer.batch_first for _, layer in self.layers)
+
+    @property
+    def inputs(self) -> int:
+        """Numbers it takes at a step."""
+        return self.parts[0].inputs
+
+    @property
+    def outputs(self) -> int:
+        """Numbers it gives at a step."""
+        return self.parts[-1].outputs
+
+    def run(self, x: Array, profile: str = "") -> Array:
+        """The outputs of all steps, [T,outputs], of one sequence [T,inputs], from a state of zeros."""
+        x = x[:, None]
+        for _, layer in self.layers:
+            if isinstance(layer, Recurrent):
+                ready = layer.quantize("int8") if (profile or self.profile) == "int8" else layer
+                x = x.swapaxes(0, 1) if layer.batch_first else x
+                x = ready.stream().run(np.ascontiguousarray(x))  # a stream has no dropout
+                x = x.swapaxes(0, 1) if layer.batch_first else x
+            elif isinstance(layer, (Linear, Activation)):
+                x = layer(x)
+        return np.ascontiguousarray(x[:, 0])
+
+    def _parts(self, name: str, layer: Module) -> Iterator[parts.Part]:
+        before = f"{self._identifier(name)}_" if name else ""
+        if isinstance(layer, Recurrent):
+            for index in range(layer.num_layers):
+                yield parts.recurrent(before, layer, index, self.profile == "int8")
+        elif isinstance(layer, Linear):
+            yield parts.linear(before, layer)
+        elif isinstance(layer, Activation) and layer.name in LAYERS:
+            yield parts.elementwise(type(layer).__name__, LAYERS[layer.name], self.parts[-1].outputs)
+
+    def _identifier(self, name: str) -> str:
+        """The layer's name as C takes it, and not twice."""
+        found = base = re.sub(r"[^A-Za-z0-9]", "_", name)
+        number = 2
+        while found in self._taken:
+            found, number = f"{base}_{number}", number + 1
+        self._taken.add(found)
+        return found
+
+
+def _steps(model: Module, name: str = "") -> Iterator[tuple[str, Module]]:
+    """The layers by name, Sequentials opened, each checked."""
+    if isinstance(model, Sequential):
+        for key, layer in model._modules.items():
+            yield from _steps(layer, f"{name}.{key}" if name else key)
+        return
+    _check(model, f"layer {name!r}, {type(model).__name__}," if name else f"a {type(model).__name__}")
+    yield name, model
+
+
+def _check(layer: Module, what: str) -> None:
+    for value in layer.parameters().values():
+        if value.dtype != np.float32:
+            raise ValueError(f"{what} is of {value.dtype}; make one with dtype=np.float32 and load the state dict")
+        if not np.isfinite(value).all():
+            raise ValueError(f"{what} has weights that are infinite or NaN, which C has no constants for")
+    if isinstance(layer, Quantized):
+        raise ValueError(f"{what} is quantized already; export the float32 layer with profile='int8'")
+    if isinstance(layer, Recurrent):
+        if layer.bidirectional:
+            raise ValueError(f"{what} is bidirectional, which needs the end of a sequence at its first step; "
+                             "only layers of one direction can be exported")  # fmt: skip
+        return
+    allowed = isinstance(layer, Activation) and (layer.name in LAYERS or layer.name in ("linear", "identity"))
+    if not allowed and not isinstance(layer, (Linear, LastStep, Dropout)):
+        shown = f" {layer.name!r}" if isinstance(layer, Activation) else ""
+        raise ValueError(f"{what}{shown} cannot be exported to C; what can: {KNOWN}")
+
+
+def _check_order(layers: list[tuple[str, Module]]) -> None:
+    """What depends on the layers before: LastStep, the layout, activations."""
+    ended, seen, layouts = False, False, set()
+    for name, layer in layers:
+        if isinstance(layer, LastStep):
+            ended = True
+        if isinstance(layer, Recurrent):
+            layouts.add(layer.batch_first)
+            if ended:
+                raise ValueError(f"layer {name!r} stands after a LastStep, where there are no steps any more")
+        if isinstance(layer, Activation) and not seen and layer.name in LAYERS:
+            raise ValueError(f"layer {name!r}, {type(layer).__name__}, stands before all layers that have a size; "
+                             "apply it to the inputs instead")  # fmt: skip
+        seen = seen or isinstance(layer, (Linear, Recurrent))
+    if len(layouts) > 1:
+        raise ValueError("recurrent layers with and without batch_first cannot follow each other")
+
+
+def _check_sizes(all_parts: list[parts.Part]) -> None:
+    for first, second in pairwise(all_parts):
+        if first.outputs != second.inputs:
+            raise ValueError(f"{second.title} takes {second.inputs} inputs, {first.title} before it gives "
+                             f"{first.outputs}")  # fmt: skip

@@ -1,0 +1,166 @@
+"""What one layer becomes in C: constants, state, scratch, the functions it needs, and its lines in a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..linear import Linear
+from ..module import Array
+from ..recurrent import Recurrent
+from . import cells
+from .constants import Constant, panels, panels_int8, quantized
+from .functions import Function
+from .products import COPY, MULTIPLY, MULTIPLY_INT8, ZERO
+
+INPUT, OUTPUT = "INPUT", "OUTPUT"  # in the lines, where the values come from and go to
+
+
+@dataclass
+class Part:
+    """One layer, of a recurrent network one of its layers.
+
+    Attributes:
+        title: for the comments. inputs, outputs: sizes.
+        home: the member of the state that holds its output anyway, or "".
+        state: members and their numbers of floats. sums, projected, bytes: scratch it needs, floats and int8.
+        lines: C, with INPUT and OUTPUT. macs: multiply-adds of a step.
+    """
+
+    title: str
+    inputs: int
+    outputs: int
+    home: str = ""
+    constants: list[Constant] = field(default_factory=list)
+    state: dict[str, int] = field(default_factory=dict)
+    functions: list[Function] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    sums: int = 0
+    bytes: int = 0
+    projected: int = 0
+    macs: int = 0
+
+    def constant(self, name: str, values: Array, comment: str) -> str:
+        """Adds an array of weights; returns its name in C."""
+        self.constants.append(Constant(name, values, comment))
+        return f"vad_{name}"
+
+    def product(self, name: str, weight: Array, comment: str, args: tuple[str, str, str], small: bool) -> None:
+        """Adds y = start + W x for args (start, x, y)."""
+        (rows, columns), (start, x, y) = weight.shape, args
+        self.macs += rows * columns
+        if small:
+            integers, scales = quantized(weight)
+            w = self.constant(name, panels_int8(integers), f"{comment}, [{rows}][{columns}] in panels of four rows")
+            scale = self.constant(f"{name}_scale", scales, f"its scales, [{rows}]")
+            self.lines.append(f"vad_multiply_int8({w}, {scale}, {start}, {x}, s->bytes, {columns}, {rows}, {y});")
+            self.functions.append(MULTIPLY_INT8)
+            self.bytes = max(self.bytes, -(-columns // 4) * 4)
+        else:
+            w = self.constant(name, panels(weight), f"{comment}, [{rows}][{columns}] in panels of eight rows")
+            self.lines.append(f"vad_multiply({w}, {start}, {x}, {columns}, {rows}, {y});")
+            self.functions.append(MULTIPLY)
+
+
+def linear(name: str, layer: Linear) -> Part:
+    """y = W x + b; in float in every profile, as `quantize` has it."""
+    weight, rows = layer.parameters()["weight"], layer.out_features
+    part = Part(f"Linear({layer.in_features}, {rows})", layer.in_features, rows)
+    bias = layer.parameters().get("bias", np.zeros(rows, np.float32))
+    start = part.constant(f"{name}bias", bias, f"bias, [{rows}]")
+    part.product(f"{name}weight", weight, "weight", (start, INPUT, OUTPUT), False)
+    return part
+
+
+def elementwise(title: str, function: Function, size: int) -> Part:
+    """A function of each element."""
+    loop = f"for (i = 0; i < {size}; ++i) {OUTPUT}[i] = {function.name}({INPUT}[i]);"
+    return Part(title, size, size, lines=[loop], functions=[function])
+
+
+def recurrent(name: str, layer: Recurrent, index: int, small: bool) -> Part:
+    """One layer of an RNN, LSTM or GRU."""
+    H, P = layer.hidden_size, layer.proj_size or layer.hidden_size  # noqa: N806
+    values = {key.removesuffix(f"_l{index}"): value for key, value in layer.parameters().items()}
+    values = {key: values[key] for key in values if not key[-1].isdigit()}
+    inputs = values["weight_ih"].shape[1]
+    which = f", layer {index}" if layer.num_layers > 1 else ""
+    part = Part(f"{type(layer).__name__}({inputs}, {H}){which}", inputs, P, f"h_{name}l{index}")
+    part.state[part.home] = P
+    _sums(part, name, layer, index, values, small)
+    _finish(part, name, layer, index, values)
+    return part
+
+
+def _sums(part: Part, name: str, layer: Recurrent, index: int, values: dict[str, Array], small: bool) -> None:
+    """All sums of a step; of a GRU n comes first, so that what W_hh adds to is in one piece."""
+    H, h, sums = layer.hidden_size, f"s->{part.home}", "s->sums"  # noqa: N806
+    weights, order = _ordered(values, layer.mode, H), _orders(layer.mode)
+    start = part.constant(f"{name}bias_l{index}", weights["bias"], order["bias"])
+    part.sums = len(weights["bias"])
+    into = f"{sums} + {H}" if layer.mode.startswith("gru") else sums
+    part.product(f"{name}weight_ih_l{index}", weights["ih"], order["ih"], (start, INPUT, sums), small)
+    if layer.mode == "gru":  # its fourth sum has no input in it
+        part.lines.append(f"vad_copy({start} + {3 * H}, {H}, {sums} + {3 * H});")
+        part.functions.append(COPY)
+    part.product(f"{name}weight_hh_l{index}", weights["hh"], order["hh"], (into, h, into), small)
+    if layer.mode == "gru_reset_before":
+        reset = cells.gru_reset(layer.recurrent_activation)
+        part.functions.append(reset)
+        part.lines.append(f"{reset.name}({sums}, {H}, {h});")
+        part.product(f"{name}weight_hn_l{index}", weights["hn"], "weight_hh: n", (sums, into, sums), small)
+
+
+def _finish(part: Part, name: str, layer: Recurrent, index: int, values: dict[str, Array]) -> None:
+    """The cell's equations, and the LSTM's projection."""
+    H, h = layer.hidden_size, f"s->{part.home}"  # noqa: N806
+    state, gate = layer.activation, layer.recurrent_activation
+    if layer.mode.startswith("rnn"):
+        cell = cells.rnn("relu" if layer.mode == "rnn_relu" else state)
+        arguments = ["s->sums", f"{H}", h, OUTPUT]
+    elif layer.mode == "lstm":
+        part.state[f"c_{name}l{index}"] = H
+        cell = cells.lstm(state, gate, layer.peephole)
+        to = ["s->projected", "s->projected"] if layer.proj_size else [h, OUTPUT]
+        arguments = ["s->sums", f"{H}", to[0], f"s->c_{name}l{index}", to[1]]
+        if layer.peephole:
+            peepholes = values["weight_peephole"]
+            arguments.insert(1, part.constant(f"{name}weight_peephole_l{index}", peepholes, "[3][H]: i, o, f"))
+    else:
+        cell = (cells.gru if layer.mode == "gru" else cells.gru_update)(state, gate)
+        arguments = ["s->sums", f"{H}", h, OUTPUT]
+    part.functions.append(cell)
+    part.lines.append(f"{cell.name}({', '.join(arguments)});")
+    if layer.proj_size:
+        part.projected = H
+        part.lines.append(f"vad_zero({h}, {layer.proj_size});")
+        part.product(f"{name}weight_hr_l{index}", values["weight_hr"], "weight_hr", (h, "s->projected", h), False)
+        part.lines.append(f"vad_copy({h}, {layer.proj_size}, {OUTPUT});")
+        part.functions += [ZERO, COPY]
+
+
+def _orders(mode: str) -> dict[str, str]:
+    """What the comments say of the order of the rows."""
+    if mode == "lstm":
+        return {"bias": "b_ih + b_hh, rows i, f, g, o", "ih": "weight_ih: i, f, g, o", "hh": "weight_hh: i, f, g, o"}
+    if mode == "gru":
+        return {"bias": "b_in, b_ir + b_hr, b_iz + b_hz, b_hn", "ih": "weight_ih: n, r, z", "hh": "weight_hh: r, z, n"}
+    if mode == "gru_reset_before":
+        return {"bias": "b_ih + b_hh: n, r, z", "ih": "weight_ih: n, r, z", "hh": "weight_hh: r, z"}
+    return {"bias": "b_ih + b_hh", "ih": "weight_ih", "hh": "weight_hh"}
+
+
+def _ordered(values: dict[str, Array], mode: str, H: int) -> dict[str, Array]:  # noqa: N803
+    """Bias and matrices in the order of the sums: of a GRU n, r, z, and W_hn h + b_hn."""
+    ih, hh = values["weight_ih"], values["weight_hh"]
+    none = np.zeros(len(ih), np.float32)
+    bias_ih, bias_hh = values.get("bias_ih", none), values.get("bias_hh", none)
+    both = bias_ih + bias_hh
+    if not mode.startswith("gru"):
+        return {"bias": both, "ih": ih, "hh": hh}
+    n_first = np.r_[2 * H : 3 * H, 0 : 2 * H]
+    if mode == "gru_reset_before":
+        return {"bias": both[n_first], "ih": ih[n_first], "hh": hh[: 2 * H], "hn": hh[2 * H :]}
+    bias = np.concatenate([bias_ih[2 * H :], both[: 2 * H], bias_hh[2 * H :]])
+    return {"bias": bias, "ih": ih[n_first], "hh": hh}

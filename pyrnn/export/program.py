@@ -1,0 +1,187 @@
+"""The header and the source: the struct of the state, and the functions that run the parts one after the other."""
+
+from __future__ import annotations
+
+import re
+
+from .. import __version__
+from .functions import Function, in_order
+from .network import Network
+from .parts import INPUT, OUTPUT, Part
+from .products import ZERO
+
+_HEADER = """\
+/* vad: DESCRIPTION
+   Profile PROFILE. Made by pyrnn VERSION.
+
+     static vad_state s;
+     vad_reset(&s);
+     for (;;) vad_step(&s, x, y);
+
+   A state belongs to one thread at a time; the weights are shared. Nothing here allocates, locks or calls another
+   library. x and y must not overlap. */
+#ifndef VAD_H
+#define VAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VAD_INPUTS NUMBER_OF_INPUTS
+#define VAD_OUTPUTS NUMBER_OF_OUTPUTS
+
+/* RAM bytes, a plain struct: a copy of it is a second stream that goes on from there. */
+typedef struct {
+MEMBERS
+} vad_state;
+
+/* Before the first step, and wherever a new sequence starts. */
+void vad_reset(vad_state *s);
+/* One step. */
+void vad_step(vad_state *s, const float x[VAD_INPUTS], float y[VAD_OUTPUTS]);
+/* Several steps, x [steps][VAD_INPUTS], y [steps][VAD_OUTPUTS]: the same bits, however they are cut. */
+void vad_run(vad_state *s, const float *x, size_t steps, float *y);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
+"""
+
+_SOURCE = """\
+/* vad: DESCRIPTION
+   Made by pyrnn VERSION; the same bits as there, wherever float is IEEE 754 and subnormals are not flushed. Flags like
+   -ffp-contract=off change nothing. Where the CPU has no fused multiply-add, or the compiler is not told that it has
+   (-mfma, -mfpu=fpv4-sp-d16), VAD_FMA is a call of fmaf in the C library: the same bits, slowly. For a compiler other
+   than GCC and Clang, VAD_FMA and VAD_ABS are to be defined as its fmaf and fabsf. */
+#include "vad.h"
+
+#include <float.h>
+
+#ifdef __FAST_MATH__
+#error "vad.c computes other numbers under -ffast-math: compile it without"
+#endif
+#if FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2
+#error "vad.c needs float arithmetic in float: on 32-bit x86 compile with -msse2 -mfpmath=sse"
+#endif
+#if defined(__clang__) || !defined(__GNUC__) /* GCC does not know it */
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+#ifndef VAD_FMA
+#define VAD_FMA(a, b, c) __builtin_fmaf(a, b, c)
+#endif
+#ifndef VAD_ABS
+#define VAD_ABS(x) __builtin_fabsf(x)
+#endif
+#ifndef VAD_WEIGHTS /* such as __attribute__((section(".weights"))) */
+#define VAD_WEIGHTS
+#endif
+
+CONSTANTS
+FUNCTIONS
+void vad_reset(vad_state *s) {
+RESET
+}
+
+void vad_step(vad_state *s, const float x[VAD_INPUTS], float y[VAD_OUTPUTS]) {
+STEP
+}
+
+void vad_run(vad_state *s, const float *x, size_t steps, float *y) {
+  for (; steps; --steps, x += VAD_INPUTS, y += VAD_OUTPUTS) vad_step(s, x, y);
+}
+"""
+
+
+class Program:
+    """The texts of a network under a name.
+
+    Attributes:
+        members: of the state's struct, and their sizes: numbers of floats, of `bytes` numbers of int8.
+    """
+
+    def __init__(self, network: Network, name: str) -> None:
+        self.network, self.name = network, name
+        self.lines, lines_needed = _connected(network.parts)
+        scratch = {"sums": 0, "projected": 0, **lines_needed, "bytes": 0}
+        for part in network.parts:
+            for member in ("sums", "projected", "bytes"):
+                scratch[member] = max(scratch[member], getattr(part, member))
+        self.state = {member: size for part in network.parts for member, size in part.state.items()}
+        self.members = self.state | {member: size for member, size in scratch.items() if size}
+
+    @property
+    def ram(self) -> int:
+        """sizeof(vad_state): floats of four bytes, and the bytes up to the next four."""
+        sizes = [-(-size // 4) if member == "bytes" else size for member, size in self.members.items()]
+        return 4 * max(sum(sizes), 1)
+
+    @property
+    def description(self) -> str:
+        return " -> ".join(part.title for part in self.network.parts)
+
+    def header(self) -> str:
+        """The text of vad.h."""
+        members = [f"  {'int8_t' if name == 'bytes' else 'float'} {name}[{size}];"
+                   for name, size in self.members.items()]  # fmt: skip
+        return self._filled(
+            _HEADER,
+            NUMBER_OF_INPUTS=str(self.network.inputs),
+            NUMBER_OF_OUTPUTS=str(self.network.outputs),
+            MEMBERS="\n".join(members or ["  float unused;"]),
+            RAM=str(self.ram),
+        )
+
+    def source(self) -> str:
+        """The text of vad.c."""
+        needed: list[Function] = [function for part in self.network.parts for function in part.functions]
+        reset = [f"  vad_zero(s->{member}, {size});" for member, size in self.state.items()]
+        functions = in_order([*needed, ZERO] if reset else needed)
+        step = [f"  {line}" for line in self.lines]
+        if any(line.startswith("for (i") for line in self.lines):
+            step.insert(0, "  int i;")
+        if not self.members:
+            step.append("  (void)s;")
+        constants = [each.text(self.name) for part in self.network.parts for each in part.constants]
+        text = self._filled(
+            _SOURCE,
+            FUNCTIONS="\n".join(function.text for function in functions),
+            RESET="\n".join(reset or ["  (void)s;"]),
+            STEP="\n".join(step),
+        )
+        return text.replace("CONSTANTS", "\n".join(constants), 1)  # last: it may be large
+
+    def _filled(self, template: str, **texts: str) -> str:
+        texts |= {"DESCRIPTION": self.description, "PROFILE": self.network.profile, "VERSION": __version__}
+        for word, text in texts.items():
+            template = re.sub(rf"\b{word}\b", text.replace("\\", r"\\"), template)
+        return named(template, self.name)
+
+
+def named(text: str, name: str) -> str:
+    """A text written for the name `vad`, for another one."""
+    text = re.sub(r"\bvad(?=[_.:])", lambda _: name, text)
+    return re.sub(r"\bVAD(?=_)", lambda _: name.upper(), text)
+
+
+def _connected(parts: list[Part]) -> tuple[list[str], dict[str, int]]:
+    """The lines of a step, and the sizes of the two buffers that outputs without a home take in turn."""
+    lines, sizes = [], {"even": 0, "odd": 0}
+    source = "x"
+    for index, part in enumerate(parts):
+        member = ("even", "odd")[index % 2]
+        if index + 1 == len(parts):
+            target = "y"
+        elif part.home:
+            target = f"s->{part.home}"
+        else:
+            target, sizes[member] = f"s->{member}", max(sizes[member], part.outputs)
+        lines.append(f"/* {part.title} */")
+        filled = [line.replace(INPUT, source).replace(OUTPUT, target) for line in part.lines]
+        lines += [line for line in filled if not re.fullmatch(r"vad_copy\((.+), \d+, \1\);", line)]
+        source = target
+    return lines, sizes

@@ -1,0 +1,23 @@
+/* Instructions of a step, by the timer of the MPS2 boards: 25 MHz, so under `-icount shift=0` a tick is 40. */
+#include <stdio.h>
+
+#include "vad.h"
+
+enum { steps = 1000, per_tick = 40 };
+
+static vad_state state;
+static float x[VAD_INPUTS], y[VAD_OUTPUTS];
+
+int main(void) {
+  volatile uint32_t* const timer = (volatile uint32_t*)0x40000000u; /* control, value, reload */
+  uint32_t start;
+  int i;
+  for (i = 0; i < VAD_INPUTS; ++i) x[i] = (float)i / VAD_INPUTS - 0.5f;
+  vad_reset(&state);
+  timer[2] = timer[1] = 0xFFFFFFFFu;
+  timer[0] = 1;
+  start = timer[1];
+  for (i = 0; i < steps; ++i) vad_step(&state, x, y);
+  printf("%lu\n", (unsigned long)((start - timer[1]) / (steps / per_tick)));
+  return 0;
+}

@@ -1,0 +1,120 @@
+"""export.c: its report, its refusals, and the command `pyrnn export-c`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from c_programs import C, chain, compiled_test, run
+from command_files import call, network
+
+import pyrnn
+from pyrnn import export, nn
+from pyrnn.export import functions
+
+
+def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
+    report = export.c(chain(), "vad", tmp_path)
+    (tmp_path / "size.c").write_text('#include "vad.h"\nchar size[sizeof(vad_state)];\n')
+    run("gcc", *C, "-fno-common", "-c", "size.c", cwd=tmp_path)
+    assert f"{report.ram:016x}" in run("nm", "-S", "size.o", cwd=tmp_path)
+    assert report.macs == 3 * 6 + 4 * 10 * (6 + 10) + 4 * 10 * 20 + 3 * 9 * (10 + 9) + 9 * 17 + 17 * 2
+    assert f"{report.macs:,}" in str(report)
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (40, 2, 3)])
+def test_int8_says_what_it_costs_on_the_data(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape)
+    report = export.c(pyrnn.GRU(3, 5, seed=0), "vad", tmp_path, x, "int8")
+    assert report.error
+    assert report.error.snr_db > 30
+    assert "signal-to-noise" in str(report)
+    first = (x if x.ndim == 2 else x[:, 0])[0, 0].astype(np.float32)
+    assert str(first) + "f" in (tmp_path / "vad_test.c").read_text()
+
+
+def test_tanh_is_that_of_the_kernels() -> None:
+    text = (Path(__file__).parents[1] / "csrc/simd/math.h").read_text()
+    fit = re.search(r"TanhFit<float> \{(.*?)\n\};", text, re.S)
+    assert fit
+    kernels = re.findall(r"-?\d[\d.]*(?:e-?\d+)?f", fit[1])
+    assert kernels == [functions.TANH_CLAMP, *functions.TANH_P, *functions.TANH_Q]
+
+
+# -- refusals ----------------------------------------------------------------------------------------------
+
+
+def with_nan() -> pyrnn.GRU:
+    model = pyrnn.GRU(3, 5)
+    model.weight_ih_l0 = np.full((15, 3), np.nan, np.float32)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "sentence"),
+    [
+        (pyrnn.GRU(3, 5, bidirectional=True), {}, "a GRU is bidirectional"),
+        (nn.Sequential(pyrnn.GRU(3, 5), nn.Softmax()), {}, "layer '1', Softmax, cannot be exported to C; what can"),
+        (nn.Sequential({"conv": nn.Conv1d(3, 5, 1)}), {}, "layer 'conv', Conv1d, cannot be exported"),
+        (nn.Sequential(pyrnn.GRU(3, 5), nn.Activation("elu")), {}, "layer '1', Activation, 'elu' cannot"),
+        (nn.Sequential(nn.ReLU(), nn.Linear(3, 5)), {}, "layer '0', ReLU, stands before all layers"),
+        (nn.Sequential(pyrnn.GRU(3, 5), nn.LastStep(), pyrnn.GRU(5, 2)), {}, "layer '2' stands after a LastStep"),
+        (nn.Sequential(pyrnn.GRU(3, 5), pyrnn.GRU(5, 2, batch_first=True)), {}, "with and without batch_first"),
+        (nn.Sequential(pyrnn.GRU(3, 5), nn.Linear(4, 2)), {}, "takes 4 inputs, GRU(3, 5) before it gives 5"),
+        (nn.Sequential(nn.Dropout()), {}, "no layer that computes anything"),
+        (pyrnn.GRU(3, 5, dtype=np.float64), {}, "is of float64"),
+        (pyrnn.GRU(3, 5).quantize("int8"), {}, "quantized already"),
+        (with_nan(), {}, "infinite or NaN"),
+        (nn.Linear(3, 5), {"profile": "int8"}, "no RNN, LSTM or GRU"),
+        (nn.Linear(3, 5), {"profile": "int4"}, 'profile should be "float32" or "int8"'),
+        (nn.Linear(3, 5), {"test_steps": 0}, "test_steps must be greater than zero"),
+        (nn.Linear(3, 5), {"name": "2nd"}, "name should be one that C takes"),
+        (nn.Linear(3, 5), {"data": np.zeros((7, 4), np.float32)}, "sequences of 3 inputs"),
+        (nn.Linear(3, 5), {"data": np.full((7, 3), np.inf, np.float32)}, "an infinity or a NaN"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(
+    tmp_path: Path, model: pyrnn.Module, options: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        export.c(model, **{"name": "vad", "directory": tmp_path / "out", **options})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "data"), [(np.zeros(3), None), (nn.Linear(3, 5), [1.0]), (nn.Linear(3, 5), np.zeros((2, 3), int))]
+)
+def test_other_types_are_refused(tmp_path: Path, model: object, data: object) -> None:
+    with pytest.raises(TypeError, match=r"should be"):
+        export.c(model, "vad", tmp_path, data)
+
+
+# -- the command -------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_what_the_function_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = network()
+    model.save(tmp_path / "model.safetensors")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((2, 30, 3)))
+    options = ["--name", "vad", "-o", tmp_path / "out", "--profile", "int8", "--data", tmp_path / "x.npy"]
+    assert call("export-c", tmp_path / "model.safetensors", *options) == 0
+    report = export.c(model, "vad", tmp_path / "again", np.load(tmp_path / "x.npy"), "int8")
+    assert capsys.readouterr().out == f"{report}\n"
+    for file in ("vad.h", "vad.c", "vad_test.c"):
+        assert (tmp_path / "out" / file).read_text() == (tmp_path / "again" / file).read_text()
+
+
+def test_the_command_takes_a_state_dict_of_torch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gru = pyrnn.GRU(3, 5, seed=0)
+    pyrnn.save_state_dict({f"rnn.{name}": value for name, value in gru.state_dict().items()}, tmp_path / "gru.pt")
+    assert call("export-c", tmp_path / "gru.pt", "--name", "vad", "-o", tmp_path, "--prefix", "rnn.") == 0
+    assert "vad: GRU(3, 5); profile float32" in capsys.readouterr().out
+    compiled_test(tmp_path)
+
+
+def test_the_command_refuses_by_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nn.Sequential(pyrnn.GRU(3, 5, bidirectional=True)).save(tmp_path / "model.safetensors")
+    assert call("export-c", tmp_path / "model.safetensors", "--name", "vad", "-o", tmp_path / "out") == 2
+    assert "layer '0', GRU, is bidirectional" in capsys.readouterr().err
