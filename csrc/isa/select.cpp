@@ -15,14 +15,17 @@ PYRNN_DECLARE(neon)
 
 std::vector<const Isa*> available_isas() {
   std::vector<const Isa*> found = {&isa_scalar};
-#if defined(__x86_64__)
+#if defined(PYRNN_HAS_avx2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&isa_avx2);
+#endif
+#if defined(PYRNN_HAS_avx512)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
     found.push_back(&isa_avx512);
     if (__builtin_cpu_supports("avx512vnni")) found.push_back(&isa_avx512vnni);
   }
-#elif defined(__aarch64__)
+#endif
+#if defined(PYRNN_HAS_neon)
   found.push_back(&isa_neon);
 #endif
   return found;

@@ -1,0 +1,115 @@
+"""Files that the C library does not take: how each is written, and what the sentence says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+import pyrnn
+from pyrnn import nn
+
+
+def layer(model: pyrnn.Module) -> Callable[[Path], None]:
+    return lambda path: nn.Sequential(model).save(path)
+
+
+def crafted(layers: str, **shapes: tuple[int, ...]) -> Callable[[Path], None]:
+    """A file with these layers, as JSON, and arrays of zeros, of which a name has __ for its dot."""
+    arrays = {name.replace("__", "."): np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return lambda path: safetensors.numpy.save_file(arrays, path, metadata={"pyrnn": layers})
+
+
+def described(kind: str, **config: Any) -> str:
+    return json.dumps([{"name": "0", "type": kind, "config": config}])
+
+
+def raw(**arrays: tuple[list[int], list[int]]) -> Callable[[Path], object]:
+    """A file of four bytes of data, with arrays of these shapes at these offsets."""
+    header = json.dumps(
+        {name: {"dtype": "F32", "shape": shape, "data_offsets": at} for name, (shape, at) in arrays.items()}
+    )
+    return lambda path: path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(4))
+
+
+DEEP = '[{"name": "0", "type": "Sequential", "config": {"layers": ' * 5000 + "[]" + "}}]" * 5000
+LINEAR = '"type": "Linear", "config": {"in_features": 1, "out_features": 1, "bias": false}}'
+NESTED = f'{{"name": "a", "type": "Sequential", "config": {{"layers": [{{"name": "b", {LINEAR}]}}}}'
+TWICE = f'[{{"name": "a.b", {LINEAR}, {NESTED}]'
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "bidirectional": (
+        layer(pyrnn.GRU(3, 4, bidirectional=True)),
+        r'UNSUPPORTED: .* cannot be loaded: layer "0" is bidirectional; a stream cannot know the steps to come',
+    ),
+    "another layer": (
+        layer(nn.Embedding(4, 3)),
+        r'UNSUPPORTED: .* layer "0" \(Embedding\) is not supported; the C library has RNN, LSTM, GRU, Linear, ReLU, T',
+    ),
+    "another activation": (
+        layer(nn.Activation("gelu")),
+        r'UNSUPPORTED: .* layer "0" is the activation gelu, which is not supported; the C library has linear, id',
+    ),
+    "float64": (
+        layer(pyrnn.GRU(3, 4, dtype=np.float64)),
+        r"UNSUPPORTED: .* array 0\.weight_ih_l0 is of dtype F64; the C library takes float32 \(F32\) alone",
+    ),
+    "no sizes": (layer(nn.Tanh()), r"UNSUPPORTED: .* it has no layer that tells its input size"),
+    "weights alone": (
+        lambda path: pyrnn.save_state_dict(pyrnn.GRU(3, 4).state_dict(), path),
+        r"UNSUPPORTED: .* it holds weights alone, and no architecture; save it with pyrnn\.nn\.Sequential",
+    ),
+    "layers that do not fit": (
+        lambda path: nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2)).save(path),
+        r'INVALID_FILE: .* layer "1" \(Linear\): it takes 5 inputs, and the layer before has 4 outputs',
+    ),
+    "many layers": (
+        crafted(described("GRU", input_size=1, hidden_size=1, num_layers=10**9), a=(1,)),
+        r'INVALID_FILE: .* layer "0" should have 1000000000 layers; the file has 1 arrays',
+    ),
+    "large layer": (
+        crafted(described("GRU", input_size=1, hidden_size=10**7), a=(1,)),
+        r"INVALID_FILE: .* array 0\.weight_ih_l0 is missing",
+    ),
+    "size past an int": (
+        crafted(described("GRU", input_size=1, hidden_size=2**32 + 1), a=(1,)),
+        r'INVALID_FILE: .* layer "0" \(GRU\) should have hidden_size, a whole number of 32 bits, got 4\.29497e\+09',
+    ),
+    "size of zero": (
+        crafted(described("LSTM", input_size=0, hidden_size=1), a=(1,)),
+        r'INVALID_FILE: .* layer "0" \(LSTM\): input_size must be greater than zero, got 0',
+    ),
+    "unknown argument": (
+        crafted(described("Linear", in_features=1, out_features=1, bias=False, device="x"), **{"0__weight": (1, 1)}),
+        r'INVALID_FILE: .* layer "0" \(Linear\) has an unknown argument, device',
+    ),
+    "wrong shape": (
+        crafted(described("Linear", in_features=2, out_features=1), **{"0__weight": (1, 1)}),
+        r"INVALID_FILE: .* array 0\.weight should have shape \(1, 2\), got \(1, 1\)",
+    ),
+    "an array too many": (
+        crafted(described("Linear", in_features=1, out_features=1, bias=False), a=(3,), **{"0__weight": (1, 1)}),
+        r"INVALID_FILE: .* array a belongs to no layer",
+    ),
+    "an array of two layers": (
+        crafted(TWICE, **{"a__b__weight": (1, 1)}),
+        r"INVALID_FILE: .* array a\.b\.weight belongs to two layers",
+    ),
+    "deep": (crafted(DEEP, a=(1,)), r"INVALID_FILE: .* its architecture is no sound JSON: it is nested too deeply"),
+    "many values": (
+        crafted("[" + "0," * 70000 + "0]", a=(1,)),
+        r"INVALID_FILE: .* its architecture is no sound JSON: it holds too many values",
+    ),
+    "a key twice": (crafted('{"a": 1, "a": 2}', a=(1,)), r"INVALID_FILE: .* a key stands twice"),
+    "an array outside": (raw(a=([2], [0, 8])), r"INVALID_FILE: .* array a should lie in the 4 bytes after the header"),
+    "an array backwards": (raw(a=([1], [4, 0])), r"INVALID_FILE: .* array a should lie in .*, got offsets 4 to 0"),
+    "arrays that overlap": (raw(a=([1], [0, 4]), b=([1], [0, 4])), r"INVALID_FILE: .* its arrays overlap"),
+    "a byte too many": (raw(a=([0], [0, 0])), r"INVALID_FILE: .* bytes follow its last array"),
+    "another size": (raw(a=([2], [0, 4])), r"INVALID_FILE: .* array a should have 8 bytes by its shape, got 4"),
+    "2^64 bytes": (raw(a=([2**31, 2**31], [0, 0])), r"INVALID_FILE: .* array a is too large"),
+    "a text": (lambda path: path.write_text("no model at all"), r"INVALID_FILE: .* its header should have"),
+    "nothing": (Path.touch, r"INVALID_FILE: .* it should begin with 8 bytes"),
+}
