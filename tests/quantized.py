@@ -58,17 +58,12 @@ def product(weight: Array, v: Array, start: Array) -> Array:
     return fma((q_v @ q_w.T).astype(FLOAT), s_v * s_w.T, np.broadcast_to(start, (len(v), len(weight))))
 
 
-def applied(function: Any, a: Array) -> Array:
-    found: Array = function(np.ascontiguousarray(a).reshape(-1)).reshape(a.shape)
-    return found
-
-
 def sigmoid(a: Array) -> Array:
-    return applied(_core.sigmoid, a)
+    return _core.activate("sigmoid", a)
 
 
 def tanh(a: Array) -> Array:
-    return applied(_core.tanh, a)
+    return _core.activate("tanh", a)
 
 
 def flush(a: Array) -> Array:

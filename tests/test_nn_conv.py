@@ -100,7 +100,7 @@ def test_the_size_of_a_block_changes_nothing(
     expected = gradients(layer, x, 2)
     line_bytes = 4 * 4 * 3**dims * (1, 4)[dims - 1]  # of float32: channels, kernel, windows in a line
     monkeypatch.setattr(conv, "BLOCK_BYTES", lines * line_bytes)
-    assert len(list(layer._columns(layer._windows.padded(x)))) == blocks
+    assert len(list(layer._blocks(layer._windows.padded(x)))) == blocks
     assert_equal(gradients(layer, x, 2), expected)
 
 
@@ -123,3 +123,14 @@ def test_initial_weights_are_those_of_torch() -> None:
         assert np.abs(value).max() > 0.95 * bound
     twin = nn.Conv2d(6, 300, (2, 4), groups=2, seed=0)
     np.testing.assert_array_equal(twin.weight, layer.weight)
+
+
+def test_an_output_is_the_linear_layer_of_its_window_place_by_place() -> None:
+    """The order of the sum, to the bit: bias, then the places of the kernel, at each of them the channels."""
+    layer = nn.Conv1d(3, 5, 4, dilation=2, seed=0)
+    linear = nn.Linear(12, 5)
+    linear.weight = layer.weight.swapaxes(1, 2).reshape(5, 12)
+    linear.bias = layer.bias
+    x = np.random.default_rng(0).standard_normal((2, 3, 20), np.float32)
+    windows = np.stack([x[:, :, t : t + 7 : 2].swapaxes(1, 2).reshape(2, 12) for t in range(14)], axis=1)
+    np.testing.assert_array_equal(layer(x), linear(windows).swapaxes(1, 2))

@@ -13,7 +13,7 @@ from nn_samples import SAMPLES, Array, draws, pair
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.nn.activations import FUNCTIONS
+from pyrnn.nn.activations import SLOPES
 
 LAYERS = pytest.mark.parametrize("name", SAMPLES)
 
@@ -73,7 +73,7 @@ def test_gradients_are_those_of_differences(name: str) -> None:
     assert_gradients(make, x)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", SLOPES)
 def test_gradients_of_activations(name: str) -> None:
     assert_gradients(lambda: nn.Activation(name), 2 * draws(4, 5))
 

@@ -154,8 +154,8 @@ Spec make_spec(const std::string& cell, int input_size, int hidden_size, int num
                   bidirectional,
                   bias,
                   proj_size,
-                  activation_named(activation, "activation"),
-                  activation_named(recurrent_activation, "recurrent_activation"),
+                  cell_activation_named(activation, "activation"),
+                  cell_activation_named(recurrent_activation, "recurrent_activation"),
                   peephole};
   spec.check();
   return spec;

@@ -18,6 +18,17 @@ template <class V> [[gnu::always_inline]] inline V sigmoid_slope(V y) noexcept {
 template <class V> [[gnu::always_inline]] inline V relu(V a) noexcept { return a < V{} ? V{} : a; }  // NaN passes
 template <class V> [[gnu::always_inline]] inline V relu_slope(V y) noexcept { return y > V{} ? one<V>() : V{}; }
 
+template <class V> [[gnu::always_inline]] inline V between_0_and(Element<V> top, V x) noexcept {
+  x = relu(x);
+  return x > splat(top) ? splat(top) : x;
+}
+template <class V> [[gnu::always_inline]] inline V hard_sigmoid_keras2(V a) noexcept {
+  return between_0_and<V>(1, fma(splat(Element<V>(0.2)), a, splat(Element<V>(0.5))));
+}
+template <class V> [[gnu::always_inline]] inline V hard_sigmoid_keras3(V a) noexcept {
+  return between_0_and<V>(6, a + splat(Element<V>(3))) / splat(Element<V>(6));
+}
+
 template <class V> struct Standard {
   [[gnu::always_inline]] Standard(const CellOptions<Element<V>>&, int, int) noexcept {}
   [[gnu::always_inline]] V state(V a) const noexcept { return tanh(a); }
@@ -59,9 +70,9 @@ template <class V> struct Chosen {
       case Activation::tanh: return tanh(a);
       case Activation::sigmoid: return sigmoid(a);
       case Activation::relu: return relu(a);
-      case Activation::hard_sigmoid_keras2: return between_0_and(one<V>(), fma(splat(T(0.2)), a, splat(T(0.5))));
-      case Activation::hard_sigmoid_keras3: return between_0_and(splat(T(6)), a + splat(T(3))) / splat(T(6));
-      case Activation::identity: break;
+      case Activation::hard_sigmoid_keras2: return hard_sigmoid_keras2(a);
+      case Activation::hard_sigmoid_keras3: return hard_sigmoid_keras3(a);
+      default: break;  // identity
     }
     return a;
   }
@@ -73,13 +84,9 @@ template <class V> struct Chosen {
       case Activation::relu: return relu_slope(y);
       case Activation::hard_sigmoid_keras2: return splat(T(0.2)) * inside;
       case Activation::hard_sigmoid_keras3: return inside / splat(T(6));
-      case Activation::identity: break;
+      default: break;
     }
     return one<V>();
-  }
-  static V between_0_and(V top, V x) noexcept {
-    x = relu(x);
-    return x > top ? top : x;
   }
 };
 

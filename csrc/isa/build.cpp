@@ -1,5 +1,6 @@
 // Compiled once per ISA (CMakeLists.txt): everything below the door, and the table it exports; for AVX-512 two, which
 // differ in the dot product of bytes (simd/dot.h).
+#include "cells/elementwise.h"
 #include "cells/step.h"
 #include "isa/ops.h"
 #include "kernels/checksum.h"
@@ -13,14 +14,13 @@ namespace {
 
 // D: the dot product of bytes. double has no small formats.
 template <class T, class D> constexpr Ops<T> make_ops() noexcept {
-  using V = Vec<T>;
-  Ops<T> ops = {lanes<T>,           panel_columns<T>,
-                pack_matrix<T>,     gemm<T>,
-                outer<T>,           outer_scratch<T>,
-                column_sums<T>,     map<T, tanh<V>>,
-                map<T, sigmoid<V>>, column_dots<T>,
-                checksum<T>,        multiply_adds<T>,
-                read_through<T>,    {format_ops<T, Native<T>>()}};
+  Ops<T> ops = {lanes<T>,        panel_columns<T>,
+                pack_matrix<T>,  gemm<T>,
+                outer<T>,        outer_scratch<T>,
+                column_sums<T>,  activate<T>,
+                softmax<T>,      column_dots<T>,
+                checksum<T>,     multiply_adds<T>,
+                read_through<T>, {format_ops<T, Native<T>>()}};
   if constexpr (sizeof(T) == sizeof(float)) {
     ops.format[static_cast<int>(Format::bf16)] = format_ops<T, InBf16>();
     ops.format[static_cast<int>(Format::int8)] = format_ops<T, InInt8<D>>();

@@ -15,7 +15,23 @@ namespace pyrnn {
 enum class Cell { rnn_tanh, rnn_relu, lstm, gru, gru_reset_before };
 constexpr int cell_count = 5;
 
-enum class Activation { tanh, sigmoid, relu, identity, hard_sigmoid_keras2, hard_sigmoid_keras3 };
+// Functions of one element. Cells take the first of them, up to hard_sigmoid_keras3; layers of their own take all.
+enum class Activation {
+  tanh,
+  sigmoid,
+  relu,
+  identity,
+  hard_sigmoid_keras2,
+  hard_sigmoid_keras3,
+  leaky_relu,
+  elu,
+  selu,
+  softsign,
+  exponential,
+  silu,
+  gelu_tanh
+};
+constexpr int cell_activation_count = 6, activation_count = 13;
 enum class Peephole { i, o, f };  // the order of ONNX's P
 
 // How weight matrices are stored: in the numbers' own type; in bfloat16, all arithmetic being float32; or in int8 with a
@@ -161,8 +177,10 @@ template <class T> struct Ops {
   ptrdiff_t (*outer_scratch)(int N) noexcept;
   // sums[n] (+)= sum over rows m of rows[m][n]; lost [N] carries what was rounded off from call to call
   void (*column_sums)(Rows<const T> rows, int M, int N, bool accumulate, T* sums, T* lost) noexcept;
-  void (*tanh)(const T* x, T* y, ptrdiff_t n) noexcept;
-  void (*sigmoid)(const T* x, T* y, ptrdiff_t n) noexcept;
+  // y = f(x), n of them; alpha: the slope of leaky_relu below zero, the scale of elu there
+  void (*activate)(Activation f, T alpha, const T* x, T* y, ptrdiff_t n) noexcept;
+  // y = exp(x) / sum(exp(x)) over the N of each of M rows, which lie side by side
+  void (*softmax)(const T* x, T* y, ptrdiff_t M, ptrdiff_t N) noexcept;
   // sums[n] (+)= sum over rows m of a[m][n] b[m][n]
   void (*column_dots)(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate, T* sums) noexcept;
   unsigned long long (*checksum)(const T* x, ptrdiff_t n) noexcept;

@@ -48,7 +48,7 @@ void column_dots(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate
   }
 }
 
-template <class T, Vec<T> (*function)(Vec<T>) noexcept> void map(const T* x, T* y, ptrdiff_t n) noexcept {
+template <class T, class F> void map(const T* x, T* y, ptrdiff_t n, F function) noexcept {
   for (ptrdiff_t i = 0; i < n; i += lanes<T>) {
     const int count = static_cast<int>(n - i < lanes<T> ? n - i : lanes<T>);
     store(y + i, function(load(x + i, count)), count);

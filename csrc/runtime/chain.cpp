@@ -7,16 +7,9 @@
 namespace pyrnn {
 namespace {
 
-// NaN stays, and -0 becomes 0, as numpy.maximum(x, 0) has it.
-void relu(const float* x, float* y, std::ptrdiff_t n) noexcept {
-  for (std::ptrdiff_t i = 0; i < n; ++i) y[i] = x[i] <= 0 ? 0.0f : x[i];
-}
-
 void activate(Activation function, const Ops<float>& ops, const float* x, float* y, std::ptrdiff_t n) noexcept {
   const IeeeMode mode;
-  if (function == Activation::relu) relu(x, y, n);
-  else if (function == Activation::tanh) ops.tanh(x, y, n);
-  else ops.sigmoid(x, y, n);
+  ops.activate(function, 0, x, y, n);
 }
 
 }  // namespace

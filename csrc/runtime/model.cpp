@@ -99,7 +99,7 @@ void Reader::rnn(Arguments& arguments, const std::string& name) {
   Spec spec{nonlinearity == "relu" ? Cell::rnn_relu : Cell::rnn_tanh, 1, 1};
   if (arguments.has("activation")) {  // takes the nonlinearity's place
     spec.cell = Cell::rnn_tanh;
-    spec.activation = activation_named(arguments.text("activation"), "activation");
+    spec.activation = cell_activation_named(arguments.text("activation"), "activation");
   }
   recurrent(spec, arguments, name);
 }
@@ -108,17 +108,17 @@ void Reader::lstm(Arguments& arguments, const std::string& name) {
   Spec spec{Cell::lstm, 1, 1};
   spec.proj_size = arguments.integer("proj_size", 0);
   spec.peephole = arguments.boolean("peephole", false);
-  spec.activation = activation_named(arguments.text("activation", "tanh"), "activation");
+  spec.activation = cell_activation_named(arguments.text("activation", "tanh"), "activation");
   spec.recurrent_activation =
-      activation_named(arguments.text("recurrent_activation", "sigmoid"), "recurrent_activation");
+      cell_activation_named(arguments.text("recurrent_activation", "sigmoid"), "recurrent_activation");
   recurrent(spec, arguments, name);
 }
 
 void Reader::gru(Arguments& arguments, const std::string& name) {
   Spec spec{arguments.boolean("reset_after", true) ? Cell::gru : Cell::gru_reset_before, 1, 1};
-  spec.activation = activation_named(arguments.text("activation", "tanh"), "activation");
+  spec.activation = cell_activation_named(arguments.text("activation", "tanh"), "activation");
   spec.recurrent_activation =
-      activation_named(arguments.text("recurrent_activation", "sigmoid"), "recurrent_activation");
+      cell_activation_named(arguments.text("recurrent_activation", "sigmoid"), "recurrent_activation");
   recurrent(spec, arguments, name);
 }
 
@@ -163,7 +163,7 @@ void Reader::activation(Arguments& arguments, const std::string& name) {
   if (function != "relu" && function != "tanh" && function != "sigmoid")
     fail<Unsupported>("layer \"", name, "\" is the activation ", function,
                       ", which is not supported; the C library has linear, identity, relu, tanh, sigmoid");
-  add(activation_named(function, "name"));
+  add(activation_named(function));
 }
 
 void Reader::nested(Arguments& arguments, const std::string& name) {

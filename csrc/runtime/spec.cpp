@@ -36,14 +36,29 @@ Cell cell_named(const std::string& name) {
   fail("cell should be one of rnn_tanh, rnn_relu, lstm, gru, gru_reset_before, got \"", name, "\"");
 }
 
-Activation activation_named(const std::string& name, const char* what) {
-  constexpr const char* names[] = {
-      "tanh", "sigmoid", "relu", "identity", "hard_sigmoid_keras2", "hard_sigmoid_keras3"};
-  for (int i = 0; i < 6; ++i)
-    if (name == names[i]) return static_cast<Activation>(i);
-  fail(what, " should be one of tanh, sigmoid, relu, identity, hard_sigmoid_keras2, hard_sigmoid_keras3, got \"", name,
-       "\"");
+namespace {
+
+constexpr const char* activation_names[activation_count] = {
+    "tanh",       "sigmoid", "relu", "identity", "hard_sigmoid_keras2", "hard_sigmoid_keras3",
+    "leaky_relu", "elu",     "selu", "softsign", "exponential",         "silu",
+    "gelu_tanh"};
+
+Activation named(const std::string& name, const char* what, int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) {
+    if (name == activation_names[i]) return static_cast<Activation>(i);
+    all += (i ? ", " : "") + std::string(activation_names[i]);
+  }
+  fail(what, " should be one of ", all, ", got \"", name, "\"");
 }
+
+}  // namespace
+
+Activation cell_activation_named(const std::string& name, const char* what) {
+  return named(name, what, cell_activation_count);
+}
+
+Activation activation_named(const std::string& name) { return named(name, "activation", activation_count); }
 
 int Spec::gates() const noexcept { return static_cast<int>(std::char_traits<char>::length(of(cell).gates)); }
 int Spec::slots() const noexcept { return of(cell).slots; }

@@ -51,7 +51,8 @@ struct Spec {
 };
 
 Cell cell_named(const std::string& name);              // "rnn_tanh", ...; throws
-Activation activation_named(const std::string& name, const char* what);  // "hard_sigmoid_keras2", ...; throws
+Activation activation_named(const std::string& name);  // "hard_sigmoid_keras2", ...; throws
+Activation cell_activation_named(const std::string& name, const char* what);  // those that cells take
 
 // Shape of an input or a state: up to four sizes as they came from the caller.
 using Shape = std::vector<std::ptrdiff_t>;

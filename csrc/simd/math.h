@@ -1,4 +1,4 @@
-// tanh and sigmoid: fixed sequences of fma, div and selects, the same bits on every ISA. No libm.
+// tanh, sigmoid, exp and expm1: fixed sequences of fma, div and selects, the same bits on every ISA. No libm.
 #pragma once
 
 #include "simd/vec.h"
@@ -63,6 +63,67 @@ template <class V> [[gnu::always_inline]] inline V tanh(V x) noexcept {
 template <class V> [[gnu::always_inline]] inline V sigmoid(V x) noexcept {
   const V half = splat(Element<V>(0.5));
   return fma(half, tanh(half * x), half);
+}
+
+// e^x = 2^n e^r with n = x / ln 2 to the nearest, |r| <= ln(2) / 2, and e^r - 1 by its series: no fit is needed, the
+// first term left out is below 2^-27 (float) and 2^-57 (double) of e^r.
+//
+//   max error   exp    float 0.93 ulp (every 7th float)   double 0.88 ulp (1e7 points)
+//               expm1  float 1.21 ulp                     double 1.22 ulp, for x <= 0: no more is asked of it
+//   exact       1 for x = 0; infinity and 0 past the range; NaN passes
+template <class T> struct ExpRange;
+template <> struct ExpRange<float> {
+  using Integer = int;
+  static constexpr int mantissa = 23, bias = 127, terms = 7;
+  static constexpr float least = -104.0f, most = 89.0f;      // 0 and infinity from there on
+  static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cf7p-20f;  // n ln2_high is exact
+};
+template <> struct ExpRange<double> {
+  using Integer = long long;
+  static constexpr int mantissa = 52, bias = 1023, terms = 13;
+  static constexpr double least = -746.0, most = 710.0;
+  static constexpr double ln2_high = 0x1.62e42fefap-1, ln2_low = 0x1.cf79abc9e3b3ap-40;
+};
+
+// 1, 1/2, 1/6 ...: (e^r - 1) / r = sum over k of r^k / (k + 1)!
+template <class T> struct ExpSeries {
+  T factor[ExpRange<T>::terms];
+  constexpr ExpSeries() noexcept : factor{} {
+    T factorial = 1;
+    for (int k = 0; k < ExpRange<T>::terms; ++k) factor[k] = 1 / (factorial *= T(k + 1));
+  }
+};
+template <class T> constexpr ExpSeries<T> exp_series;
+
+template <class V> struct ExpParts {
+  V r, series;    // e^r - 1 is their product
+  V half, other;  // 2^n is their product: it may be subnormal, they are not
+};
+
+template <class V> [[gnu::always_inline]] inline ExpParts<V> exp_parts(V x) noexcept {
+  using T = Element<V>;
+  using Range = ExpRange<T>;
+  typedef typename Range::Integer Integers __attribute__((vector_size(sizeof(V))));
+  x = lesser(splat(Range::most), greater(splat(Range::least), x));
+  // 1.5 2^mantissa + v, rounded, has the integer nearest to v in its last bits.
+  const V shift = splat(T(3ll << (Range::mantissa - 1)));
+  const V shifted = fma(x, splat(T(0x1.71547652b82fep+0)), shift), n = shifted - shift;
+  const V r = fma(-n, splat(Range::ln2_low), fma(-n, splat(Range::ln2_high), x));
+  const Integers whole = (Integers)shifted - (Integers)shift, half = whole >> 1;
+  const auto power = [](Integers exponent) { return (V)((exponent + Range::bias) << Range::mantissa); };
+  return {r, horner<0>(r, exp_series<T>.factor), power(half), power(whole - half)};
+}
+
+template <class V> [[gnu::always_inline]] inline V exp(V x) noexcept {
+  const ExpParts<V> parts = exp_parts(x);
+  return fma(parts.r, parts.series, splat(Element<V>(1))) * parts.half * parts.other;
+}
+
+// e^x - 1 for x <= 0, small results with their relative accuracy.
+template <class V> [[gnu::always_inline]] inline V expm1(V x) noexcept {
+  const ExpParts<V> parts = exp_parts(x);
+  const V power = parts.half * parts.other;
+  return fma(power * parts.r, parts.series, power - splat(Element<V>(1)));
 }
 
 // Zero for a state too small to matter, so that a decaying one never reaches the subnormals' slow path.

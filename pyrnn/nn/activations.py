@@ -12,107 +12,77 @@ from .. import _core
 from ..module import Array
 from .layer import Back, Layer
 
-Slope = Callable[[], Array]
+# The kernels' functions, the same bits on every machine (csrc/cells/elementwise.h), by their names there.
+KERNELS = {
+    "linear": "identity",
+    "swish": "silu",
+    **{
+        name: name
+        for name in (
+            "identity", "relu", "sigmoid", "tanh", "hard_sigmoid_keras2", "hard_sigmoid_keras3", "elu", "selu",
+            "softsign", "exponential", "leaky_relu", "silu", "gelu_tanh",
+        )
+    },
+}  # fmt: skip
 
 
-def _relu(x: Array, alpha: float) -> tuple[Array, Slope]:
-    return np.maximum(x, 0), lambda: (x > 0).astype(x.dtype)
+def _softplus(x: Array) -> Array:
+    found: Array = np.logaddexp(x, x.dtype.type(0))
+    return found
 
 
-def _sigmoid(x: Array, alpha: float) -> tuple[Array, Slope]:
-    y = kernel(_core.sigmoid, x)
-    return y, lambda: y * (1 - y)
+def _gelu(x: Array) -> Array:
+    return x * _normal_cdf(x)
 
 
-def _tanh(x: Array, alpha: float) -> tuple[Array, Slope]:
-    y = kernel(_core.tanh, x)
-    return y, lambda: 1 - y * y
-
-
-def _identity(x: Array, alpha: float) -> tuple[Array, Slope]:
-    return x, lambda: np.ones_like(x)
-
-
-def _hard_sigmoid_keras2(x: Array, alpha: float) -> tuple[Array, Slope]:
-    return np.clip(0.2 * x + 0.5, 0, 1), lambda: 0.2 * (np.abs(x) < 2.5).astype(x.dtype)
-
-
-def _hard_sigmoid_keras3(x: Array, alpha: float) -> tuple[Array, Slope]:
-    return np.clip(x + 3, 0, 6) / 6, lambda: (np.abs(x) < 3).astype(x.dtype) / 6
-
-
-def _elu(x: Array, alpha: float) -> tuple[Array, Slope]:
-    below = alpha * np.expm1(np.minimum(x, 0))
-    return np.where(x > 0, x, below), lambda: np.where(x > 0, x.dtype.type(1), below + alpha)
-
-
-def _selu(x: Array, alpha: float) -> tuple[Array, Slope]:
-    y, slope = _elu(x, 1.6732632423543772)  # Klambauer et al. 2017, arXiv:1706.02515
-    scale = 1.0507009873554805
-    return scale * y, lambda: scale * slope()
-
-
-def _softplus(x: Array, alpha: float) -> tuple[Array, Slope]:
-    return np.logaddexp(x, x.dtype.type(0)), lambda: kernel(_core.sigmoid, x)
-
-
-def _softsign(x: Array, alpha: float) -> tuple[Array, Slope]:
-    scale = 1 / (1 + np.abs(x))
-    return x * scale, lambda: scale * scale
-
-
-def _exponential(x: Array, alpha: float) -> tuple[Array, Slope]:
-    y = np.exp(x)
-    return y, lambda: y
-
-
-def _leaky_relu(x: Array, alpha: float) -> tuple[Array, Slope]:
-    return np.where(x > 0, x, alpha * x), lambda: np.where(x > 0, x.dtype.type(1), x.dtype.type(alpha))
-
-
-def _silu(x: Array, alpha: float) -> tuple[Array, Slope]:
-    s = kernel(_core.sigmoid, x)
-    return x * s, lambda: s * (1 + x * (1 - s))
-
-
-def _gelu(x: Array, alpha: float) -> tuple[Array, Slope]:
+def _normal_cdf(x: Array) -> Array:
     erf = np.asarray(np.frompyfunc(math.erf, 1, 1)(x * math.sqrt(0.5))).astype(x.dtype)  # NumPy has none
-    below = 0.5 * (1 + erf)
-    return x * below, lambda: below + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    below: Array = 0.5 * (1 + erf)
+    return below
 
 
-def _gelu_tanh(x: Array, alpha: float) -> tuple[Array, Slope]:
+# The others are NumPy's, whose exp and log differ from machine to machine in the last bit.
+OTHERS = {"softplus": _softplus, "gelu": _gelu}
+
+
+def _gelu_tanh_slope(x: Array) -> Array:
     scale = math.sqrt(2 / math.pi)
-    t = kernel(_core.tanh, scale * (x + 0.044715 * x * x * x))
-    return 0.5 * x * (1 + t), lambda: 0.5 * (1 + t) + 0.5 * scale * x * (1 - t * t) * (1 + 0.134145 * x * x)
+    t = _core.activate("tanh", scale * (x + 0.044715 * x * x * x))
+    slope: Array = 0.5 * (1 + t) + 0.5 * scale * x * (1 - t * t) * (1 + 0.134145 * x * x)
+    return slope
 
 
-FUNCTIONS: dict[str, Callable[[Array, float], tuple[Array, Slope]]] = {
-    "linear": _identity,
-    "identity": _identity,
-    "relu": _relu,
-    "sigmoid": _sigmoid,
-    "tanh": _tanh,
-    "hard_sigmoid_keras2": _hard_sigmoid_keras2,
-    "hard_sigmoid_keras3": _hard_sigmoid_keras3,
-    "elu": _elu,
-    "selu": _selu,
-    "softplus": _softplus,
-    "softsign": _softsign,
-    "exponential": _exponential,
-    "leaky_relu": _leaky_relu,
-    "swish": _silu,
-    "silu": _silu,
-    "gelu": _gelu,
-    "gelu_tanh": _gelu_tanh,
+def _silu_slope(x: Array) -> Array:
+    s = _core.activate("sigmoid", x)
+    slope: Array = s * (1 + x * (1 - s))
+    return slope
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, arXiv:1706.02515
+# The derivative, of x, y = f(x) and alpha.
+SLOPES: dict[str, Callable[[Array, Array, Any], Array]] = {
+    "linear": lambda x, y, alpha: np.ones_like(x),
+    "identity": lambda x, y, alpha: np.ones_like(x),
+    "relu": lambda x, y, alpha: (x > 0).astype(x.dtype),
+    "sigmoid": lambda x, y, alpha: y * (1 - y),
+    "tanh": lambda x, y, alpha: 1 - y * y,
+    "hard_sigmoid_keras2": lambda x, y, alpha: 0.2 * (np.abs(x) < 2.5).astype(x.dtype),
+    "hard_sigmoid_keras3": lambda x, y, alpha: (np.abs(x) < 3).astype(x.dtype) / 6,
+    "elu": lambda x, y, alpha: np.where(x > 0, x.dtype.type(1), y + x.dtype.type(alpha)),
+    "selu": lambda x, y, alpha: np.where(
+        x > 0, x.dtype.type(_SELU_SCALE), y + x.dtype.type(_SELU_SCALE * _SELU_ALPHA)
+    ),
+    "softplus": lambda x, y, alpha: _core.activate("sigmoid", x),
+    "softsign": lambda x, y, alpha: 1 / np.square(1 + np.abs(x)),
+    "exponential": lambda x, y, alpha: y,
+    "leaky_relu": lambda x, y, alpha: np.where(x > 0, x.dtype.type(1), x.dtype.type(alpha)),
+    "swish": lambda x, y, alpha: _silu_slope(x),
+    "silu": lambda x, y, alpha: _silu_slope(x),
+    "gelu": lambda x, y, alpha: _normal_cdf(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi),
+    "gelu_tanh": lambda x, y, alpha: _gelu_tanh_slope(x),
 }
 # torch's defaults; Keras has 0.2 for leaky_relu, or 0.3 in its layer.
 ALPHAS = {"elu": 1.0, "leaky_relu": 0.01}
-
-
-def kernel(function: Callable[[Array], Array], x: Array) -> Array:
-    """tanh or sigmoid of the recurrent layers' own kernels, the same bits on every machine."""
-    return function(np.ascontiguousarray(x).reshape(-1)).reshape(x.shape)
 
 
 class Activation(Layer):
@@ -135,8 +105,8 @@ class Activation(Layer):
 
     def __init__(self, name: str, alpha: float | None = None) -> None:
         super().__init__()
-        if not isinstance(name, str) or name not in FUNCTIONS:
-            raise ValueError(f"name should be one of {', '.join(FUNCTIONS)}, got {name!r}")
+        if not isinstance(name, str) or name not in SLOPES:
+            raise ValueError(f"name should be one of {', '.join(SLOPES)}, got {name!r}")
         if alpha is not None and (
             name not in ALPHAS or isinstance(alpha, bool) or not isinstance(alpha, (int, float))
         ):
@@ -145,8 +115,9 @@ class Activation(Layer):
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         alpha = ALPHAS.get(self.name, 0.0) if self.alpha is None else self.alpha
-        output, slope = FUNCTIONS[self.name](input, alpha)
-        return output, lambda grad: grad * slope()
+        name = self.name
+        output = _core.activate(KERNELS[name], input, alpha) if name in KERNELS else OTHERS[name](input)
+        return output, lambda grad: grad * SLOPES[name](input, output, alpha)
 
 
 class _Named(Activation):
@@ -218,9 +189,7 @@ class Softmax(Layer):
     def _forward(self, input: Array) -> tuple[Array, Back]:
         if not -input.ndim <= self.dim < input.ndim:
             raise ValueError(f"Softmax: there is no axis {self.dim} in an input of shape {input.shape}")
-        shifted = input - input.max(axis=self.dim, keepdims=True, initial=-np.inf)
-        powers = np.exp(shifted)
-        output = powers / powers.sum(axis=self.dim, keepdims=True)
+        output = np.moveaxis(_core.softmax(np.moveaxis(input, self.dim, -1)), -1, self.dim)
 
         def back(grad: Array) -> Any:
             return output * (grad - (grad * output).sum(axis=self.dim, keepdims=True))

@@ -1,4 +1,7 @@
-"""Conv1d and Conv2d: every window of the input a column of one matrix, times the weights.
+"""Conv1d and Conv2d: every window of the input a row of one matrix, times the weights, by the product of Linear.
+
+So the bits are the same everywhere: an output is its bias, and then one fused multiply-add after the other over the
+places of the kernel, and at each place over the channels.
 
 Letters in shapes: B batch, C channels in, O channels out, g groups, N windows. [*] is the length of a sequence, or
 the height and width of an image.
@@ -13,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _core
 from ..initial import Random
 from ..module import Array
 from ..options import check_bools, check_size, float_dtype
+from ..packing import Packing
 from ..pullback import Gradients
 from .layer import Back, Layer
 from .windows import Padding, Sizes, Windows, check_channels, listed
@@ -23,11 +28,11 @@ from .windows import Padding, Sizes, Windows, check_channels, listed
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
-# Columns are made a block at a time: a 3 x 3 kernel would need nine times the memory of its input otherwise.
+# Windows are copied a block at a time: a 3 x 3 kernel would need nine times the memory of its input otherwise.
 BLOCK_BYTES = 2**21  # blocks of 16 MiB fall out of the cache, and took 1.3 times as long
 
 
-class Conv(Layer):
+class Conv(Layer, Packing[list[_core.Linear]]):
     """What Conv1d and Conv2d share."""
 
     ends_mask = True
@@ -81,62 +86,69 @@ class Conv(Layer):
         return check_channels(self, input, self._dims, self.in_channels, self.weight.dtype)
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
-        wide, lengths = self._windows.padded(input), input.shape[2:]
-        weight = self._matrices()
-        output = self._product(wide, weight)
+        wide, lengths, packed = self._windows.padded(input), input.shape[2:], self._weights()
+        output = np.empty((len(wide), self.out_channels, *self._windows.counts(wide)), wide.dtype)
+        for block, windows in self._blocks(wide):
+            parts = self._grouped(output[block], self.out_channels)
+            for part, rows, group in zip(parts, windows, packed, strict=True):
+                part[...] = group.forward(rows).reshape(part.shape)
 
-        def back(grad: Array) -> Gradients:  # makes the columns again: kept, they are the kernel times the input
-            dwide, dweight = self._backward(wide, weight, grad)
-            sums = {"weight": dweight.reshape(self.weight.shape), "bias": grad.sum((0, *range(2, grad.ndim)))}
-            return Gradients(
-                self._windows.inner(dwide, lengths), None, {name: sums[name] for name in self._parameters}
-            )
+        def back(grad: Array) -> Gradients:  # makes the windows again: kept, they are the kernel times the input
+            return self._backward(wide, lengths, packed, grad)
 
         return output, back
 
-    def _matrices(self) -> Array:
-        """The weights as [g, O/g, C/g * kernel]."""
-        matrices: Array = self.weight.reshape(self.groups, self.out_channels // self.groups, -1)
-        return matrices
+    def _pack(self, parameters: dict[str, Array]) -> list[_core.Linear]:
+        """One product a group: its outputs from its channels at each place of the kernel, [O/g, kernel * C/g]."""
+        weight, bias = np.moveaxis(parameters["weight"], 1, -1), parameters.get("bias")
+        matrices = np.split(weight.reshape(self.out_channels, -1), self.groups)
+        biases = [None] * self.groups if bias is None else np.split(bias, self.groups)
+        return [
+            _core.Linear(np.ascontiguousarray(matrix), None if each is None else each.copy())
+            for matrix, each in zip(matrices, biases, strict=True)
+        ]
 
-    def _product(self, wide: Array, weight: Array) -> Array:
-        output = np.empty((len(wide), self.out_channels, *self._windows.counts(wide)), wide.dtype)
-        for block, columns in self._columns(wide):
-            part = output[block].swapaxes(0, 1)
-            part[...] = (weight @ columns).reshape(part.shape)
-        if "bias" in self._parameters:
-            output += self.bias.reshape(-1, *[1] * self._dims)
-        return output
-
-    def _backward(self, wide: Array, weight: Array, grad_output: Array) -> tuple[Array, Array]:
-        dwide, dweight = np.zeros_like(wide), np.zeros_like(weight)
-        for block, columns in self._columns(wide):
-            dpart = grad_output[block].swapaxes(0, 1)
-            rows = dpart.reshape(*weight.shape[:2], -1)
-            dweight += rows @ columns.swapaxes(1, 2)
-            dcolumns = (weight.swapaxes(1, 2) @ rows).reshape(self.in_channels, -1, *dpart.shape[1:])
+    def _backward(self, wide: Array, lengths: Any, packed: list[_core.Linear], grad_output: Array) -> Gradients:
+        dwide, sums = np.zeros_like(wide), {name: np.zeros_like(value) for name, value in self._parameters.items()}
+        places, dims = self._windows.kernel_size, self._dims
+        for block, windows in self._blocks(wide):
             samples, _, lines = block
             corner = dwide[samples, :, lines.start * self._windows.stride[0] :]
-            for i, target in enumerate(self._windows.taps(corner, dpart.shape[2:])):
-                target += dcolumns[:, i].swapaxes(0, 1)
-        return dwide, dweight
+            grads = self._grouped(grad_output[block], self.out_channels)
+            for g, (rows, grad, group) in enumerate(zip(windows, grads, packed, strict=True)):
+                drows, dweight, dbias = group.backward(rows, np.ascontiguousarray(grad).reshape(len(rows), -1))
+                outputs = slice(g * len(dweight), (g + 1) * len(dweight))
+                sums["weight"][outputs] += np.moveaxis(
+                    dweight.reshape(-1, *places, self.in_channels // self.groups), -1, 1
+                )
+                if dbias is not None:
+                    sums["bias"][outputs] += dbias
+                drows = drows.reshape(*grad.shape[:-1], -1, self.in_channels // self.groups)
+                target = np.split(corner, self.groups, axis=1)[g]
+                for i, seen in enumerate(self._windows.taps(target, grad.shape[1 : 1 + dims])):
+                    seen += np.moveaxis(drows[..., i, :], -1, 1)
+        return Gradients(self._windows.inner(dwide, lengths), None, sums)
 
-    def _columns(self, wide: Array) -> Iterator[tuple[tuple[slice, slice, slice], Array]]:
-        """Blocks of the output (samples, all channels, places on the first axis) with their columns.
+    def _grouped(self, array: Array, channels: int) -> list[Array]:
+        """[B,C,*] as a view [B,*,C/g] of each group."""
+        return np.split(np.moveaxis(array, 1, -1), self.groups, axis=-1)
 
-        Columns are [g, C/g * kernel, N], of at most BLOCK_BYTES, or of one line of one sample.
+    def _blocks(self, wide: Array) -> Iterator[tuple[tuple[slice, slice, slice], list[Array]]]:
+        """Blocks of the output (samples, all channels, places on the first axis), with the windows of each group.
+
+        Windows are rows [N, kernel * C/g] of at most BLOCK_BYTES together, or of one line of one sample.
         """
         view, dims = self._windows.view(wide), self._dims
         batch, _, lines = view.shape[:3]
         line_bytes = view.itemsize * view.shape[1] * math.prod(view.shape[3:])
         step_lines = min(lines, max(1, BLOCK_BYTES // line_bytes))
         step_samples = max(1, BLOCK_BYTES // (line_bytes * lines))
+        order = (0, *range(2, 2 + 2 * dims), 1)  # [B,*,kernel,C/g]
+        inner = math.prod(self._windows.kernel_size) * self.in_channels // self.groups
         for first, line in itertools.product(range(0, batch, step_samples), range(0, lines, step_lines)):
             block = slice(first, first + step_samples), slice(None), slice(line, line + step_lines)
-            windows = view[block]
-            order = (1, *range(2 + dims, 2 + 2 * dims), 0, *range(2, 2 + dims))
-            rows = self.in_channels // self.groups * math.prod(self._windows.kernel_size)
-            yield block, windows.transpose(order).reshape(self.groups, rows, -1)
+            groups = np.split(view[block], self.groups, axis=1)
+            yield block, [group.transpose(order).reshape(-1, inner) for group in groups]
 
 
 class Conv1d(Conv):
