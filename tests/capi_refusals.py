@@ -28,6 +28,11 @@ def described(kind: str, **config: Any) -> str:
     return json.dumps([{"name": "0", "type": kind, "config": config}])
 
 
+def conv(**config: Any) -> str:
+    inner = {"in_channels": 1, "out_channels": 1, **config}
+    return described("ChannelsLast", layer={"type": "Conv1d", "config": inner})
+
+
 def raw(**arrays: tuple[list[int], list[int]]) -> Callable[[Path], object]:
     """A file of four bytes of data, with arrays of these shapes at these offsets."""
     header = json.dumps(
@@ -41,17 +46,65 @@ LINEAR = '"type": "Linear", "config": {"in_features": 1, "out_features": 1, "bia
 NESTED = f'{{"name": "a", "type": "Sequential", "config": {{"layers": [{{"name": "b", {LINEAR}]}}}}'
 TWICE = f'[{{"name": "a.b", {LINEAR}, {NESTED}]'
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "bidirectional": (
-        layer(pyrnn.GRU(3, 4, bidirectional=True)),
-        r'UNSUPPORTED: .* cannot be loaded: layer "0" is bidirectional; a stream cannot know the steps to come',
-    ),
     "another layer": (
-        layer(nn.Embedding(4, 3)),
-        r'UNSUPPORTED: .* layer "0" \(Embedding\) is not supported; the C library has RNN, LSTM, GRU, Linear, ReLU, T',
+        layer(nn.LayerNorm(4)),
+        r'UNSUPPORTED: .* layer "0" \(LayerNorm\) is not supported; the C library has RNN, LSTM, GRU, Linear, Embedd',
     ),
     "another activation": (
         layer(nn.Activation("gelu")),
-        r'UNSUPPORTED: .* layer "0" is the activation gelu, which is not supported; the C library has linear, id',
+        r'UNSUPPORTED: .* layer "0" is the activation gelu, which needs functions whose bits differ',
+    ),
+    "an activation of no name": (
+        crafted(described("Activation", name="gruss"), a=(1,)),
+        r'INVALID_FILE: .* layer "0" \(Activation\): activation should be one of tanh, .*, got "gruss"',
+    ),
+    "a Conv1d of channels first": (
+        layer(nn.Conv1d(3, 4, 5)),
+        r'UNSUPPORTED: .* layer "0" is a Conv1d with its channels before the time; wrap it, ChannelsLast\(Conv1d\)',
+    ),
+    "a Conv1d that shortens": (
+        layer(nn.ChannelsLast(nn.Conv1d(3, 4, 5))),
+        r'UNSUPPORTED: .* layer "0" gives another number of steps than it takes: the stride should be 1, and the padd',
+    ),
+    "a Conv1d with a stride": (
+        layer(nn.ChannelsLast(nn.Conv1d(3, 4, 5, 2, [(4, 0)]))),
+        r'UNSUPPORTED: .* layer "0" gives another number of steps',
+    ),
+    "a Conv1d of two places": (
+        crafted(conv(kernel_size=[2, 3]), a=(1,)),
+        r"INVALID_FILE: .* should have kernel_size, a list of one number",
+    ),
+    "a Conv1d with a negative padding": (
+        crafted(conv(kernel_size=[2], padding=[-1]), a=(1,)),
+        r"INVALID_FILE: .* should have padding of zero or more",
+    ),
+    "a Conv1d with a long memory": (
+        crafted(conv(kernel_size=[2], dilation=[2**24], padding=[[2**24, 0]]), a=(1,)),
+        r'UNSUPPORTED: .* layer "0" looks back at .* numbers; 2\^24 are supported',
+    ),
+    "a Conv1d of uneven groups": (
+        crafted(conv(kernel_size=[1], groups=2), a=(1,)),
+        r"INVALID_FILE: .* groups should divide in_channels and out_channels",
+    ),
+    "another layer of channels last": (
+        layer(nn.ChannelsLast(nn.MaxPool1d(2))),
+        r'UNSUPPORTED: .* layer "0" is a ChannelsLast of MaxPool1d, expected a Conv1d',
+    ),
+    "an Embedding in the middle": (
+        layer(nn.Sequential(nn.Linear(2, 1), nn.Embedding(4, 3))),
+        r'INVALID_FILE: .* layer "0\.1" \(Embedding\): it should be the first layer: its input are indices',
+    ),
+    "an Embedding without rows": (
+        crafted(described("Embedding", num_embeddings=0, embedding_dim=1), a=(1,)),
+        r'INVALID_FILE: .* layer "0" \(Embedding\): num_embeddings should be from 1 to 2\^24',
+    ),
+    "a Softmax over time": (
+        layer(nn.Sequential(nn.Linear(2, 1), nn.Softmax(0))),
+        r'UNSUPPORTED: .* layer "0\.1" should be a Softmax over the last axis, dim -1, got 0',
+    ),
+    "a layer after the last step": (
+        lambda path: nn.Sequential(nn.Linear(2, 3), nn.LastStep(), pyrnn.GRU(3, 2)).save(path),
+        r'INVALID_FILE: .* layer "2" \(GRU\): it stands after a LastStep, where there are no steps any more',
     ),
     "float64": (
         layer(pyrnn.GRU(3, 4, dtype=np.float64)),

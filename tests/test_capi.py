@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from capi_models import AHEAD, INDEXED, MODELS, SEED, saved
 from capi_refusals import REFUSED
 
 import pyrnn
@@ -18,7 +18,6 @@ from pyrnn import nn
 ROOT = Path(__file__).parents[1]
 PROGRAMS, EXAMPLES = ROOT / "tests" / "capi", ROOT / "csrc" / "capi" / "examples"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-SEED: dict[str, Any] = {"seed": 1}
 T, B = 60, 3
 
 
@@ -65,55 +64,70 @@ def draws(*shape: int) -> Any:
     return np.random.default_rng(3).normal(size=shape).astype(np.float32)
 
 
-def chain() -> nn.Sequential:
-    """Every layer that the library has."""
-    inner = nn.Sequential({"out": nn.Linear(6, 4, **SEED), "relu": nn.ReLU()})
-    return nn.Sequential(
-        {"tanh": nn.Tanh(), "über": pyrnn.GRU(3, 8, num_layers=2, dropout=0.5, **SEED), "drop": nn.Dropout(0.5)}
-        | {"lstm": pyrnn.LSTM(8, 6, **SEED), "in": inner, "linear": nn.Linear(4, 5, bias=False, **SEED)}
-        | {"s": nn.Sigmoid(), "same": nn.Activation("linear"), "act": nn.Activation("tanh")}
-    )
+def in_python(model: nn.Sequential, x: Any) -> Any:
+    """What a model makes of x [T,B,*], whichever way round it takes its arrays: those with a Conv1d batch first."""
+    layers = [layer for _, layer in model.named_modules()]
+    if any(isinstance(layer, (nn.ChannelsLast, nn.Embedding)) for layer in layers):
+        return model(x.swapaxes(0, 1)).swapaxes(0, 1)
+    return model(x)
 
 
-HARD: dict[str, Any] = {"activation": "relu", "recurrent_activation": "hard_sigmoid_keras2"}
-MODELS: dict[str, Callable[[], pyrnn.Module]] = {
-    "RNN": lambda: pyrnn.RNN(3, 17, **SEED),
-    "RNN relu, 2 layers": lambda: pyrnn.RNN(3, 17, 2, nonlinearity="relu", **SEED),
-    "RNN without biases": lambda: pyrnn.RNN(3, 8, bias=False, **SEED),
-    "RNN of sigmoids": lambda: pyrnn.RNN(3, 5, activation="sigmoid", bias=False, **SEED),
-    "LSTM, 3 layers": lambda: pyrnn.LSTM(3, 17, num_layers=3, **SEED),
-    "LSTM, projected, with peepholes": lambda: pyrnn.LSTM(3, 17, 2, proj_size=5, peephole=True, **SEED),
-    "LSTM without biases": lambda: pyrnn.LSTM(3, 8, bias=False, **SEED),
-    "LSTM, hard": lambda: pyrnn.LSTM(3, 5, bias=False, **HARD, **SEED),
-    "GRU": lambda: pyrnn.GRU(3, 17, batch_first=False, **SEED),
-    "GRU of the paper": lambda: pyrnn.GRU(3, 17, 2, reset_after=False, **SEED),
-    "GRU without biases": lambda: pyrnn.GRU(3, 8, bias=False, **SEED),
-    "GRU, hard": lambda: pyrnn.GRU(3, 5, bias=False, **HARD, **SEED),
-    "wide GRU": lambda: pyrnn.GRU(3, 300, **SEED),  # larger than one thread's share in Python
-    "GRU and Linear": lambda: nn.Sequential(pyrnn.GRU(3, 40, **SEED), nn.Linear(40, 2, **SEED)),
-    "Linear": lambda: nn.Linear(3, 5, **SEED),
-    "chain": chain,
-}
-
-
-def saved(name: str, folder: Path) -> tuple[nn.Sequential, Path]:
-    made = MODELS[name]()
-    model = made if isinstance(made, nn.Sequential) else nn.Sequential(made)
-    model.save(folder / "model.safetensors")
-    return model.eval(), folder / "model.safetensors"
+def outputs_of(program: Path, x: Any, model: Path) -> Any:
+    """The outputs, flat, of a program that takes x [T,B,*] in a file."""
+    folder = model.parent
+    x.tofile(folder / "x")
+    run(program, x.shape[1], folder / "x", folder / "y", model)
+    return np.fromfile(folder / "y", np.float32)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_outputs_are_those_of_python_to_the_last_bit(name: str, programs: Path, tmp_path: Path) -> None:
     model, path = saved(name, tmp_path)
-    x = draws(T, B, 3)
-    x.tofile(tmp_path / "x")
-    run(programs / "outputs", B, tmp_path / "x", tmp_path / "y", path)
-    assert (np.fromfile(tmp_path / "y", np.float32) == model(x).reshape(-1)).all()
+    expected = in_python(model, draws(T, B, 3))
+    for program in ("outputs", "whole"):
+        assert (outputs_of(programs / program, draws(T, B, 3), path) == expected.reshape(-1)).all()
+
+
+@pytest.mark.parametrize("name", INDEXED)
+def test_indices_come_as_floats(name: str, programs: Path, tmp_path: Path) -> None:
+    model, path = saved(name, tmp_path)
+    x = np.random.default_rng(3).integers(0, 7, (T, B))
+    x[: T // 4, 0] = 0
+    expected = in_python(model, x)
+    for program in ("outputs", "whole"):
+        assert (outputs_of(programs / program, x.astype(np.float32), path) == expected.reshape(-1)).all()
+
+
+def test_what_is_no_index_is_refused_and_changes_nothing(programs: Path, tmp_path: Path) -> None:
+    run(programs / "indices", saved("Embedding", tmp_path)[1])
+
+
+@pytest.mark.parametrize("name", AHEAD)
+def test_what_looks_ahead_runs_on_whole_sequences(name: str, programs: Path, tmp_path: Path) -> None:
+    model, path = saved(name, tmp_path)
+    expected = in_python(model, draws(T, B, 3))
+    assert (outputs_of(programs / "whole", draws(T, B, 3), path) == expected.reshape(-1)).all()
+    printed = run(programs / "ahead", path)
+    assert re.match(r"PYRNN_UNSUPPORTED: pyrnn_stream_new: the model has a .*; pyrnn_model_run takes whole", printed)
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_last_step_gives_what_the_sequence_so_far_would(masks: bool, programs: Path, tmp_path: Path) -> None:
+    model = nn.Sequential(
+        nn.Embedding(7, 5, mask_zero=masks, **SEED), pyrnn.GRU(5, 6, batch_first=True, **SEED),
+        nn.LastStep(batch_first=True), nn.Linear(6, 3, **SEED), nn.Softmax(1),
+    ).eval()  # fmt: skip
+    model.save(tmp_path / "model.safetensors")
+    x = np.random.default_rng(3).integers(0, 3, (T, B))
+    x[:5, 1] = 0
+    expected = np.stack([model(x[: t + 1].T) for t in range(T)])
+    found = outputs_of(programs / "outputs", x.astype(np.float32), tmp_path / "model.safetensors")
+    assert (found == expected.reshape(-1)).all()
 
 
 @pytest.mark.parametrize(
-    "program", ["null", "reset", "clone", "split", "threads", "modes", "hostile", "wrapper", "wrapper_static"]
+    "program",
+    ["null", "reset", "clone", "split", "threads", "modes", "hostile", "memory", "wrapper", "wrapper_static"],
 )
 def test_promise(program: str, programs: Path, tmp_path: Path) -> None:
     run(programs / program, saved("chain", tmp_path)[1])

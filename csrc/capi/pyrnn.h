@@ -9,15 +9,19 @@
  *   pyrnn_stream_free(stream);
  *   pyrnn_model_free(model);
  *
- * Models are files that pyrnn.nn.Sequential.save wrote in Python, of float32: RNN, LSTM, GRU with all options but
- * bidirectional; Linear; ReLU, Tanh, Sigmoid, also as Activation; Dropout, which does nothing here; and Sequential
- * within Sequential. The outputs have the bits of Python's.
+ * Models are files that pyrnn.nn.Sequential.save wrote in Python, of float32: RNN, LSTM, GRU with all options; Linear;
+ * Embedding, whose indices come as floats; ChannelsLast(Conv1d) of stride 1; ReLU, Tanh, Sigmoid, Activation but for
+ * softplus and gelu; Softmax over the last axis; LastStep and Dropout, which do nothing here: each step's output is what
+ * the model gives for a sequence that ends there; and Sequential within Sequential. The outputs have the bits of Python's.
+ *
+ * A stream goes forward in time. Models that look ahead, by a bidirectional layer or by a Conv1d with padding after the
+ * end, run on whole sequences with pyrnn_model_run.
  *
  * Threads: a model is immutable, and any number of threads may use it at once; a stream belongs to one thread at a
  * time. Calls work in the thread that makes them.
  *
  * After a stream is made, step, run, reset, state_get and state_set allocate no memory, take no lock, make no system
- * call, throw nothing and print nothing.
+ * call, throw nothing and print nothing. A call that fails changes nothing.
  *
  * Letters: T steps, B sequences that run side by side, I input size, O output size, S state size; arrays lie row by
  * row. Sizes count floats.
@@ -78,14 +82,26 @@ PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_from_memory(const void* bytes, 
 /* NULL is fine. Streams of the model keep what they need: the order of freeing does not matter. */
 PYRNN_API void pyrnn_model_free(pyrnn_model* model);
 
-/* I, O and S; 0 for NULL. */
+/* I, O and S; 0 for NULL. A model that begins with an Embedding has I = 1. */
 PYRNN_API size_t pyrnn_model_input_size(const pyrnn_model* model);
 PYRNN_API size_t pyrnn_model_output_size(const pyrnn_model* model);
 PYRNN_API size_t pyrnn_model_state_size(const pyrnn_model* model);
 
+/* Whole sequences from a state of zeros, x [T,B,I] to y [T,B,O], also of models that look ahead; T or B of 0 is fine.
+ * Takes memory and gives it back. x and y must not overlap. */
+PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_run(const pyrnn_model* model, const float* x, size_t steps,
+                                                     size_t batch, float* y);
+
 /* A stream of `batch` sequences, 1 to 2^24, with a state of zeros; to be freed by pyrnn_stream_free. On failure
  * *stream is NULL. */
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_stream_new(const pyrnn_model* model, size_t batch, pyrnn_stream** stream);
+
+/* The same in memory of your own, at any address, of pyrnn_stream_bytes bytes at least: nothing is allocated. It must
+ * stay until pyrnn_stream_free, which leaves it to you. pyrnn_stream_bytes takes as much for a moment, to measure it; it
+ * is 0 where a stream would be refused. */
+PYRNN_API size_t pyrnn_stream_bytes(const pyrnn_model* model, size_t batch);
+PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_stream_init(const pyrnn_model* model, size_t batch, void* memory,
+                                                       size_t bytes, pyrnn_stream** stream);
 
 /* A second stream that goes on from the same state, independently. */
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_stream_clone(const pyrnn_stream* stream, pyrnn_stream** clone);
@@ -106,7 +122,8 @@ PYRNN_API pyrnn_status pyrnn_stream_run(pyrnn_stream* stream, const float* x, si
 PYRNN_API pyrnn_status pyrnn_stream_reset(pyrnn_stream* stream, const unsigned char* rows);
 
 /* The state [B,S]: a row is all that one sequence remembers, and may be put in a row of any stream of the model. Of
- * each recurrent layer in turn it holds h of its layers and, for the LSTM, c of its layers. */
+ * each layer in turn it holds h of a recurrent layer's layers and, for the LSTM, c of its layers; of a Conv1d the last
+ * inputs. */
 PYRNN_API pyrnn_status pyrnn_stream_state_get(const pyrnn_stream* stream, float* state);
 PYRNN_API pyrnn_status pyrnn_stream_state_set(pyrnn_stream* stream, const float* state);
 

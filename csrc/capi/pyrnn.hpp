@@ -83,6 +83,17 @@ class Model {
     check(pyrnn_stream_new(model_.get(), batch, &stream));
     return Stream(stream, state_size());
   }
+  // In memory of your own, of stream_bytes(batch) bytes, which must stay as long as the stream.
+  Stream stream(std::size_t batch, void* memory, std::size_t bytes) const {
+    pyrnn_stream* stream = nullptr;
+    check(pyrnn_stream_init(model_.get(), batch, memory, bytes, &stream));
+    return Stream(stream, state_size());
+  }
+  std::size_t stream_bytes(std::size_t batch) const noexcept { return pyrnn_stream_bytes(model_.get(), batch); }
+  // Whole sequences from a state of zeros: x [T,B,I] to y [T,B,O].
+  void run(const float* x, std::size_t steps, std::size_t batch, float* y) const {
+    check(pyrnn_model_run(model_.get(), x, steps, batch, y));
+  }
   std::size_t input_size() const noexcept { return pyrnn_model_input_size(model_.get()); }
   std::size_t output_size() const noexcept { return pyrnn_model_output_size(model_.get()); }
   std::size_t state_size() const noexcept { return pyrnn_model_state_size(model_.get()); }

@@ -32,10 +32,40 @@ std::string Arguments::text(std::string_view name, std::optional<std::string> ot
 
 int Arguments::integer(std::string_view name, std::optional<int> otherwise) {
   const Json* found = find(name, Json::Kind::number, "a whole number", otherwise.has_value());
+  return found ? whole(*found, name) : *otherwise;
+}
+
+int Arguments::whole(const Json& json, std::string_view name) const {
+  if (!json.is_integer || json.number < INT_MIN || json.number > INT_MAX)
+    fail<InvalidFile>(where_, " should have ", name, ", a whole number of 32 bits, got ", json.number);
+  return static_cast<int>(json.number);
+}
+
+double Arguments::number(std::string_view name, double otherwise) {
+  return has(name) ? find(name, Json::Kind::number, "a number", false)->number : otherwise;
+}
+
+int Arguments::only(std::string_view name, std::optional<int> otherwise) {
+  const Json* found = find(name, Json::Kind::array, "a list of one number", otherwise.has_value());
   if (!found) return *otherwise;
-  if (!found->is_integer || found->number < INT_MIN || found->number > INT_MAX)
-    fail<InvalidFile>(where_, " should have ", name, ", a whole number of 32 bits, got ", found->number);
-  return static_cast<int>(found->number);
+  if (found->array.size() != 1) fail<InvalidFile>(where_, " should have ", name, ", a list of one number");
+  return whole(found->array[0], name);
+}
+
+std::array<int, 2> Arguments::pads(std::string_view name) {
+  taken_.insert(name);
+  const auto found = object_.object.find(name);
+  const Json* json = found == object_.object.end() ? nullptr : &found->second;
+  if (!json || json->string == "valid") return {0, 0};
+  if (json->string == "same") return {-1, -1};
+  const bool pair = json->array.size() == 1 && json->array[0].kind == Json::Kind::array;
+  if (pair) json = &json->array[0];
+  const std::size_t count = json->array.size();
+  if (count != (pair ? 2 : 1))
+    fail<InvalidFile>(where_, " should have ", name, ": valid, same, a number or a pair in a list");
+  const int before = whole(json->array[0], name), after = whole(json->array[count - 1], name);
+  if (before < 0 || after < 0) fail<InvalidFile>(where_, " should have ", name, " of zero or more");
+  return {before, after};
 }
 
 bool Arguments::boolean(std::string_view name, std::optional<bool> otherwise) {

@@ -47,9 +47,7 @@ void* take_kept(std::size_t bytes) noexcept {
   return found;
 }
 
-}  // namespace
-
-void* take_memory(std::size_t bytes) {
+void* take(std::size_t bytes) {
   if (bytes >= kept_bytes)
     if (void* memory = take_kept(bytes)) return memory;
   void* memory = ::operator new(bytes, alignment_of(bytes));
@@ -59,7 +57,7 @@ void* take_memory(std::size_t bytes) {
   return memory;
 }
 
-void give_memory(void* memory, std::size_t bytes) noexcept {
+void give(void* memory, std::size_t bytes) noexcept {
   if (bytes < kept_bytes || bytes > kept_at_most || kept.busy.test_and_set(std::memory_order_acquire))
     return release(memory, bytes);
   // The oldest place goes to the newest block, and more of the oldest until the total fits.
@@ -73,6 +71,20 @@ void give_memory(void* memory, std::size_t bytes) noexcept {
   kept.block[(kept.oldest + places - 1) % places] = {memory, bytes};
   kept.total += bytes;
   kept.busy.clear(std::memory_order_release);
+}
+
+class KeptMemory : public Memory {
+  void* do_allocate(std::size_t bytes, std::size_t) override { return take(bytes); }
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t) override { give(memory, bytes); }
+  bool do_is_equal(const Memory& other) const noexcept override { return this == &other; }
+};
+
+}  // namespace
+
+// Never destroyed: buffers may be freed after the statics are.
+Memory& kept_memory() noexcept {
+  static KeptMemory& memory = *new KeptMemory;
+  return memory;
 }
 
 }  // namespace pyrnn

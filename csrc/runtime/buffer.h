@@ -1,10 +1,12 @@
 // Buffer<T>: uninitialised memory, 64-byte aligned, with room for one more vector at the end so that kernels may
-// load whole vectors anywhere in it.
+// load whole vectors anywhere in it. It comes from where the caller says: from kept blocks, or out of one piece of
+// memory that a C program gave.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <new>
 
 namespace pyrnn {
@@ -14,24 +16,25 @@ namespace pyrnn {
 // training step allocates and frees the same sizes again and again. From kept_bytes on: a process that does other things
 // too trims its heap between two calls, and new pages took a third of the time of an RNN at 100,128,64,64.
 constexpr std::size_t kept_bytes = std::size_t{128} << 10;
-void* take_memory(std::size_t bytes);  // throws std::bad_alloc
-void give_memory(void* memory, std::size_t bytes) noexcept;
+using Memory = std::pmr::memory_resource;
+Memory& kept_memory() noexcept;
 
 template <class T> class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::size_t count) {
+  explicit Buffer(std::size_t count, Memory& from = kept_memory()) {
     if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T) - slack) throw std::bad_alloc();
     const std::size_t bytes = (count + slack) * sizeof(T);
-    memory_ = {static_cast<T*>(take_memory(bytes)), Free{bytes}};
+    memory_ = {static_cast<T*>(from.allocate(bytes, alignment)), Free{bytes, &from}};
   }
   T* data() const noexcept { return memory_.get(); }
 
  private:
-  static constexpr std::size_t slack = 64 / sizeof(T);
+  static constexpr std::size_t alignment = 64, slack = alignment / sizeof(T);
   struct Free {
     std::size_t bytes = 0;
-    void operator()(T* memory) const noexcept { give_memory(memory, bytes); }
+    Memory* from = nullptr;
+    void operator()(T* memory) const noexcept { from->deallocate(memory, bytes, alignment); }
   };
   std::unique_ptr<T, Free> memory_;
 };

@@ -5,34 +5,28 @@
 #include "runtime/ieee.h"
 
 namespace pyrnn {
-namespace {
 
-void activate(Activation function, const Ops<float>& ops, const float* x, float* y, std::ptrdiff_t n) noexcept {
-  const IeeeMode mode;
-  ops.activate(function, 0, x, y, n);
-}
-
-}  // namespace
-
-Chain::Chain(std::shared_ptr<const Model> model, int batch)
-    : model_(std::move(model)), batch_(batch), block_(block_of(rows_at_once, batch)) {
+Chain::Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& memory)
+    : model_(std::move(model)), batch_(batch), block_(block), streams_(&memory), histories_(&memory) {
   const auto& layers = model_->layers;
+  const std::size_t rows = static_cast<std::size_t>(block_) * batch;
   int widest = 0;
   for (std::size_t i = 0; i + 1 < layers.size(); ++i) widest = std::max(widest, layers[i].output_size);
   for (std::size_t i = 0; i < std::min<std::size_t>(2, layers.size() - 1); ++i)
-    between_[i] = Buffer<float>(static_cast<std::size_t>(block_) * batch * widest);
-  streams_.reserve(layers.size());
-  for (const ModelLayer& layer : layers)
-    if (const auto* recurrent = std::get_if<ModelLayer::Recurrent>(&layer.kind))
-      streams_.emplace_back(**recurrent, batch);
-}
-
-Chain Chain::clone() const {
-  Chain other(model_, batch_);
-  std::vector<float> state(static_cast<std::size_t>(batch_) * model_->state_size());
-  get_state(state.data());
-  other.set_state(state.data());
-  return other;
+    between_[i] = Buffer<float>(rows * widest, memory);
+  if (const auto* embedding = layers.front().as<Embedding>(); embedding && embedding->mask_zero)
+    active_ = Buffer<unsigned char>(rows, memory);
+  const auto count = [&](std::size_t kind) {
+    return std::ranges::count_if(layers, [&](const ModelLayer& layer) { return layer.kind.index() == kind; });
+  };
+  streams_.reserve(count(0));
+  histories_.reserve(count(2));
+  for (const ModelLayer& layer : layers) {
+    if (const auto* recurrent = layer.as<ModelLayer::Recurrent>())
+      streams_.emplace_back(**recurrent, batch, block_, memory);
+    if (const auto* windows = layer.as<ModelLayer::Windows>())
+      histories_.emplace_back(**windows, batch, block_, memory);
+  }
 }
 
 void Chain::run(const float* x, std::size_t steps, float* y) noexcept {
@@ -47,46 +41,92 @@ void Chain::run(const float* x, std::size_t steps, float* y) noexcept {
   }
 }
 
+struct Chain::Pass {
+  const ModelLayer* layer;
+  const float* x;
+  float* y;
+  int steps;
+  Flags active;  // [steps,B]; data null: all
+  Stream<float>* stream;
+  History* history;
+
+  std::ptrdiff_t rows(int batch) const noexcept { return static_cast<std::ptrdiff_t>(steps) * batch; }
+};
+
 void Chain::block(const float* x, int steps, float* y) noexcept {
   const auto& layers = model_->layers;
-  auto stream = streams_.begin();
+  Pass pass{nullptr, x, y, steps, {}, streams_.data(), histories_.data()};
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    const ModelLayer& layer = layers[i];
-    float* const to = i + 1 == layers.size() ? y : between_[i % 2].data();
-    const std::ptrdiff_t I = layer.input_size, O = layer.output_size,
-                         rows = static_cast<std::ptrdiff_t>(steps) * batch_;
-    if (layer.kind.index() == 0) {
-      (stream++)->run({x, I * batch_, I, batch_}, steps, {to, O * batch_, O, batch_}, {}, false);
-    } else if (const auto* plain = std::get_if<ModelLayer::Plain>(&layer.kind)) {
-      (*plain)->forward(x, static_cast<int>(rows), to);
-    } else {
-      activate(std::get<Activation>(layer.kind), model_->ops, x, to, rows * O);
-    }
-    x = to;
+    pass.layer = &layers[i];
+    pass.y = i + 1 == layers.size() ? y : between_[i % 2].data();
+    std::visit([&](const auto& kind) { run(kind, pass); }, layers[i].kind);
+    pass.x = pass.y;
   }
+}
+
+void Chain::run(const ModelLayer::Recurrent&, Pass& pass) noexcept {
+  const std::ptrdiff_t I = pass.layer->input_size, O = pass.layer->output_size;
+  (pass.stream++)
+      ->run({pass.x, I * batch_, I, batch_}, pass.steps, {pass.y, O * batch_, O, batch_}, pass.active,
+            pass.active.data && pass.layer->hold);
+}
+
+void Chain::run(const ModelLayer::Plain& linear, Pass& pass) noexcept {
+  linear->forward(pass.x, static_cast<int>(pass.rows(batch_)), pass.y);
+}
+
+void Chain::run(const ModelLayer::Windows&, Pass& pass) noexcept {
+  (pass.history++)->run(pass.x, pass.steps, pass.y);
+  pass.active = {};  // a window knows no mask
+}
+
+void Chain::run(const Embedding& embedding, Pass& pass) noexcept {
+  const std::ptrdiff_t width = pass.layer->output_size, rows = pass.rows(batch_);
+  for (std::ptrdiff_t i = 0; i < rows; ++i)
+    std::copy_n(embedding.table.data() + static_cast<std::ptrdiff_t>(pass.x[i]) * width, width, pass.y + i * width);
+  if (!embedding.mask_zero) return;
+  for (std::ptrdiff_t i = 0; i < rows; ++i) active_.data()[i] = pass.x[i] != 0;
+  pass.active = {active_.data(), batch_, 1, batch_};
+}
+
+void Chain::run(const Elementwise& function, Pass& pass) noexcept {
+  const IeeeMode mode;
+  model_->ops.activate(function.function, function.alpha, pass.x, pass.y, pass.rows(batch_) * pass.layer->output_size);
+}
+
+void Chain::run(const Softmax&, Pass& pass) noexcept {
+  const IeeeMode mode;
+  model_->ops.softmax(pass.x, pass.y, pass.rows(batch_), pass.layer->output_size);
 }
 
 void Chain::reset(const unsigned char* rows) noexcept {
   for (Stream<float>& stream : streams_) stream.reset(rows);
+  for (History& history : histories_)
+    for (int row = 0; row < batch_; ++row)
+      if (!rows || rows[row]) history.reset(row);
 }
 
-// f(where a layer keeps the numbers of one sequence, their place in the state, how many) for all there are.
+// f(where a layer keeps numbers of one sequence, their place in the state, how many) for all there are.
 template <class F> void Chain::over_state(F f) const noexcept {
   const std::ptrdiff_t S = model_->state_size();
   std::ptrdiff_t place = 0;
   auto stream = streams_.begin();
+  auto history = histories_.begin();
   for (const ModelLayer& layer : model_->layers) {
-    const auto* recurrent = std::get_if<ModelLayer::Recurrent>(&layer.kind);
-    if (!recurrent) continue;
-    const Spec& spec = (*recurrent)->spec();
-    const State<float> now = (stream++)->state();
-    const auto part = [&](float* of_all, int width) {
-      for (int l = 0; of_all && l < spec.num_layers; ++l, place += width)
-        for (int row = 0; row < batch_; ++row)
-          f(of_all + (static_cast<std::ptrdiff_t>(l) * batch_ + row) * width, row * S + place, width);
-    };
-    part(now.h, spec.recurrent_size());
-    part(now.c, spec.hidden_size);
+    if (const auto* recurrent = layer.as<ModelLayer::Recurrent>()) {
+      const Spec& spec = (*recurrent)->spec();
+      const State<float> now = (stream++)->state();
+      const auto part = [&](float* of_all, int width) {
+        for (int l = 0; of_all && l < spec.num_layers * spec.directions(); ++l, place += width)
+          for (int row = 0; row < batch_; ++row)
+            f(of_all + (static_cast<std::ptrdiff_t>(l) * batch_ + row) * width, row * S + place, width);
+      };
+      part(now.h, spec.recurrent_size());
+      part(now.c, spec.hidden_size);
+    } else if (layer.as<ModelLayer::Windows>()) {
+      for (int row = 0; row < batch_; ++row) f(history->last(row), row * S + place, history->size());
+      place += (history++)->size();
+    }
   }
 }
 

@@ -9,25 +9,37 @@ namespace pyrnn {
 
 class Chain {
  public:
-  Chain(std::shared_ptr<const Model> model, int batch);
-  Chain clone() const;
+  // At most `block` steps are run at once; of a model that looks ahead, which cannot go on from a state, all steps.
+  Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& memory);
+  Chain(const Chain&) = delete;
 
-  const Model& model() const noexcept { return *model_; }
+  const std::shared_ptr<const Model>& model() const noexcept { return model_; }
   int batch() const noexcept { return batch_; }
   void run(const float* x, std::size_t steps, float* y) noexcept;  // x [T,B,I], y [T,B,O]; apart in memory
   void reset(const unsigned char* rows) noexcept;                  // [B] flags, or null for all
-  // state [B,S]: a row is one sequence, of each recurrent layer h [L,P] and, for the LSTM, c [L,H].
+  // state [B,S]: a row is one sequence, layer by layer: h [L*D,P] and, of an LSTM, c [L*D,H]; of a convolution the last
+  // inputs [before,C].
   void get_state(float* state) const noexcept;
   void set_state(const float* state) noexcept;
 
  private:
+  struct Pass;  // a block of steps on its way through the layers
+
   void block(const float* x, int steps, float* y) noexcept;
+  void run(const ModelLayer::Recurrent&, Pass& pass) noexcept;
+  void run(const ModelLayer::Plain& linear, Pass& pass) noexcept;
+  void run(const ModelLayer::Windows&, Pass& pass) noexcept;
+  void run(const Embedding& embedding, Pass& pass) noexcept;
+  void run(const Elementwise& function, Pass& pass) noexcept;
+  void run(const Softmax&, Pass& pass) noexcept;
   template <class F> void over_state(F f) const noexcept;
 
   std::shared_ptr<const Model> model_;
   int batch_, block_;
-  std::vector<Stream<float>> streams_;  // of the recurrent layers
-  Buffer<float> between_[2];            // [block,B,*]: outputs of all layers but the last, in turn
+  std::pmr::vector<Stream<float>> streams_;  // of the recurrent layers
+  std::pmr::vector<History> histories_;  // of the convolutions
+  Buffer<float> between_[2];  // [block,B,*]: outputs of all layers but the last, in turn
+  Buffer<unsigned char> active_;  // [block,B]: what an Embedding masks
 };
 
 }  // namespace pyrnn

@@ -2,19 +2,35 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <variant>
 
+#include "runtime/convolution.h"
 #include "runtime/linear.h"
-#include "runtime/weights.h"
 
 namespace pyrnn {
+
+struct Embedding {
+  Buffer<float> table;  // [rows, output_size]
+  int rows;
+  bool mask_zero;  // index 0: the recurrent layers after it sit the step out
+};
+
+struct Elementwise {
+  Activation function;
+  float alpha;
+};
+
+struct Softmax {};
 
 struct ModelLayer {
   using Recurrent = std::unique_ptr<const Weights<float>>;
   using Plain = std::unique_ptr<const Linear<float>>;
-  std::variant<Recurrent, Plain, Activation> kind;
+  using Windows = std::unique_ptr<const Convolution>;
+  std::variant<Recurrent, Plain, Windows, Embedding, Elementwise, Softmax> kind;
   int input_size = 0, output_size = 0;
+  bool hold = false;  // a recurrent layer's output at a step that it sits out: the state held, or zero
+
+  template <class Kind> const Kind* as() const noexcept { return std::get_if<Kind>(&kind); }
 };
 
 struct Model {
@@ -23,10 +39,10 @@ struct Model {
 
   int input_size() const noexcept { return layers.front().input_size; }
   int output_size() const noexcept { return layers.back().output_size; }
-  int state_size() const noexcept;  // numbers a sequence: h and c of each layer in turn
+  std::ptrdiff_t state_size() const noexcept;      // numbers a sequence
+  const char* what_looks_ahead() const noexcept;   // a layer that a stream cannot have, in words; null: none
+  // The first of `count` inputs that is no index of the Embedding the model begins with; null where all are.
+  const float* no_index(const float* x, std::size_t count) const noexcept;
 };
-
-// The bytes are needed no more afterwards. Throws InvalidFile and Unsupported (json.h).
-Model read_model(std::span<const unsigned char> file, const Ops<float>& ops);
 
 }  // namespace pyrnn

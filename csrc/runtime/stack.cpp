@@ -81,17 +81,20 @@ void layer_with_checkpoints(const Weights<T>& weights, const Call<T>& call, int 
 
 }  // namespace
 
-template <class T> Workspace<T>::Workspace(const Weights<T>& weights, int steps, int B) {
+template <class T>
+Workspace<T>::Workspace(const Weights<T>& weights, int steps, int B, Memory& memory) : direction(&memory) {
   const Spec& spec = weights.spec();
   const auto scratch = weights.cell().row_scratch;
+  direction.reserve(spec.num_layers * spec.directions());
   for (int i = 0; i < spec.num_layers * spec.directions(); ++i) {
-    LayerTape<T>& tape = direction.emplace_back(spec, steps, B, false);
+    LayerTape<T>& tape = direction.emplace_back(spec, steps, B, false, memory);
     // Inputs of a block, and a step's states.
     tape.row_scratch = tape.block * scratch(spec.layer_input_size(i / spec.directions())) +
                        scratch(std::max(spec.recurrent_size(), spec.hidden_size));
-    tape.scratch = Buffer<char>(static_cast<std::size_t>(B) * tape.row_scratch);
+    tape.scratch = Buffer<char>(static_cast<std::size_t>(B) * tape.row_scratch, memory);
   }
-  for (int i = 0; i < std::min(2, spec.num_layers - 1); ++i) between[i] = StepBuffer<T>(steps, B, spec.output_size());
+  for (int i = 0; i < std::min(2, spec.num_layers - 1); ++i)
+    between[i] = StepBuffer<T>(steps, B, spec.output_size(), memory);
 }
 
 namespace {

@@ -37,10 +37,10 @@ template <class T> struct Tape {
 
 // Room for inference on up to `steps` steps of B rows at a time; for those who may not allocate later.
 template <class T> struct Workspace {
-  std::vector<LayerTape<T>> direction;  // [L * D]
-  StepBuffer<T> between[2];             // outputs of layers 0 .. L-2, in turn
+  std::pmr::vector<LayerTape<T>> direction;  // [L * D]
+  StepBuffer<T> between[2];                  // outputs of layers 0 .. L-2, in turn
 
-  Workspace(const Weights<T>& weights, int steps, int B);
+  Workspace(const Weights<T>& weights, int steps, int B, Memory& memory = kept_memory());
 };
 
 template <class T> void infer(const Weights<T>& weights, const Call<T>& call, Workspace<T>& room);

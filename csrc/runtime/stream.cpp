@@ -5,22 +5,29 @@
 namespace pyrnn {
 
 template <class T>
-Stream<T>::Stream(const Weights<T>& weights, int batch)
+Stream<T>::Stream(const Weights<T>& weights, int batch, int chunk, Memory& memory)
     : weights_(weights),
       batch_(batch),
-      chunk_(block_of(rows_at_once, batch)),
-      room_(weights, chunk_, batch),
-      h_(weights.spec().num_layers, batch, weights.spec().recurrent_size()),
-      c_(weights.spec().num_layers, batch, weights.spec().has_cell_state() ? weights.spec().hidden_size : 0) {
-  reset(nullptr);
+      chunk_(chunk),
+      room_(weights, chunk, batch, memory),
+      h_(weights.spec().num_layers * weights.spec().directions(), batch, weights.spec().recurrent_size(), memory),
+      steps_(&memory) {
   const Spec& spec = weights.spec();
-  // A network too small for threads takes a step without the machinery around it, which costs 60 ns a layer.
+  if (spec.has_cell_state()) c_ = StepBuffer<T>(spec.num_layers * spec.directions(), batch, spec.hidden_size, memory);
+  reset(nullptr);
+  prepare_steps(memory);
+}
+
+// A network too small for threads takes a step without the machinery around it, which costs 60 ns a layer.
+template <class T> void Stream<T>::prepare_steps(Memory& memory) {
+  const Spec& spec = weights_.spec();
   for (int layer = 0; layer < spec.num_layers; ++layer)
-    if (spec.proj_size || work_of(spec, layer, 1, 1, batch) > one_thread_work) return;
-  next_h_ = StepBuffer<T>(spec.num_layers, batch, spec.recurrent_size());
+    if (spec.bidirectional || spec.proj_size || work_of(spec, layer, 1, 1, batch_) > one_thread_work) return;
+  next_h_ = StepBuffer<T>(spec.num_layers, batch_, spec.recurrent_size(), memory);
+  steps_.reserve(spec.num_layers);
   for (int layer = 0; layer < spec.num_layers; ++layer) {
-    StepForward<T> s = weights.step(layer, 0);
-    s.B = batch;
+    StepForward<T> s = weights_.step(layer, 0);
+    s.B = batch_;
     s.gates = room_.direction[layer].gates.at(0);
     s.gates_stride = room_.direction[layer].gates.width;
     s.scratch = room_.direction[layer].scratch.data();

@@ -8,23 +8,26 @@ namespace pyrnn {
 
 template <class T> class Stream {
  public:
-  Stream(const Weights<T>& weights, int batch);
+  // `chunk` steps at most are run at once; of a bidirectional network, which cannot go on from a state, all steps.
+  Stream(const Weights<T>& weights, int batch, int chunk, Memory& memory = kept_memory());
+  Stream(const Weights<T>& weights, int batch) : Stream(weights, batch, block_of(rows_at_once, batch)) {}
 
-  // `steps` steps of x [steps,B,I] into y [steps,B,P]; rows whose flag in active is 0 sit the step out.
+  // `steps` steps of x [steps,B,I] into y [steps,B,D*P]; rows whose flag in active is 0 sit the step out.
   void run(Rows<const T> x, int steps, Rows<T> y, Flags active, bool hold);
   void reset(const unsigned char* rows);  // [B] flags, or null for all: their state becomes zero
-  State<T> state() const noexcept { return {h_.at(0), c_.at(0)}; }  // [L,B,P], [L,B,H]
+  State<T> state() const noexcept { return {h_.at(0), c_.at(0)}; }  // [L*D,B,P], [L*D,B,H]
   int batch() const noexcept { return batch_; }
 
  private:
+  void prepare_steps(Memory& memory);
   void step(Rows<const T> x, Rows<T> y) noexcept;
 
   const Weights<T>& weights_;
   int batch_, chunk_;
   Workspace<T> room_;
-  StepBuffer<T> h_, c_, next_h_;       // layers in place of steps
-  std::vector<StepForward<T>>
-      steps_;  // of the layers, for single steps; empty where a call of the stack serves better
+  StepBuffer<T> h_, c_, next_h_;  // layers and directions in place of steps
+  // Of the layers, for single steps; empty where a call of the stack serves better.
+  std::pmr::vector<StepForward<T>> steps_;
 };
 
 }  // namespace pyrnn

@@ -3,10 +3,11 @@
 
 enum { B = 3, T = 7 };
 
-int main(int count, char **arguments) {
-  pyrnn_model *model = loaded(arguments[count - 1]);
+int main(int count, char** arguments) {
+  pyrnn_model* model = loaded(arguments[count - 1]);
   pyrnn_stream *first = started(model, B), *clone = NULL, *single = started(model, 1);
-  const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model), S = pyrnn_model_state_size(model);
+  const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model),
+               S = pyrnn_model_state_size(model);
   float *x = numbers(T * B * I, 3), *y = numbers(T * B * O, 4), *expected = numbers(T * B * O, 5);
   float *state = numbers(B * S, 6), *again = numbers(B * S, 7);
 

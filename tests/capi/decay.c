@@ -7,10 +7,11 @@
 
 static int subnormal(float value) { return value != 0 && fabsf(value) < FLT_MIN; }
 
-int main(int count, char **arguments) {
-  pyrnn_model *model = loaded(arguments[count - 1]);
-  pyrnn_stream *stream = started(model, 1);
-  const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model), S = pyrnn_model_state_size(model);
+int main(int count, char** arguments) {
+  pyrnn_model* model = loaded(arguments[count - 1]);
+  pyrnn_stream* stream = started(model, 1);
+  const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model),
+               S = pyrnn_model_state_size(model);
   float *x = numbers(I, 3), *y = numbers(O, 4), *state = numbers(S, 5), loudest = 0;
   size_t i;
   int step;

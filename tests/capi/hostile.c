@@ -2,9 +2,9 @@
  * at the end of a block of its own, where a sanitizer sees a read too many. */
 #include "check.h"
 
-static unsigned char *contents(const char *path, size_t *size) {
-  FILE *file = fopen(path, "rb");
-  unsigned char *bytes;
+static unsigned char* contents(const char* path, size_t* size) {
+  FILE* file = fopen(path, "rb");
+  unsigned char* bytes;
   CHECK(file != NULL && fseek(file, 0, SEEK_END) == 0);
   *size = (size_t)ftell(file);
   rewind(file);
@@ -15,16 +15,16 @@ static unsigned char *contents(const char *path, size_t *size) {
 }
 
 /* Whether it was taken; then it also runs. */
-static int taken(const unsigned char *bytes, size_t size) {
-  pyrnn_model *model = NULL;
-  unsigned char *copy = malloc(size ? size : 1);
+static int taken(const unsigned char* bytes, size_t size) {
+  pyrnn_model* model = NULL;
+  unsigned char* copy = malloc(size ? size : 1);
   pyrnn_status status;
   CHECK(copy != NULL);
   memcpy(copy, bytes, size);
   status = pyrnn_model_from_memory(copy, size, &model);
   free(copy);
   if (status == PYRNN_OK) {
-    pyrnn_stream *stream = started(model, 1);
+    pyrnn_stream* stream = started(model, 1);
     float *x = numbers(pyrnn_model_input_size(model), 1), *y = numbers(pyrnn_model_output_size(model), 2);
     CHECK(pyrnn_stream_step(stream, x, y) == PYRNN_OK);
     free(x);
@@ -38,10 +38,10 @@ static int taken(const unsigned char *bytes, size_t size) {
   return 0;
 }
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
   size_t size, header, i;
   int bit, refused = 0;
-  unsigned char *bytes = contents(arguments[count - 1], &size);
+  unsigned char* bytes = contents(arguments[count - 1], &size);
   CHECK(taken(bytes, size));
   for (i = 0; i < size; ++i) CHECK(!taken(bytes, i));
   header = 8 + bytes[0] + 256u * bytes[1];

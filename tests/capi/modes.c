@@ -5,9 +5,9 @@
 
 enum { T = 20 };
 
-int main(int count, char **arguments) {
-  pyrnn_model *model = loaded(arguments[count - 1]);
-  pyrnn_stream *stream = started(model, 1);
+int main(int count, char** arguments) {
+  pyrnn_model* model = loaded(arguments[count - 1]);
+  pyrnn_stream* stream = started(model, 1);
   const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model);
   float *x = numbers(T * I, 3), *y = numbers(T * O, 4), *expected = numbers(T * O, 5);
   size_t t;

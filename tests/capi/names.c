@@ -2,9 +2,9 @@
 #include "check.h"
 
 int main(void) {
-  const char *names[] = {"PYRNN_OK",         "PYRNN_INVALID_ARGUMENT", "PYRNN_INVALID_FILE", "PYRNN_UNSUPPORTED",
+  const char* names[] = {"PYRNN_OK",         "PYRNN_INVALID_ARGUMENT", "PYRNN_INVALID_FILE", "PYRNN_UNSUPPORTED",
                          "PYRNN_UNREADABLE", "PYRNN_OUT_OF_MEMORY",    "PYRNN_INTERNAL"};
-  pyrnn_model *model = NULL;
+  pyrnn_model* model = NULL;
   int i;
   CHECK(pyrnn_version() == PYRNN_VERSION);
   CHECK(strcmp(pyrnn_last_error(), "") == 0);

@@ -1,10 +1,10 @@
 /* outputs B X Y MODEL: x [T,B,I] of the file X to y [T,B,O] in the file Y; half of it as one run, the rest in steps. */
 #include "check.h"
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
   const size_t B = (size_t)atoi(arguments[1]);
-  pyrnn_model *model = loaded(arguments[count - 1]);
-  pyrnn_stream *stream = started(model, B);
+  pyrnn_model* model = loaded(arguments[count - 1]);
+  pyrnn_stream* stream = started(model, B);
   const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model);
   FILE *in = fopen(arguments[2], "rb"), *out = fopen(arguments[3], "wb");
   size_t T, t;

@@ -3,8 +3,8 @@
 
 enum { B = 3, T = 5 };
 
-int main(int count, char **arguments) {
-  pyrnn_model *model = loaded(arguments[count - 1]);
+int main(int count, char** arguments) {
+  pyrnn_model* model = loaded(arguments[count - 1]);
   pyrnn_stream *used = started(model, B), *fresh = started(model, B), *going_on = NULL;
   const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model);
   const unsigned char rows[B] = {0, 1, 0};

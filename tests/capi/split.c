@@ -3,8 +3,8 @@
 
 enum { B = 3, T = 60 }; /* more rows than the library takes at once */
 
-int main(int count, char **arguments) {
-  pyrnn_model *model = loaded(arguments[count - 1]);
+int main(int count, char** arguments) {
+  pyrnn_model* model = loaded(arguments[count - 1]);
   pyrnn_stream *stream = started(model, B), *single = started(model, 1);
   const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model);
   float *x = numbers(T * B * I, 3), *y = numbers(T * B * O, 4), *expected = numbers(T * B * O, 5);

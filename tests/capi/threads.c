@@ -6,13 +6,13 @@
 enum { T = 2000 };
 
 typedef struct {
-  const pyrnn_model *model;
+  const pyrnn_model* model;
   float *x, *y;
 } work;
 
-static void *run(void *given) {
-  work *mine = given;
-  pyrnn_stream *stream = started(mine->model, 1);
+static void* run(void* given) {
+  work* mine = given;
+  pyrnn_stream* stream = started(mine->model, 1);
   size_t t;
   CHECK(strcmp(pyrnn_last_error(), "") == 0);
   for (t = 0; t < T; ++t)
@@ -22,11 +22,11 @@ static void *run(void *given) {
   return NULL;
 }
 
-int main(int count, char **arguments) {
-  pyrnn_model *model = loaded(arguments[count - 1]);
+int main(int count, char** arguments) {
+  pyrnn_model* model = loaded(arguments[count - 1]);
   const size_t O = pyrnn_model_output_size(model);
   work works[2];
-  float *alone = numbers(T * O, 9);
+  float* alone = numbers(T * O, 9);
   pthread_t threads[2];
   int i;
   CHECK(pyrnn_stream_step(NULL, NULL, NULL) == PYRNN_INVALID_ARGUMENT); /* an error of this thread alone */
@@ -38,7 +38,7 @@ int main(int count, char **arguments) {
   }
   for (i = 0; i < 2; ++i) CHECK(pthread_join(threads[i], NULL) == 0);
   for (i = 0; i < 2; ++i) {
-    pyrnn_stream *stream = started(model, 1);
+    pyrnn_stream* stream = started(model, 1);
     CHECK(pyrnn_stream_run(stream, works[i].x, T, alone) == PYRNN_OK);
     CHECK(same(works[i].y, alone, T * O));
     pyrnn_stream_free(stream);

@@ -1,0 +1,60 @@
+// Reader: a .safetensors file of pyrnn.nn.Sequential.save, which may come from a stranger, to a Model.
+//
+// reader.cpp reads the chain of layers and their arrays, reader_layers.cpp one kind of layer after the other.
+#pragma once
+
+#include <set>
+
+#include "runtime/arguments.h"
+#include "runtime/model.h"
+#include "runtime/safetensors.h"
+
+namespace pyrnn {
+
+// The bytes are needed no more afterwards. Throws InvalidFile and Unsupported (json.h).
+Model read_model(std::span<const unsigned char> file, const Ops<float>& ops);
+
+class Reader {
+ public:
+  Reader(const Safetensors& file, const Ops<float>& ops) : file_(file), ops_(ops), model_{ops} {}
+
+  void sequential(const Json& descriptions, const std::string& prefix);
+  Model finish();
+
+ private:
+  struct Kind {
+    const char* name;
+    void (Reader::*read)(Arguments& arguments, const std::string& name);
+  };
+  static std::span<const Kind> kinds();
+
+  void layer(const std::string& name, const std::string& kind, const Json& config);
+  void rnn(Arguments& arguments, const std::string& name);
+  void lstm(Arguments& arguments, const std::string& name);
+  void gru(Arguments& arguments, const std::string& name);
+  void linear(Arguments& arguments, const std::string& name);
+  void embedding(Arguments& arguments, const std::string& name);
+  void channels_last(Arguments& arguments, const std::string& name);
+  void conv1d(Arguments& arguments, const std::string& name);
+  void activation(Arguments& arguments, const std::string& name);
+  void softmax(Arguments& arguments, const std::string& name);
+  void last_step(Arguments& arguments, const std::string& name);
+  void nested(Arguments& arguments, const std::string& name);
+  void nothing(Arguments& arguments, const std::string& name);
+  template <Activation function> void named_activation(Arguments&, const std::string&) {
+    add_inner(Elementwise{function, 0});
+  }
+
+  void recurrent(Spec spec, Arguments& arguments, const std::string& name);
+  void add(ModelLayer layer);
+  void add_inner(decltype(ModelLayer::kind) kind);  // a layer as wide as the one before
+  std::vector<float> values(const std::string& name, const std::vector<int>& shape);
+
+  const Safetensors& file_;
+  const Ops<float>& ops_;
+  std::set<std::string> taken_;  // names of arrays
+  bool ended_ = false;           // by a LastStep: there are no steps any more
+  Model model_;
+};
+
+}  // namespace pyrnn
