@@ -243,13 +243,13 @@ template <class T> std::uint64_t linear(int M, int N, int K, const Ops<T>& ops) 
 }
 
 // Over the whole range: every so many bit patterns, signs, subnormals, infinities and NaN included.
-template <class T> std::uint64_t function(const Ops<T>& ops, Activation f) {
+template <class T, class F> std::uint64_t function(F f) {
   constexpr Bits<T> stride = sizeof(T) == 4 ? 8191 : 35184372088831;  // 2^13 - 1, 2^45 - 1
   std::vector<T> x;
   for (Bits<T> bits = 0, before = 0; bits >= before; before = bits, bits += stride)
     x.push_back(std::bit_cast<T>(bits));
-  std::vector<T> y(x.size());
-  ops.activate(f, T(0.3), x.data(), y.data(), static_cast<std::ptrdiff_t>(x.size()));
+  std::vector<T> y(x.size(), T(0));
+  f(x.data(), y.data(), static_cast<std::ptrdiff_t>(x.size()));
   for (T& each : y)  // CPUs differ in the sign of a NaN that infinities make
     if (each != each) each = std::numeric_limits<T>::quiet_NaN();
   Hash hash;
@@ -264,7 +264,10 @@ template <class T, class Tell> void all_of(const Ops<T>& ops, Tell tell) {
   tell(type + " linear M33 N70 K41", linear(33, 70, 41, ops));
   tell(type + " linear M200 N96 K520", linear(200, 96, 520, ops));
   for (int f = 0; f < activation_count; ++f)
-    tell(type + " activation " + std::to_string(f), function(ops, static_cast<Activation>(f)));
+    tell(type + " activation " + std::to_string(f), function<T>([&](const T* x, T* y, std::ptrdiff_t n) {
+           ops.activate(static_cast<Activation>(f), T(0.3), x, y, n);
+         }));
+  tell(type + " softmax of 7", function<T>([&](const T* x, T* y, std::ptrdiff_t n) { ops.softmax(x, y, n / 7, 7); }));
 }
 
 }  // namespace
