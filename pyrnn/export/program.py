@@ -71,6 +71,11 @@ _SOURCE = """\
 #pragma STDC FP_CONTRACT OFF
 #endif
 
+#if !defined(VAD_FMA) && defined(__has_builtin)
+#if __has_builtin(__builtin_elementwise_fma) /* Clang without Linux makes a call of the other, for errno's sake */
+#define VAD_FMA(a, b, c) __builtin_elementwise_fma(a, b, c)
+#endif
+#endif
 #ifndef VAD_FMA
 #define VAD_FMA(a, b, c) __builtin_fmaf(a, b, c)
 #endif
