@@ -13,6 +13,7 @@ from command_files import call, network
 import pyrnn
 from pyrnn import export, nn
 from pyrnn.export import functions
+from pyrnn.export.measure import code_and_stack
 
 
 def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
@@ -24,15 +25,46 @@ def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
     assert f"{report.macs:,}" in str(report)
 
 
+@pytest.mark.parametrize(("profile", "reference", "least", "most"), [("int8", np.float32, 30, 70),
+                                                                     ("float32", np.float64, 120, 160)])  # fmt: skip
 @pytest.mark.parametrize("shape", [(40, 3), (40, 2, 3)])
-def test_int8_says_what_it_costs_on_the_data(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    x = np.random.default_rng(0).standard_normal(shape)
-    report = export.c(pyrnn.GRU(3, 5, seed=0), "vad", tmp_path, x, "int8")
+def test_a_profile_says_what_it_costs_on_the_data(
+    tmp_path: Path, shape: tuple[int, ...], profile: str, reference: type, least: int, most: int
+) -> None:
+    x, gru = np.random.default_rng(0).standard_normal(shape, np.float32), pyrnn.GRU(3, 5, seed=0)
+    report = export.c(gru, "vad", tmp_path, x, profile)
+    first = x if x.ndim == 2 else x[:, 0]
+    finer = pyrnn.GRU(3, 5, dtype=reference)
+    finer.load_state_dict(gru.state_dict())
+    rounded = gru if profile == "float32" else gru.quantize(profile)
+    assert report.error == pyrnn.QuantizationError.between(finer(first.astype(reference))[0], rounded(first)[0])
     assert report.error
-    assert report.error.snr_db > 30
-    assert "signal-to-noise" in str(report)
-    first = (x if x.ndim == 2 else x[:, 0])[0, 0].astype(np.float32)
-    assert str(first) + "f" in (tmp_path / "vad_test.c").read_text()
+    assert least < report.error.snr_db < most
+    assert f"{report.error.snr_db:.1f} dB signal-to-noise ratio against {reference.__name__}" in str(report)
+    assert str(first[0, 0]) + "f" in (tmp_path / "vad_test.c").read_text()
+
+
+def test_code_and_stack_are_those_of_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = export.c(chain(), "vad", tmp_path)
+    assert report.measured
+    assert 500 < report.measured.code < 4096
+    assert 16 < report.measured.stack < 512
+    assert report.flash == report.weights + report.measured.code
+    assert f"stack                {report.measured.stack:>7,} bytes" in str(report)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    bare = export.c(chain(), "vad", tmp_path)
+    assert bare == report._replace(measured=None)
+    assert "code and stack: not measured, there is neither arm-none-eabi-gcc nor gcc here" in str(bare)
+
+
+def test_the_stack_is_that_of_the_deepest_chain_of_calls(tmp_path: Path) -> None:
+    (tmp_path / "vad.c").write_text("""
+__attribute__((noinline)) static int leaf(int n) { volatile char a[500]; a[0] = (char)n; return a[0]; }
+__attribute__((noinline)) static int wide(int n) { volatile char a[1000]; a[0] = (char)n; return a[0]; }
+__attribute__((noinline)) static int deep(int n) { volatile char a[2000]; a[0] = (char)n; return leaf(n) + a[0]; }
+int run(int n) { return wide(n) + deep(n); }
+""")
+    assert 2500 <= code_and_stack(tmp_path / "vad.c", ["gcc"])[1] < 2700
 
 
 def test_tanh_is_that_of_the_kernels() -> None:
@@ -68,7 +100,7 @@ def with_nan() -> pyrnn.GRU:
         (pyrnn.GRU(3, 5).quantize("int8"), {}, "quantized already"),
         (with_nan(), {}, "infinite or NaN"),
         (nn.Linear(3, 5), {"profile": "int8"}, "no RNN, LSTM or GRU"),
-        (nn.Linear(3, 5), {"profile": "int4"}, 'profile should be "float32" or "int8"'),
+        (nn.Linear(3, 5), {"profile": "int4"}, "profile should be 'float32' or 'int8', got 'int4'"),
         (nn.Linear(3, 5), {"test_steps": 0}, "test_steps must be greater than zero"),
         (nn.Linear(3, 5), {"name": "2nd"}, "name should be one that C takes"),
         (nn.Linear(3, 5), {"data": np.zeros((7, 4), np.float32)}, "sequences of 3 inputs"),

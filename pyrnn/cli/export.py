@@ -24,13 +24,14 @@ def export_c(
     name: Annotated[str, typer.Option(help="Of the files, and before all names in C.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     profile: Annotated[Profile, typer.Option(help="float32: exact; int8: a quarter of the memory.")] = Profile.float32,
-    data: Annotated[Path | None, typer.Option(help="A .npy file of inputs: for the test, and int8's error.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A .npy file of inputs, to say what the profile costs.")] = None,
     prefix: Prefix = None,
     batch_first: BatchFirst = False,
 ) -> None:
     """Write a network as C99 that needs no library: NAME.h, NAME.c and the test NAME_test.c.
 
-    Prints what it needs: flash, RAM, multiply-adds a step.
+    Prints what it needs: flash, RAM, stack (by GCC, for a Cortex-M4F if arm-none-eabi-gcc is there), multiply-adds a
+    step; and with --data the signal-to-noise ratio of the profile.
 
     \b
     Examples:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ..module import Array, Module
 from ..options import check_size
-from ..quantized import QuantizationError
 from .golden import test_program
+from .measure import measure
 from .network import Network
 from .program import Program
 from .report import Report, check_data
@@ -42,13 +42,14 @@ def c(
         name: of the files and before all names in C: letters, digits and underscores.
         directory: where the files go; made if it is not there.
         data: sequences as the model takes them, [T,I], [T,B,I], or [B,T,I] with batch_first: the test's
-            inputs, and what the signal-to-noise ratio of int8 is measured on. None for pseudo-random test inputs.
+            inputs, and what the signal-to-noise ratio is measured on. None for pseudo-random test inputs.
         profile: "float32", the bits of the model's own run on every CPU with IEEE floats; or "int8", those of
             `model.quantize("int8")`, with a quarter of the weights' memory.
         test_steps: steps of the test's long run, at least 1.
 
     Returns:
-        A `Report`: bytes of weights and state, multiply-adds of a step.
+        A `Report`: bytes of flash, RAM and stack, multiply-adds of a step, the signal-to-noise ratio. Code and
+        stack are those of GCC, for a Cortex-M4F if arm-none-eabi-gcc is there, else for this machine.
 
     Raises:
         ValueError: naming a layer that cannot be exported; or for a wrong name, profile, or shape of data.
@@ -56,11 +57,9 @@ def c(
 
     >>> import tempfile, pyrnn, pyrnn.export
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     print(pyrnn.export.c(pyrnn.GRU(16, 32, seed=0), "vad", folder))
-    vad: GRU(16, 32); profile float32
-    flash for weights    18,944 bytes
-    RAM, sizeof(state)      640 bytes: state 128, scratch 512
-    multiply-adds a step  4,608
+    ...     report = pyrnn.export.c(pyrnn.GRU(16, 32, seed=0), "vad", folder)
+    >>> report.weights, report.state, report.scratch, report.macs
+    (18944, 128, 512, 4608)
     """
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name should be one that C takes, of letters, digits and underscores, got {name!r}")
@@ -68,9 +67,7 @@ def c(
     network = Network(model, profile)
     program = Program(network, name)
     rows = None if data is None else check_data(data, network)
-    error = None
-    if rows is not None and profile == "int8":
-        error = QuantizationError.between(network.run(rows, "float32"), network.run(rows))
+    error = None if rows is None else network.error(rows)
     texts = {
         f"{name}.h": program.header(),
         f"{name}.c": program.source(),
@@ -80,4 +77,4 @@ def c(
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():
         (folder / file).write_text(text)
-    return Report.of(program, error)
+    return Report.of(program, measure(folder / f"{name}.c"), error)

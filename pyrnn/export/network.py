@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from ..nn.activations import Activation
 from ..nn.dropout import Dropout
 from ..nn.heads import LastStep
 from ..nn.sequential import Sequential
-from ..quantized import Quantized
+from ..quantized import QuantizationError, Quantized
 from ..recurrent import Recurrent
 from . import parts
 from .functions import LAYERS
+from .profiles import profile_of
 
 KNOWN = (
     "RNN, LSTM, GRU, Linear, ReLU, Tanh, Sigmoid, Activation (linear, relu, tanh, sigmoid, hard_sigmoid_keras3), "
@@ -30,7 +32,7 @@ class Network:
 
     Args:
         model: a recurrent layer, a Linear, or a Sequential.
-        profile: "float32" or "int8".
+        profile: a name in `PROFILES`.
 
     Raises:
         TypeError: if it is not a pyrnn module.
@@ -38,8 +40,7 @@ class Network:
     """
 
     def __init__(self, model: Module, profile: str) -> None:
-        if profile not in ("float32", "int8"):
-            raise ValueError(f'profile should be "float32" or "int8", got {profile!r}')
+        profile_of(profile)
         if not isinstance(model, Module):
             raise TypeError(f"model should be a pyrnn module, got {type(model).__name__}; torch's state dict goes "
                             "into one with pyrnn.from_state_dict")  # fmt: skip
@@ -71,18 +72,28 @@ class Network:
         """Numbers it gives at a step."""
         return self.parts[-1].outputs
 
-    def run(self, x: Array, profile: str = "") -> Array:
-        """The outputs of all steps, [T,outputs], of one sequence [T,inputs], from a state of zeros."""
-        x = x[:, None]
+    def run(self, x: Array) -> Array:
+        """The outputs of the C for all steps, [T,outputs], of one sequence [T,inputs], from a state of zeros."""
+        return self._run(x, profile_of(self.profile).ready)
+
+    def error(self, x: Array) -> QuantizationError:
+        """How far these are from the outputs in the profile's finer arithmetic."""
+        return QuantizationError.between(self._run(x, profile_of(self.profile).finer), self.run(x))
+
+    def _run(self, x: Array, change: Callable[[Module], Module]) -> Array:
+        x = x[None]
         for _, layer in self.layers:
-            if isinstance(layer, Recurrent):
-                ready = layer.quantize("int8") if (profile or self.profile) == "int8" else layer
-                x = x.swapaxes(0, 1) if layer.batch_first else x
+            ready: Any = change(layer)
+            weights = list(ready.parameters().values())
+            if weights and x.dtype.kind == "f":
+                x = x.astype(weights[0].dtype, copy=False)
+            if isinstance(ready, Recurrent):
+                x = x if ready.batch_first else x.swapaxes(0, 1)
                 x = ready.stream().run(np.ascontiguousarray(x))  # a stream has no dropout
-                x = x.swapaxes(0, 1) if layer.batch_first else x
-            elif isinstance(layer, (Linear, Activation)):
-                x = layer(x)
-        return np.ascontiguousarray(x[:, 0])
+                x = x if ready.batch_first else x.swapaxes(0, 1)
+            elif not isinstance(ready, (LastStep, Dropout)):
+                x = ready(x)
+        return np.ascontiguousarray(x[0])
 
     def _parts(self, name: str, layer: Module) -> Iterator[parts.Part]:
         before = f"{self._identifier(name)}_" if name else ""

@@ -1,4 +1,4 @@
-"""What an exported network needs: flash, RAM, multiply-adds; and what int8 costs on the user's data."""
+"""What an exported network needs: flash, RAM, stack, multiply-adds; and what its profile costs on the user's data."""
 
 from __future__ import annotations
 
@@ -9,37 +9,47 @@ import numpy as np
 from ..module import Array
 from ..options import check_array
 from ..quantized import QuantizationError
+from .measure import Measured
 from .network import Network
+from .profiles import PROFILES
 from .program import Program
 
 
 class Report(NamedTuple):
-    """What an exported network needs.
+    """What an exported network needs, in bytes, and what its profile costs.
 
     Attributes:
         name, layers, profile: what was exported.
-        flash: bytes of weights. state, scratch: bytes of RAM, together sizeof the struct.
+        weights: in flash. state, scratch: in RAM, together sizeof the struct.
         macs: multiply-adds of a step.
-        error: the `QuantizationError` of int8 on the data that was given, or None.
+        measured: code and stack, `Measured` by a compiler; None if none is there.
+        error: on the data that was given, the `QuantizationError` of int8 against float32, of float32 against the
+            same weights in float64; None without data.
     """
 
     name: str
     layers: str
     profile: str
-    flash: int
+    weights: int
     state: int
     scratch: int
     macs: int
+    measured: Measured | None
     error: QuantizationError | None
 
     @classmethod
-    def of(cls, program: Program, error: QuantizationError | None) -> Report:
+    def of(cls, program: Program, measured: Measured | None, error: QuantizationError | None) -> Report:
         """The figures of a program."""
         parts, state = program.network.parts, 4 * sum(program.state.values())
-        flash = sum(each.values.nbytes for part in parts for each in part.constants)
+        weights = sum(each.values.nbytes for part in parts for each in part.constants)
         macs = sum(part.macs for part in parts)
-        profile = program.network.profile
-        return cls(program.name, program.description, profile, flash, state, program.ram - state, macs, error)
+        profile, scratch = program.network.profile, program.ram - state
+        return cls(program.name, program.description, profile, weights, state, scratch, macs, measured, error)
+
+    @property
+    def flash(self) -> int:
+        """Bytes of weights and, where it was measured, code."""
+        return self.weights + (self.measured.code if self.measured else 0)
 
     @property
     def ram(self) -> int:
@@ -49,11 +59,24 @@ class Report(NamedTuple):
     def __str__(self) -> str:
         lines = [
             f"{self.name}: {self.layers}; profile {self.profile}",
-            f"flash for weights    {self.flash:>6,} bytes",
-            f"RAM, sizeof(state)   {self.ram:>6,} bytes: state {self.state:,}, scratch {self.scratch:,}",
-            f"multiply-adds a step {self.macs:>6,}",
+            f"flash                {self.flash:>7,} bytes: {self._flash()}",
+            f"RAM, sizeof(state)   {self.ram:>7,} bytes: state {self.state:,}, scratch {self.scratch:,}",
+            f"multiply-adds a step {self.macs:>7,}",
         ]
-        return "\n".join(lines if self.error is None else [*lines, str(self.error)])
+        if self.measured:
+            lines.insert(3, f"stack                {self.measured.stack:>7,} bytes, at the deepest in {self.name}_run")
+        else:
+            lines.append("code and stack: not measured, there is neither arm-none-eabi-gcc nor gcc here")
+        return "\n".join(lines if self.error is None else [*lines, self._cost(self.error)])
+
+    def _flash(self) -> str:
+        code = f"code {self.measured.code:,} on {self.measured.machine} (GCC, -Os)" if self.measured else "code more"
+        return f"weights {self.weights:,}, {code}"
+
+    def _cost(self, error: QuantizationError) -> str:
+        reference = PROFILES[self.profile].reference
+        return (f"on the data          {error.snr_db:>7.1f} dB signal-to-noise ratio against {reference}; "
+                f"largest error {error.maximum:.2g}")  # fmt: skip
 
 
 def check_data(data: Array, network: Network) -> Array:

@@ -7,7 +7,6 @@ Needs gcc-aarch64-linux-gnu, qemu-user, gcc-arm-none-eabi, libnewlib-arm-none-ea
 
 from __future__ import annotations
 
-import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -15,11 +14,11 @@ from pathlib import Path
 
 import pyrnn
 from pyrnn import export, nn
+from pyrnn.export.measure import CORTEX_M4F, code_and_stack
 
 HERE = Path(__file__).parent
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffp-contract=off"]
 STEPS = 10_000
-ARM = ["arm-none-eabi-gcc", "-mthumb"]
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,18 @@ class Target:
 def board(name: str, *flags: str, fpu: bool = True) -> Target:
     quiet = ["-nographic", "-monitor", "none", "-serial", "none"]
     semihosting = ["-semihosting-config", "enable=on,target=native"]
-    return Target([*ARM, *flags], ["qemu-system-arm", "-M", name, *quiet, *semihosting, "-kernel"], name, fpu)
+    return Target(
+        ["arm-none-eabi-gcc", "-mthumb", *flags],
+        ["qemu-system-arm", "-M", name, *quiet, *semihosting, "-kernel"],
+        name,
+        fpu,
+    )
 
 
 TARGETS = {
     "host": Target(["gcc", "-march=native"], []),
     "aarch64": Target(["aarch64-linux-gnu-gcc", "-static"], ["qemu-aarch64"]),
-    "Cortex-M4F": board("mps2-an386", "-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
+    "Cortex-M4F": board("mps2-an386", *CORTEX_M4F),
     "Cortex-M7": board("mps2-an500", "-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"),
     "Cortex-M3": board("mps2-an385", "-mcpu=cortex-m3", fpu=False),
 }
@@ -60,7 +64,7 @@ NETWORKS = {
     "GRU(64, 128)": pyrnn.GRU(64, 128, seed=0),
     "RNN, Linear": nn.Sequential(pyrnn.RNN(3, 9, seed=0), nn.Linear(9, 2, seed=0), nn.Sigmoid()),
 }
-MOST_CODE, MOST_STACK = 4096, 128  # bytes
+MOST_CODE, MOST_STACK = 4096, 160  # bytes
 MOST_INSTRUCTIONS = 2.5  # a multiply-add, activations included, in float32; in int8 for GRU(64, 128)
 
 
@@ -72,32 +76,17 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def code_size(folder: Path, tool: str) -> int:
-    """Bytes of code: all of vad.o but the weights."""
-    sections = re.findall(r"^\.text\S*\s+(\d+)", run([tool, "-A", "vad.o"], folder), re.M)
-    return sum(map(int, sections))
-
-
-def stack(folder: Path) -> int:
-    """Bytes of the deepest chain of calls: vad_run, vad_step, a cell or product, an activation and what it calls."""
-    frames = {name: int(size) for name, size in re.findall(r":(\w+)\S*\t(\d+)", (folder / "vad.su").read_text())}
-    outer = frames.pop("vad_run", 0) + frames.pop("vad_step", 0)
-    leaves = [frames.pop(name) for name in list(frames) if name in ("vad_sigmoid", "vad_tanh", "vad_quantize")]
-    return outer + max(frames.values(), default=0) + sum(leaves)
-
-
 def check(network: str, profile: str, target: str, folder: Path) -> str:
     """One line of the table; RuntimeError where the program or a bound fails."""
     on = TARGETS[target]
     slow = not on.fpu
     report = export.c(NETWORKS[network], "vad", folder, profile=profile, test_steps=STEPS // 10 if slow else STEPS)
-    run([*on.compiler, *STRICT, "-Os", "-fstack-usage", "-c", "vad.c", "-o", "vad.o"], folder)
+    run([*on.compiler, *STRICT, "-Os", "-c", "vad.c", "-o", "vad.o"], folder)
     tools = on.compiler[0].removesuffix("gcc")
     if on.fpu and run([f"{tools}nm", "-u", "vad.o"], folder).strip():
         raise RuntimeError("vad.o needs a library:\n" + run([f"{tools}nm", "-u", "vad.o"], folder))
     hash_of_run = run(on.program(["vad_test.c"], folder), folder).strip()
-    code = code_size(folder, f"{tools}size")
-    deep = stack(folder)
+    code, deep = code_and_stack(folder / "vad.c", on.compiler)
     if on.board and (code > MOST_CODE or deep > MOST_STACK):
         raise RuntimeError(f"{code} bytes of code and {deep} of stack; {MOST_CODE} and {MOST_STACK} are allowed")
     line = f"{network:13} {profile:8} {target:11} {hash_of_run} {code:5} {deep:5}"
