@@ -18,7 +18,7 @@ CXX = ["-x", "c++", "-std=c++11"]
 
 
 def chain(batch_first: bool = False) -> nn.Sequential:
-    """Every kind of layer that can be exported, and names that C does not take."""
+    """Recurrent layers and those around them, and names that C does not take."""
     return nn.Sequential(
         {
             "in-rnn": nn.Sequential(nn.Linear(3, 6, bias=False, seed=0), nn.Tanh(), nn.Dropout(0.5)),
@@ -35,6 +35,22 @@ def chain(batch_first: bool = False) -> nn.Sequential:
     )
 
 
+def tokens() -> nn.Sequential:
+    """From indices to probabilities: the other layers that can be exported."""
+    return nn.Sequential(
+        nn.Embedding(11, 6, seed=0),
+        nn.ChannelsLast(nn.Conv1d(6, 8, 3, padding=[(4, 0)], dilation=2, groups=2, seed=1)),
+        nn.Activation("leaky_relu"),
+        nn.ChannelsLast(nn.Conv1d(8, 9, 4, padding=[(3, 0)], bias=False, seed=2)),
+        nn.Activation("selu"),
+        pyrnn.GRU(9, 10, batch_first=True, seed=3),
+        nn.LastStep(batch_first=True),
+        nn.Linear(10, 5, seed=4),
+        nn.Activation("gelu_tanh"),
+        nn.Softmax(),
+    )
+
+
 def run(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -48,14 +64,13 @@ def compiled_test(folder: Path, *flags: str, compiler: str = "gcc", language: li
 
 
 def in_c(folder: Path, x: np.ndarray, outputs: int, *flags: str) -> np.ndarray:
-    """What vad_run makes of x [T,I] after vad_reset."""
+    """What vad_run makes of x [T,I], floats or indices, after vad_reset."""
     run("gcc", *C, *STRICT, *flags, "-O2", "-shared", "-fPIC", "vad.c", "-o", "vad.so", "-lm", cwd=folder)
     library = ctypes.CDLL(str(folder / "vad.so"))
     state = ctypes.create_string_buffer(int(re.search(r"/\* (\d+) bytes", (folder / "vad.h").read_text())[1]))
     x, y = np.ascontiguousarray(x), np.empty((len(x), outputs), np.float32)
     library.vad_reset(state)
-    floats = ctypes.POINTER(ctypes.c_float)
-    library.vad_run(state, x.ctypes.data_as(floats), ctypes.c_size_t(len(x)), y.ctypes.data_as(floats))
+    library.vad_run(state, ctypes.c_void_p(x.ctypes.data), ctypes.c_size_t(len(x)), ctypes.c_void_p(y.ctypes.data))
     return y
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_programs import CXX, STRICT, C, chain, compiled_test, in_c, loud_and_silent, run
+from c_programs import CXX, STRICT, C, chain, compiled_test, in_c, loud_and_silent, run, tokens
 
 import pyrnn
 from pyrnn import export, nn
 
 COMPILERS = [name for name in ("gcc", "clang", "clang-19") if shutil.which(name)]
 PROFILES = ("float32", "int8")
+NETWORKS = {"chain": (chain(), "float32"), "chain in int8": (chain(), "int8"), "tokens": (tokens(), "float32")}
 
 
 RECURRENT = {
@@ -84,21 +85,32 @@ def test_a_network_without_state(tmp_path: Path) -> None:
     compiled_test(tmp_path)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("language", [C, CXX], ids=["C99", "C++11"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_compiler_takes_it_without_a_warning(
-    tmp_path: Path, compiler: str, language: list[str], profile: str
+    tmp_path: Path, compiler: str, language: list[str], network: str
 ) -> None:
-    export.c(chain(), "vad", tmp_path, profile=profile)
+    model, profile = NETWORKS[network]
+    export.c(model, "vad", tmp_path, profile=profile)
     hashes = {compiled_test(tmp_path, level, compiler=compiler, language=language) for level in ("-O0", "-O2", "-Os")}
     assert len(hashes) == 1
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_compiler_that_fuses_changes_nothing(tmp_path: Path, network: str) -> None:
+    model, profile = NETWORKS[network]
+    export.c(model, "vad", tmp_path, profile=profile)
+    for level in ("-O1", "-O3"):
+        run("gcc", "-std=gnu99", level, "-march=native", "-ffp-contract=fast", "vad.c", "vad_test.c", "-o", "vad_test",
+            "-lm", cwd=tmp_path)  # fmt: skip
+        run(tmp_path / "vad_test", cwd=tmp_path)
+
+
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("name", ["lstm projected", "gru", "gru reset before"])
+@pytest.mark.parametrize("name", ["lstm projected", "gru", "gru reset before", "tokens"])
 def test_it_calls_nothing_but_fmaf(tmp_path: Path, name: str, profile: str) -> None:
-    export.c(RECURRENT[name], "vad", tmp_path, profile=profile)
+    export.c(tokens() if name == "tokens" else RECURRENT[name], "vad", tmp_path, profile=profile)
     for level in ("-O0", "-O2", "-O3", "-Os"):
         run("gcc", *C, level, "-c", "vad.c", cwd=tmp_path)
         assert set(run("nm", "-u", "vad.o", cwd=tmp_path).split()) <= {"U", "fmaf"}
@@ -140,9 +152,10 @@ def test_what_would_change_the_bits_is_refused(tmp_path: Path) -> None:
     assert "vad.c computes other numbers under -ffast-math" in done.stderr
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_no_access_out_of_bounds(tmp_path: Path, profile: str) -> None:
-    export.c(chain(), "vad", tmp_path, profile=profile)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_access_out_of_bounds(tmp_path: Path, network: str) -> None:
+    model, profile = NETWORKS[network]
+    export.c(model, "vad", tmp_path, profile=profile)
     compiled_test(tmp_path, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 

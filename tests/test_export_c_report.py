@@ -88,11 +88,46 @@ def with_nan() -> pyrnn.GRU:
     ("model", "options", "sentence"),
     [
         (pyrnn.GRU(3, 5, bidirectional=True), {}, "a GRU is bidirectional"),
-        (nn.Sequential(pyrnn.GRU(3, 5), nn.Softmax()), {}, "layer '1', Softmax, cannot be exported to C; what can"),
-        (nn.Sequential({"conv": nn.Conv1d(3, 5, 1)}), {}, "layer 'conv', Conv1d, cannot be exported"),
-        (nn.Sequential(pyrnn.GRU(3, 5), nn.Activation("elu")), {}, "layer '1', Activation, 'elu' cannot"),
+        (
+            nn.Sequential(pyrnn.GRU(3, 5), nn.LayerNorm(5)),
+            {},
+            "layer '1', LayerNorm, cannot be exported to C; what can",
+        ),
+        (nn.Sequential(pyrnn.GRU(3, 5), nn.Softmax(1)), {}, "layer '1', Softmax, is over dim 1; in C it is over the"),
+        (nn.Sequential({"conv": nn.Conv1d(3, 5, 1)}), {}, "layer 'conv', Conv1d, runs on [B,C,L]; wrap it"),
+        (nn.ChannelsLast(nn.MaxPool1d(2)), {}, "a ChannelsLast cannot be exported to C"),
+        (
+            nn.ChannelsLast(nn.Conv1d(3, 5, 2, stride=2, padding=[(1, 0)])),
+            {},
+            "a ChannelsLast holds a Conv1d of stride 2",
+        ),
+        (
+            nn.ChannelsLast(nn.Conv1d(3, 5, 3, padding="same", dilation=2)),
+            {},
+            "use padding=[(4, 0)], which sees earlier",
+        ),
+        (nn.ChannelsLast(nn.Conv1d(3, 5, 3)), {}, "use padding=[(2, 0)], which sees earlier"),
+        (nn.Sequential(nn.ChannelsLast(nn.Conv1d(3, 5, 1)), pyrnn.GRU(5, 2)), {}, "with and without batch_first"),
+        (nn.Sequential(pyrnn.GRU(3, 5, batch_first=True), nn.LastStep()), {}, "with and without batch_first"),
+        (
+            nn.Sequential(nn.Embedding(7, 3, mask_zero=True), pyrnn.GRU(3, 5)),
+            {},
+            "layer '0', Embedding, has mask_zero",
+        ),
+        (nn.Sequential(nn.Linear(3, 1), nn.Embedding(7, 3)), {}, "layer '1', Embedding, stands after other layers"),
+        (nn.Embedding(7, 3), {"data": np.array([0, 7])}, "data should hold indices from 0 to 6, got 0 to 7"),
+        (nn.Embedding(7, 3), {"data": np.zeros((2, 3, 1), int)}, "sequences of indices, [T], [T,B], or [B,T]"),
+        (
+            nn.Sequential(pyrnn.GRU(3, 5), nn.Activation("gelu")),
+            {},
+            "layer '1', Activation, 'gelu' cannot be exported to C",
+        ),
         (nn.Sequential(nn.ReLU(), nn.Linear(3, 5)), {}, "layer '0', ReLU, stands before all layers"),
-        (nn.Sequential(pyrnn.GRU(3, 5), nn.LastStep(), pyrnn.GRU(5, 2)), {}, "layer '2' stands after a LastStep"),
+        (
+            nn.Sequential(pyrnn.GRU(3, 5), nn.LastStep(), pyrnn.GRU(5, 2)),
+            {},
+            "layer '2', GRU, stands after a LastStep",
+        ),
         (nn.Sequential(pyrnn.GRU(3, 5), pyrnn.GRU(5, 2, batch_first=True)), {}, "with and without batch_first"),
         (nn.Sequential(pyrnn.GRU(3, 5), nn.Linear(4, 2)), {}, "takes 4 inputs, GRU(3, 5) before it gives 5"),
         (nn.Sequential(nn.Dropout()), {}, "no layer that computes anything"),
@@ -116,7 +151,13 @@ def test_what_cannot_be_exported_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("model", "data"), [(np.zeros(3), None), (nn.Linear(3, 5), [1.0]), (nn.Linear(3, 5), np.zeros((2, 3), int))]
+    ("model", "data"),
+    [
+        (np.zeros(3), None),
+        (nn.Linear(3, 5), [1.0]),
+        (nn.Linear(3, 5), np.zeros((2, 3), int)),
+        (nn.Embedding(3, 5), np.zeros((2, 3))),
+    ],
 )
 def test_other_types_are_refused(tmp_path: Path, model: object, data: object) -> None:
     with pytest.raises(TypeError, match=r"should be"):

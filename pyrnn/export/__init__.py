@@ -10,6 +10,8 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
+
 from ..module import Array, Module
 from ..options import check_size
 from .golden import test_program
@@ -37,12 +39,14 @@ def c(
     the output of every step is what the model gives for a sequence that ends there.
 
     Args:
-        model: an RNN, LSTM or GRU of one direction, a Linear, or an `nn.Sequential` of these, activations, LastStep
-            and Dropout; of float32.
+        model: an RNN, LSTM or GRU of one direction, a Linear, an Embedding, a causal Conv1d in ChannelsLast, or an
+            `nn.Sequential` of these, activations, Softmax, LastStep and Dropout; of float32. With an Embedding C
+            takes indices, int32_t.
         name: of the files and before all names in C: letters, digits and underscores.
         directory: where the files go; made if it is not there.
-        data: sequences as the model takes them, [T,I], [T,B,I], or [B,T,I] with batch_first: the test's
-            inputs, and what the signal-to-noise ratio is measured on. None for pseudo-random test inputs.
+        data: sequences as the model takes them, [T,I], [T,B,I], or [B,T,I] with batch_first; of indices [T], [T,B]
+            or [B,T]. The first is the test's inputs, and what the signal-to-noise ratio is measured on. None for
+            pseudo-random test inputs.
         profile: "float32", the bits of the model's own run on every CPU with IEEE floats; or "int8", those of
             `model.quantize("int8")`, with a quarter of the weights' memory.
         test_steps: steps of the test's long run, at least 1.
@@ -66,7 +70,7 @@ def c(
     check_size("test_steps", test_steps)
     network = Network(model, profile)
     program = Program(network, name)
-    rows = None if data is None else check_data(data, network)
+    rows = None if data is None else np.ascontiguousarray(check_data(data, network)[:, 0])
     error = None if rows is None else network.error(rows)
     texts = {
         f"{name}.h": program.header(),

@@ -21,14 +21,14 @@ class Constant:
 
     def text(self, name: str) -> str:
         """Its definition in C, for a network of that name."""
-        kind = "int8_t" if self.values.dtype == np.int8 else "float"
+        kind = "float" if self.values.dtype.kind == "f" else f"{self.values.dtype}_t"
         head = f"static const {kind} {name}_{self.name}[{self.values.size}] {name.upper()}_WEIGHTS"
         return f"/* {self.comment} */\n{head} = {{\n{literals(self.values)}\n}};\n"
 
 
 def literals(values: Array) -> str:
     """Numbers as C writes them, a float by the fewest digits that tell it from all others, in lines."""
-    end, width = ("", 22) if values.dtype == np.int8 else ("f", 6)
+    end, width = ("f", 6) if values.dtype.kind == "f" else ("", {1: 22, 2: 14, 4: 9}[values.itemsize])
     numbers = values.ravel().astype(str).tolist()
     rows = (numbers[i : i + width] for i in range(0, len(numbers), width))
     return "\n".join(f"  {f'{end}, '.join(row)}{end}," for row in rows)

@@ -67,16 +67,6 @@ static float vad_relu(float x) {
 """,
 )
 
-MAXIMUM = Function(
-    "vad_maximum",
-    """\
-/* numpy.maximum(x, 0), which makes 0 of -0. */
-static float vad_maximum(float x) {
-  return x <= 0.0f ? 0.0f : x;
-}
-""",
-)
-
 HARD_SIGMOID_KERAS2 = Function(
     "vad_hard_sigmoid_keras2",
     """\
@@ -100,9 +90,6 @@ static float vad_hard_sigmoid_keras3(float x) {
 """,
     (RELU,),
 )
-
-# Those of a layer of their own. What NumPy computes with other roundings or functions is not here.
-LAYERS = {"tanh": TANH, "sigmoid": SIGMOID, "relu": MAXIMUM, "hard_sigmoid_keras3": HARD_SIGMOID_KERAS3}
 
 IDENTITY = Function(
     "vad_identity",

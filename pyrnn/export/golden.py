@@ -23,7 +23,7 @@ _TEST = """\
 
 enum { shown = STEPS, steps = LONG };
 
-static const float inputs[shown * VAD_INPUTS] = {
+static const TAKEN inputs[shown * VAD_INPUTS] = {
 INPUTS
 };
 
@@ -32,7 +32,8 @@ OUTPUTS
 };
 
 static vad_state state;
-static float x[VAD_INPUTS], y[shown * VAD_OUTPUTS];
+static TAKEN x[VAD_INPUTS];
+static float y[shown * VAD_OUTPUTS];
 
 static uint32_t bits_of(float value) {
   uint32_t bits;
@@ -63,7 +64,7 @@ int main(void) {
   for (t = 0; t < steps; ++t) {
     for (i = 0; i < VAD_INPUTS; ++i) {
       random = random * 1664525u + 1013904223u;
-      x[i] = (float)((int32_t)(random >> 8) - 8388608) / 4194304.0f;
+      x[i] = DRAWN;
     }
     vad_step(&state, x, y);
     for (i = 0; i < VAD_OUTPUTS; ++i) hash = (hash ^ bits_of(y[i])) * 16777619u;
@@ -74,9 +75,12 @@ int main(void) {
 """
 
 
+_DRAWN = "(float)((int32_t)(random >> 8) - 8388608) / 4194304.0f"
+
+
 def test_program(network: Network, name: str, x: Array | None, steps: int) -> str:
     """The text of vad_test.c; its first inputs are those of x [T,inputs], by default pseudo-random ones."""
-    drawn = pseudo_random(steps, network.inputs)
+    drawn = pseudo_random(steps, network)
     shown = np.ascontiguousarray((drawn if x is None else x)[:SHOWN])
     outputs = [f"0x{bits:08x}u" for bits in network.run(shown).view(np.uint32).ravel().tolist()]
     text = named(_TEST, name)
@@ -86,6 +90,8 @@ def test_program(network: Network, name: str, x: Array | None, steps: int) -> st
         "INPUTS": literals(shown),
         "OUTPUTS": textwrap.fill(", ".join(outputs), 116, initial_indent="  ", subsequent_indent="  "),
         "HASH": f"0x{hash_of(network.run(drawn)):08x}u",
+        "TAKEN": network.taken,
+        "DRAWN": f"(int32_t)((random >> 8) % {network.rows}u)" if network.rows else _DRAWN,
     }
     for word in ("INPUTS", "OUTPUTS"):
         text = text.replace(f"\n{word}\n", f"\n{filled.pop(word)}\n")
@@ -94,13 +100,14 @@ def test_program(network: Network, name: str, x: Array | None, steps: int) -> st
     return text
 
 
-def pseudo_random(steps: int, width: int) -> Array:
-    """The inputs of the test program's long run, float32 [steps,width] from -2 to 2."""
+def pseudo_random(steps: int, network: Network) -> Array:
+    """The inputs of the test program's long run, [steps,inputs]: float32 from -2 to 2, or indices."""
     numbers, random = [], 1
-    for _ in range(steps * width):
+    for _ in range(steps * network.inputs):
         random = (random * 1664525 + 1013904223) & 0xFFFFFFFF
-        numbers.append((random >> 8) - 8388608)
-    return (np.array(numbers, np.float32) / np.float32(4194304)).reshape(steps, width)
+        numbers.append(random >> 8)
+    drawn = np.array(numbers, np.int32).reshape(steps, network.inputs)
+    return drawn % network.rows if network.rows else (drawn - 8388608).astype(np.float32) / np.float32(4194304)
 
 
 def hash_of(y: Array) -> int:

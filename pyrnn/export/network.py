@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from ..linear import Linear
 from ..module import Array, Module
-from ..nn.activations import Activation
+from ..nn.activations import Activation, Softmax
+from ..nn.channels_last import ChannelsLast
 from ..nn.dropout import Dropout
+from ..nn.embedding import Embedding
 from ..nn.heads import LastStep
 from ..nn.sequential import Sequential
 from ..quantized import QuantizationError, Quantized
 from ..recurrent import Recurrent
-from . import parts
-from .functions import LAYERS
+from . import layers, parts
 from .profiles import profile_of
 
 KNOWN = (
-    "RNN, LSTM, GRU, Linear, ReLU, Tanh, Sigmoid, Activation (linear, relu, tanh, sigmoid, hard_sigmoid_keras3), "
-    "LastStep, Dropout, and a Sequential of these"
+    "RNN, LSTM, GRU, Linear, Embedding, ChannelsLast(Conv1d), ReLU, Tanh, Sigmoid, Activation, Softmax, LastStep, "
+    "Dropout, and a Sequential of these"
 )
 
 
@@ -31,13 +31,15 @@ class Network:
     """The layers of a model that do something at a step, one after the other.
 
     Args:
-        model: a recurrent layer, a Linear, or a Sequential.
+        model: a layer or a Sequential.
         profile: a name in `PROFILES`.
 
     Raises:
         TypeError: if it is not a pyrnn module.
         ValueError: naming the first layer that cannot be exported.
     """
+
+    value = "float"  # the type of outputs and states in C
 
     def __init__(self, model: Module, profile: str) -> None:
         profile_of(profile)
@@ -60,7 +62,17 @@ class Network:
     @property
     def batch_first(self) -> bool:
         """Whether its sequences are [B,T,*]."""
-        return any(isinstance(layer, Recurrent) and layer.batch_first for _, layer in self.layers)
+        return any(getattr(layer, "batch_first", isinstance(layer, ChannelsLast)) for _, layer in self.layers)
+
+    @property
+    def rows(self) -> int:
+        """Of the Embedding that it begins with, whose inputs are indices; 0 without."""
+        return next((layer.num_embeddings for _, layer in self.layers if isinstance(layer, Embedding)), 0)
+
+    @property
+    def taken(self) -> str:
+        """The type of inputs in C."""
+        return "int32_t" if self.rows else self.value
 
     @property
     def inputs(self) -> int:
@@ -81,7 +93,7 @@ class Network:
         return QuantizationError.between(self._run(x, profile_of(self.profile).finer), self.run(x))
 
     def _run(self, x: Array, change: Callable[[Module], Module]) -> Array:
-        x = x[None]
+        x = x.T if self.rows else x[None]
         for _, layer in self.layers:
             ready: Any = change(layer)
             weights = list(ready.parameters().values())
@@ -100,10 +112,10 @@ class Network:
         if isinstance(layer, Recurrent):
             for index in range(layer.num_layers):
                 yield parts.recurrent(before, layer, index, self.profile == "int8")
-        elif isinstance(layer, Linear):
-            yield parts.linear(before, layer)
-        elif isinstance(layer, Activation) and layer.name in LAYERS:
-            yield parts.elementwise(type(layer).__name__, LAYERS[layer.name], self.parts[-1].outputs)
+            return
+        part = layers.part(before, layer, self.parts[-1].outputs if self.parts else 0)
+        if part:
+            yield part
 
     def _identifier(self, name: str) -> str:
         """The layer's name as C takes it, and not twice."""
@@ -138,28 +150,30 @@ def _check(layer: Module, what: str) -> None:
             raise ValueError(f"{what} is bidirectional, which needs the end of a sequence at its first step; "
                              "only layers of one direction can be exported")  # fmt: skip
         return
-    allowed = isinstance(layer, Activation) and (layer.name in LAYERS or layer.name in ("linear", "identity"))
-    if not allowed and not isinstance(layer, (Linear, LastStep, Dropout)):
-        shown = f" {layer.name!r}" if isinstance(layer, Activation) else ""
-        raise ValueError(f"{what}{shown} cannot be exported to C; what can: {KNOWN}")
+    if not isinstance(layer, (LastStep, Dropout)):
+        why = layers.refusal(layer, KNOWN)
+        if why:
+            raise ValueError(f"{what} {why}")
 
 
-def _check_order(layers: list[tuple[str, Module]]) -> None:
-    """What depends on the layers before: LastStep, the layout, activations."""
-    ended, seen, layouts = False, False, set()
-    for name, layer in layers:
-        if isinstance(layer, LastStep):
-            ended = True
-        if isinstance(layer, Recurrent):
-            layouts.add(layer.batch_first)
+def _check_order(steps: list[tuple[str, Module]]) -> None:
+    """What depends on the layers before: LastStep, the layout, activations, an Embedding."""
+    ended, sized, layouts = False, False, set()
+    for name, layer in steps:
+        what = f"layer {name!r}, {type(layer).__name__},"
+        if isinstance(layer, (Recurrent, LastStep, ChannelsLast)):
+            layouts.add(getattr(layer, "batch_first", True))
             if ended:
-                raise ValueError(f"layer {name!r} stands after a LastStep, where there are no steps any more")
-        if isinstance(layer, Activation) and not seen and layer.name in LAYERS:
-            raise ValueError(f"layer {name!r}, {type(layer).__name__}, stands before all layers that have a size; "
-                             "apply it to the inputs instead")  # fmt: skip
-        seen = seen or isinstance(layer, (Linear, Recurrent))
+                raise ValueError(f"{what} stands after a LastStep, where there are no steps any more")
+        if isinstance(layer, (Activation, Softmax)) and not sized and layers.part("", layer, 1):
+            raise ValueError(f"{what} stands before all layers that have a size; apply it to the inputs instead")
+        if isinstance(layer, Embedding) and sized:
+            raise ValueError(f"{what} stands after other layers; it takes indices, so it can only be the first")
+        ended = ended or isinstance(layer, LastStep)
+        sized = sized or not isinstance(layer, (Activation, Softmax, LastStep, Dropout))
     if len(layouts) > 1:
-        raise ValueError("recurrent layers with and without batch_first cannot follow each other")
+        raise ValueError("layers with and without batch_first cannot follow each other; ChannelsLast is one with, "
+                         "LastStep() one without")  # fmt: skip
 
 
 def _check_sizes(all_parts: list[parts.Part]) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..linear import Linear
 from ..module import Array
 from ..recurrent import Recurrent
 from . import cells
@@ -24,7 +23,8 @@ class Part:
     Attributes:
         title: for the comments. inputs, outputs: sizes.
         home: the member of the state that holds its output anyway, or "".
-        state: members and their numbers of floats. sums, projected, bytes: scratch it needs, floats and int8.
+        state: members and their sizes. sums, projected, bytes: sizes of scratch it needs, the last of int8.
+        types: of members in C, where it is not that of the network's values.
         lines: C, with INPUT and OUTPUT. macs: multiply-adds of a step.
     """
 
@@ -39,6 +39,7 @@ class Part:
     sums: int = 0
     bytes: int = 0
     projected: int = 0
+    types: dict[str, str] = field(default_factory=dict)
     macs: int = 0
 
     def constant(self, name: str, values: Array, comment: str) -> str:
@@ -61,22 +62,6 @@ class Part:
             w = self.constant(name, panels(weight), f"{comment}, [{rows}][{columns}] in panels of eight rows")
             self.lines.append(f"vad_multiply({w}, {start}, {x}, {columns}, {rows}, {y});")
             self.functions.append(MULTIPLY)
-
-
-def linear(name: str, layer: Linear) -> Part:
-    """y = W x + b; in float in every profile, as `quantize` has it."""
-    weight, rows = layer.parameters()["weight"], layer.out_features
-    part = Part(f"Linear({layer.in_features}, {rows})", layer.in_features, rows)
-    bias = layer.parameters().get("bias", np.zeros(rows, np.float32))
-    start = part.constant(f"{name}bias", bias, f"bias, [{rows}]")
-    part.product(f"{name}weight", weight, "weight", (start, INPUT, OUTPUT), False)
-    return part
-
-
-def elementwise(title: str, function: Function, size: int) -> Part:
-    """A function of each element."""
-    loop = f"for (i = 0; i < {size}; ++i) {OUTPUT}[i] = {function.name}({INPUT}[i]);"
-    return Part(title, size, size, lines=[loop], functions=[function])
 
 
 def recurrent(name: str, layer: Recurrent, index: int, small: bool) -> Part:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from .functions import Function
 
-ZERO = Function(
-    "vad_zero",
-    """\
+
+def zero(kind: str) -> Function:
+    """Sets numbers of that type to zero."""
+    name = "vad_zero" if kind == "float" else f"vad_zero_{kind.removesuffix('_t')}"
+    return Function(
+        name,
+        f"""\
 /* volatile: else compilers make it a call of memset. */
-static void vad_zero(volatile float *x, int n) {
+static void {name}(volatile {kind} *x, int n) {{
   int i;
-  for (i = 0; i < n; ++i) x[i] = 0.0f;
-}
+  for (i = 0; i < n; ++i) x[i] = 0;
+}}
 """,
-)
+    )
+
+
+ZERO = zero("float")
 
 COPY = Function(
     "vad_copy",
@@ -28,6 +35,7 @@ static void vad_copy(const float *x, int n, volatile float *y) {
 # Eight sums by name: an array of them would live in memory at -Os, and a multiply-add take twice the instructions.
 # With vldmia it takes 1.3 instructions on a Cortex-M4F, where four k take one turn; without, 2.2.
 _LANES = range(8)
+_AT = ["n", *(f"n + {i}" for i in _LANES[1:])]
 MULTIPLY = Function(
     "vad_multiply",
     rf"""/* The sums of eight outputs, a0 to a7, go on by one k or four; w and v, at weights and inputs, move on. */
@@ -63,16 +71,16 @@ static void vad_multiply(const float *w, const float *start, const float *x, int
   int n, k;
   for (n = 0; n < whole; n += 8) {{
     const float *v = x;
-    float {", ".join(f"a{i} = start[n + {i}]" for i in _LANES[:4])};
-    float {", ".join(f"a{i} = start[n + {i}]" for i in _LANES[4:])};
+    float {", ".join(f"a{i} = start[{_AT[i]}]" for i in _LANES[:4])};
+    float {", ".join(f"a{i} = start[{_AT[i]}]" for i in _LANES[4:])};
     for (k = K; k >= 4; k -= 4) {{
       VAD_FOUR();
     }}
     for (; k; --k) {{
       VAD_ONE();
     }}
-    {" ".join(f"y[n + {i}] = a{i};" for i in _LANES[:4])}
-    {" ".join(f"y[n + {i}] = a{i};" for i in _LANES[4:])}
+    {" ".join(f"y[{_AT[i]}] = a{i};" for i in _LANES[:4])}
+    {" ".join(f"y[{_AT[i]}] = a{i};" for i in _LANES[4:])}
   }}
   for (n = 0; n < left; ++n) {{
     float a = start[whole + n];

@@ -8,7 +8,9 @@ from .. import __version__
 from .functions import Function, in_order
 from .network import Network
 from .parts import INPUT, OUTPUT, Part
-from .products import ZERO
+from .products import zero
+
+WIDTHS = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "float": 4}  # bytes
 
 _HEADER = """\
 /* vad: DESCRIPTION
@@ -40,10 +42,10 @@ MEMBERS
 
 /* Before the first step, and wherever a new sequence starts. */
 void vad_reset(vad_state *s);
-/* One step. */
-void vad_step(vad_state *s, const float x[VAD_INPUTS], float y[VAD_OUTPUTS]);
+/* ONE_STEP */
+void vad_step(vad_state *s, const TAKEN x[VAD_INPUTS], VALUE y[VAD_OUTPUTS]);
 /* Several steps, x [steps][VAD_INPUTS], y [steps][VAD_OUTPUTS]: the same bits, however they are cut. */
-void vad_run(vad_state *s, const float *x, size_t steps, float *y);
+void vad_run(vad_state *s, const TAKEN *x, size_t steps, VALUE *y);
 
 #ifdef __cplusplus
 }
@@ -92,11 +94,11 @@ void vad_reset(vad_state *s) {
 RESET
 }
 
-void vad_step(vad_state *s, const float x[VAD_INPUTS], float y[VAD_OUTPUTS]) {
+void vad_step(vad_state *s, const TAKEN x[VAD_INPUTS], VALUE y[VAD_OUTPUTS]) {
 STEP
 }
 
-void vad_run(vad_state *s, const float *x, size_t steps, float *y) {
+void vad_run(vad_state *s, const TAKEN *x, size_t steps, VALUE *y) {
   for (; steps; --steps, x += VAD_INPUTS, y += VAD_OUTPUTS) vad_step(s, x, y);
 }
 """
@@ -106,7 +108,8 @@ class Program:
     """The texts of a network under a name.
 
     Attributes:
-        members: of the state's struct, and their sizes: numbers of floats, of `bytes` numbers of int8.
+        members: of the state's struct, and their sizes. types: theirs in C; the widest come first, so nothing is
+            between them.
     """
 
     def __init__(self, network: Network, name: str) -> None:
@@ -117,13 +120,19 @@ class Program:
             for member in ("sums", "projected", "bytes"):
                 scratch[member] = max(scratch[member], getattr(part, member))
         self.state = {member: size for part in network.parts for member, size in part.state.items()}
-        self.members = self.state | {member: size for member, size in scratch.items() if size}
+        members = self.state | {member: size for member, size in scratch.items() if size}
+        types = {"bytes": "int8_t"} | {member: kind for part in network.parts for member, kind in part.types.items()}
+        self.types = {member: types.get(member, network.value) for member in members}
+        self.members = dict(sorted(members.items(), key=lambda item: -WIDTHS[self.types[item[0]]]))
 
     @property
     def ram(self) -> int:
-        """sizeof(vad_state): floats of four bytes, and the bytes up to the next four."""
-        sizes = [-(-size // 4) if member == "bytes" else size for member, size in self.members.items()]
-        return 4 * max(sum(sizes), 1)
+        """sizeof(vad_state): what its members take, up to a multiple of the widest."""
+        widths = {member: WIDTHS[kind] for member, kind in self.types.items()} or {
+            "unused": WIDTHS[self.network.value]
+        }
+        widest = max(widths.values())
+        return -(-sum(self.members.get(member, 1) * width for member, width in widths.items()) // widest) * widest
 
     @property
     def description(self) -> str:
@@ -131,21 +140,25 @@ class Program:
 
     def header(self) -> str:
         """The text of vad.h."""
-        members = [f"  {'int8_t' if name == 'bytes' else 'float'} {name}[{size}];"
-                   for name, size in self.members.items()]  # fmt: skip
+        rows = self.network.rows
+        members = [f"  {self.types[name]} {name}[{size}];" for name, size in self.members.items()]
         return self._filled(
             _HEADER,
             NUMBER_OF_INPUTS=str(self.network.inputs),
             NUMBER_OF_OUTPUTS=str(self.network.outputs),
-            MEMBERS="\n".join(members or ["  float unused;"]),
+            MEMBERS="\n".join(members or [f"  {self.network.value} unused;"]),
+            ONE_STEP=f"One step, of an index from 0 to {rows - 1}; another counts as the nearest."
+            if rows
+            else "One step.",
             RAM=str(self.ram),
         )
 
     def source(self) -> str:
         """The text of vad.c."""
         needed: list[Function] = [function for part in self.network.parts for function in part.functions]
-        reset = [f"  vad_zero(s->{member}, {size});" for member, size in self.state.items()]
-        functions = in_order([*needed, ZERO] if reset else needed)
+        zeros = {member: zero(self.types[member]) for member in self.state}
+        reset = [f"  {zeros[member].name}(s->{member}, {size});" for member, size in self.state.items()]
+        functions = in_order([*needed, *zeros.values()])
         step = [f"  {line}" for line in self.lines]
         if any(line.startswith("for (i") for line in self.lines):
             step.insert(0, "  int i;")
@@ -162,6 +175,7 @@ class Program:
 
     def _filled(self, template: str, **texts: str) -> str:
         texts |= {"DESCRIPTION": self.description, "PROFILE": self.network.profile, "VERSION": __version__}
+        texts |= {"VALUE": self.network.value, "TAKEN": self.network.taken}
         for word, text in texts.items():
             template = re.sub(rf"\b{word}\b", text.replace("\\", r"\\"), template)
         return named(template, self.name)

@@ -12,7 +12,7 @@ from ..quantized import QuantizationError
 from .measure import Measured
 from .network import Network
 from .profiles import PROFILES
-from .program import Program
+from .program import WIDTHS, Program
 
 
 class Report(NamedTuple):
@@ -40,7 +40,8 @@ class Report(NamedTuple):
     @classmethod
     def of(cls, program: Program, measured: Measured | None, error: QuantizationError | None) -> Report:
         """The figures of a program."""
-        parts, state = program.network.parts, 4 * sum(program.state.values())
+        parts = program.network.parts
+        state = sum(WIDTHS[program.types[member]] * size for member, size in program.state.items())
         weights = sum(each.values.nbytes for part in parts for each in part.constants)
         macs = sum(part.macs for part in parts)
         profile, scratch = program.network.profile, program.ram - state
@@ -80,15 +81,31 @@ class Report(NamedTuple):
 
 
 def check_data(data: Array, network: Network) -> Array:
-    """The first sequence of the user's data, [T,inputs]."""
+    """The user's sequences as C takes them, [T,B,inputs]."""
     check_array("data", data)
+    data = _indices(data, network.rows) if network.rows else _floats(data, network.inputs)
+    if data.ndim == 2:
+        return data[:, None]
+    return data.swapaxes(0, 1) if network.batch_first else data
+
+
+def _floats(data: Array, inputs: int) -> Array:
     if data.dtype.kind != "f":
         raise TypeError(f"data should be of floating point, got {data.dtype}; use .astype('float32')")
-    if data.ndim not in (2, 3) or data.shape[-1] != network.inputs or not data.size:
-        raise ValueError(f"data should be sequences of {network.inputs} inputs, [T,I], [T,B,I], or [B,T,I] with "
+    if data.ndim not in (2, 3) or data.shape[-1] != inputs or not data.size:
+        raise ValueError(f"data should be sequences of {inputs} inputs, [T,I], [T,B,I], or [B,T,I] with "
                          f"batch_first; got shape {data.shape}")  # fmt: skip
     if not np.isfinite(data).all():
         raise ValueError("data holds an infinity or a NaN, which C has no constants for")
-    if data.ndim == 3:
-        data = data[0] if network.batch_first else data[:, 0]
-    return np.ascontiguousarray(data, np.float32)
+    return data.astype(np.float32)
+
+
+def _indices(data: Array, rows: int) -> Array:
+    if data.dtype.kind not in "iu":
+        raise TypeError(f"data should be of integers, indices, got {data.dtype}; use .astype('int32')")
+    if data.ndim not in (1, 2) or not data.size:
+        raise ValueError(f"data should be sequences of indices, [T], [T,B], or [B,T] with batch_first; got shape "
+                         f"{data.shape}")  # fmt: skip
+    if data.min() < 0 or data.max() >= rows:
+        raise ValueError(f"data should hold indices from 0 to {rows - 1}, got {data.min()} to {data.max()}")
+    return data.astype(np.int32)[..., None]

@@ -1,0 +1,75 @@
+"""A causal convolution in C: a product with the last inputs, which the state keeps; zeros before the first step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..nn.channels_last import ChannelsLast
+from ..nn.conv import Conv1d
+from .constants import panels
+from .functions import Function
+from .parts import INPUT, OUTPUT, Part
+from .products import MULTIPLY
+
+_PUSH = Function(
+    "vad_push",
+    """\
+/* The last K inputs of each group of C channels, window [groups][K][C], go on by one. volatile: else compilers make it
+   a call of memmove. */
+static void vad_push(const float *x, int groups, int K, int C, volatile float *window) {
+  int i;
+  for (; groups; --groups, window += K * C) {
+    for (i = 0; i < (K - 1) * C; ++i) window[i] = window[i + C];
+    for (; i < K * C; ++i) window[i] = *x++;
+  }
+}
+""",
+)
+
+
+def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
+    """With a dilation d the state has d windows, which take turns: each is that of a convolution without."""
+    conv: Conv1d = layer.layer
+    channels, outputs, groups = conv.in_channels, conv.out_channels, conv.groups
+    (taps,), (dilation,) = conv._windows.kernel_size, conv._windows.dilation
+    more = "".join(f", {name} {value}" for name, value in (("dilation", dilation), ("groups", groups)) if value > 1)
+    part = Part(f"Conv1d({channels}, {outputs}, {taps}{more})", channels, outputs, functions=[_PUSH, MULTIPLY])
+    # The order of the sum: the places of the kernel, and at each the channels of the group.
+    weight = np.moveaxis(conv.weight, 1, -1).reshape(groups, outputs // groups, -1)
+    rows, columns = weight.shape[1:]
+    shape = f"[{groups}][{rows}][{columns}]" if groups > 1 else f"[{rows}][{columns}]"
+    flat = np.concatenate([panels(matrix) for matrix in weight])
+    w = part.constant(f"{before}weight", flat, f"weight, {shape} in panels of eight rows")
+    bias = conv.parameters().get("bias", np.zeros(outputs, np.float32))
+    start = part.constant(f"{before}bias", bias, f"bias, [{outputs}]")
+    part.macs = weight.size
+    member, turn = f"inputs_{before}".removesuffix("_"), f"turn_{before}".removesuffix("_")
+    part.state[member], window = dilation * channels * taps, f"s->{member}"
+    if dilation > 1:
+        part.state[turn], part.types[turn] = 1, "int32_t"
+        window += f" + {channels * taps} * s->{turn}[0]"
+    part.lines.append(f"vad_push({INPUT}, {groups}, {taps}, {channels // groups}, {window});")
+    if groups == 1:
+        part.lines.append(f"vad_multiply({w}, {start}, {window}, {columns}, {rows}, {OUTPUT});")
+    else:
+        part.lines += [
+            f"for (i = 0; i < {groups}; ++i)",
+            f"  vad_multiply({w} + {rows * columns} * i, {start} + {rows} * i,",
+            f"               {window} + {columns} * i, {columns}, {rows}, {OUTPUT} + {rows} * i);",
+        ]
+    if dilation > 1:
+        part.lines.append(f"if (++s->{turn}[0] == {dilation}) s->{turn}[0] = 0;")
+    return part
+
+
+def refusal(conv: Conv1d) -> str:
+    """Why it has no part: what follows its name in a sentence. Or ""."""
+    (taps,), (dilation,), (stride,) = conv._windows.kernel_size, conv._windows.dilation, conv._windows.stride
+    if stride != 1:
+        return f"holds a Conv1d of stride {stride}, and in C every step has an output; use stride=1"
+    causal = [(dilation * (taps - 1), 0)]
+    if conv._windows.pads([1000]) != causal:
+        return (
+            f"holds a Conv1d that sees later steps or starts late; use padding={causal}, which sees earlier steps only"
+        )
+    return ""
