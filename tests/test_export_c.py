@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -111,8 +112,8 @@ def test_a_compiler_that_fuses_changes_nothing(tmp_path: Path, network: str) -> 
 @pytest.mark.parametrize("name", ["lstm projected", "gru", "gru reset before", "tokens"])
 def test_it_calls_nothing_but_fmaf(tmp_path: Path, name: str, profile: str) -> None:
     export.c(tokens() if name == "tokens" else RECURRENT[name], "vad", tmp_path, profile=profile)
-    for level in ("-O0", "-O2", "-O3", "-Os"):
-        run("gcc", *C, level, "-c", "vad.c", cwd=tmp_path)
+    for compiler, level in itertools.product(COMPILERS, ("-O0", "-O2", "-O3", "-Os")):
+        run(compiler, *C, level, "-c", "vad.c", cwd=tmp_path)
         assert set(run("nm", "-u", "vad.o", cwd=tmp_path).split()) <= {"U", "fmaf"}
         kinds = [line.split()[1:] for line in run("nm", "--defined-only", "vad.o", cwd=tmp_path).splitlines()]
         assert not [kind for kind, _ in kinds if kind in "bBdDC"]  # no variables: all weights are const

@@ -95,8 +95,8 @@ QUANTIZE = Function(
     "vad_quantize",
     """\
 /* x ~ scale q, |q| <= 127, scale = max |x| / 127, q to the nearest, ties to even. Returns the scale: 0 below 2^-100,
-   NaN where x holds an infinity or a NaN; q is zero then. */
-static float vad_quantize(const float *x, int K, int8_t *q) {
+   NaN where x holds an infinity or a NaN; q is zero then. volatile: else compilers may call memset. */
+static float vad_quantize(const float *x, int K, volatile int8_t *q) {
   float most = 0.0f, inverse = 0.0f, scale = 0.0f;
   int k;
   for (k = 0; k < K; ++k) {
