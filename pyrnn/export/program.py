@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from .. import __version__
 from .functions import Function, in_order
@@ -174,7 +175,8 @@ class Program:
         return text.replace("CONSTANTS", "\n".join(constants), 1)  # last: it may be large
 
     def _filled(self, template: str, **texts: str) -> str:
-        texts |= {"DESCRIPTION": self.description, "PROFILE": self.network.profile, "VERSION": __version__}
+        description = textwrap.fill(self.description, 110, subsequent_indent="   ")
+        texts |= {"DESCRIPTION": description, "PROFILE": self.network.profile, "VERSION": __version__}
         texts |= {"VALUE": self.network.value, "TAKEN": self.network.taken}
         for word, text in texts.items():
             template = re.sub(rf"\b{word}\b", text.replace("\\", r"\\"), template)
