@@ -1,0 +1,17 @@
+"""One hash from everything that needs no other machine's compiler; `python tests/one_hash.py` does the rest too."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import one_hash
+import pytest
+
+
+@pytest.mark.parametrize("network", one_hash.NETWORKS)
+def test_python_torch_and_generated_c_have_one_hash(network: str, tmp_path: Path) -> None:
+    compilers = {name: target for name, target in one_hash.ON_HOST.items() if shutil.which(target.compiler[0])}
+    found = dict(one_hash.from_python(network)) | dict(one_hash.from_generated(network, compilers, tmp_path))
+    assert "C99, gcc" in found
+    assert len(set(found.values())) == 1, found
