@@ -73,6 +73,9 @@ def test_tanh_is_that_of_the_kernels() -> None:
     assert fit
     kernels = re.findall(r"-?\d[\d.]*(?:e-?\d+)?f", fit[1])
     assert kernels == [functions.TANH_CLAMP, *functions.TANH_P, *functions.TANH_Q]
+    tiny = re.search(r"constexpr T tiny = sizeof\(T\) == 4 \? T\(0x1p-(\d+)\)", text)
+    assert tiny
+    assert np.float32(functions.TANH_TINY.removesuffix("f")) == np.ldexp(1.0, -int(tiny[1]))
 
 
 # -- refusals ----------------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# tanh in float, as in csrc/simd/math.h, which a test compares: the clamp, and P and Q from the constant on.
+# tanh in float, as in csrc/simd/math.h, which a test compares: the clamp, what keeps x^2 from being subnormal
+# (2^-100), and P and Q from the constant on.
 TANH_CLAMP = "9.015625f"
+TANH_TINY = "7.88860905e-31f"
 TANH_P = ("1.0f", "0.0297693796f", "0.000114157017f")
 TANH_Q = ("2.0f", "0.226205349f", "0.00241216877f", "2.45385627e-06f")
 
@@ -40,8 +42,8 @@ TANH = Function(
 static float vad_tanh(float x) {{
   float x2, n, d;
   if (VAD_ABS(x) > {TANH_CLAMP}) return x < 0.0f ? -1.0f : 1.0f;
-  x2 = x * x;
-  n = VAD_FMA(x * x2, VAD_FMA({TANH_P[2]}, x2, {TANH_P[1]}), x);
+  x2 = VAD_FMA(x, x, {TANH_TINY});
+  n = VAD_FMA(x, x2 * VAD_FMA({TANH_P[2]}, x2, {TANH_P[1]}), x);
   d = VAD_FMA(VAD_FMA(VAD_FMA({TANH_Q[3]}, x2, {TANH_Q[2]}), x2, {TANH_Q[1]}), x2, {TANH_Q[0]});
   return n * (d + d) / VAD_FMA(n, n, d * d);
 }}
