@@ -62,6 +62,7 @@ MODELS: dict[str, Callable[[], pyrnn.Module]] = {
     "wide GRU": lambda: pyrnn.GRU(3, 300, **SEED),  # larger than one thread's share in Python
     "GRU and Linear": lambda: nn.Sequential(pyrnn.GRU(3, 40, **SEED), nn.Linear(40, 2, **SEED)),
     "Linear": lambda: nn.Linear(3, 5, **SEED),
+    "Linear without bias": lambda: nn.Linear(3, 5, bias=False, **SEED),
     "Conv1d": lambda: causal(3, 4, 5),
     "Conv1d with holes and groups": lambda: causal(3, 6, 4, 3, groups=3, bias=False),
     "Conv1d of one place": lambda: causal(3, 2, 1),

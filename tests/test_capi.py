@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import one_hash
 import pytest
 from capi_models import AHEAD, INDEXED, MODELS, SEED, saved
 from capi_refusals import REFUSED
 
 import pyrnn
 from pyrnn import nn
+from pyrnn.export.golden import pseudo_random
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS, EXAMPLES = ROOT / "tests" / "capi", ROOT / "csrc" / "capi" / "examples"
@@ -125,12 +127,24 @@ def test_a_last_step_gives_what_the_sequence_so_far_would(masks: bool, programs:
     assert (found == expected.reshape(-1)).all()
 
 
+@pytest.mark.parametrize("network", one_hash.NETWORKS)
+def test_ten_thousand_steps_have_the_hash_of_python(network: str, programs: Path, tmp_path: Path) -> None:
+    layer = one_hash.NETWORKS[network][1]
+    nn.Sequential(layer).save(tmp_path / "model.safetensors")
+    expected = one_hash.written(layer(pseudo_random(one_hash.STEPS, one_hash.INPUTS))[0])
+    assert run(programs / "hash", one_hash.STEPS, tmp_path / "model.safetensors").split() == ["scalar", expected]
+
+
 @pytest.mark.parametrize(
-    "program",
-    ["null", "reset", "clone", "split", "threads", "modes", "hostile", "memory", "wrapper", "wrapper_static"],
+    "program", ["null", "reset", "clone", "split", "threads", "hostile", "memory", "wrapper", "wrapper_static"]
 )
 def test_promise(program: str, programs: Path, tmp_path: Path) -> None:
     run(programs / program, saved("chain", tmp_path)[1])
+
+
+@pytest.mark.parametrize("name", ["chain", "GRU", "Linear without bias"])
+def test_a_caller_s_mode_of_computing_does_not_matter(name: str, programs: Path, tmp_path: Path) -> None:
+    run(programs / "modes", saved(name, tmp_path)[1])
 
 
 @pytest.mark.parametrize("name", ["RNN without biases", "LSTM without biases", "GRU without biases"])
@@ -138,14 +152,15 @@ def test_silence_decays_to_zero_and_past_all_subnormals(name: str, programs: Pat
     run(programs / "decay", saved(name, tmp_path)[1])
 
 
-# Rounds of 25 steps of two rows: a quarter of a million of a small model. Python would take threads for the wide one.
+# A million of a network that is small for the scalar form, too. Python would take threads for the wide one.
 @pytest.mark.parametrize(
-    ("name", "rounds"), [("chain", 10000), ("LSTM, projected, with peepholes", 1000), ("wide GRU", 10)]
+    ("name", "steps"),
+    [("GRU, hard", 10**6), ("chain", 200_000), ("LSTM, projected, with peepholes", 25_000), ("wide GRU", 250)],
 )
 def test_calls_make_no_system_call_and_take_neither_memory_nor_a_lock(
-    name: str, rounds: int, programs: Path, tmp_path: Path
+    name: str, steps: int, programs: Path, tmp_path: Path
 ) -> None:
-    run(programs / "noalloc", rounds, saved(name, tmp_path)[1])
+    run(programs / "noalloc", steps, saved(name, tmp_path)[1])
 
 
 def test_statuses_have_names_and_versions_agree(programs: Path) -> None:
@@ -192,9 +207,9 @@ def test_the_header_is_c99_and_cpp_by_itself(prefix: Path) -> None:
 
 
 def names_in(*nm: object) -> set[str]:
-    """What a linker sees, but for inline variables of GNU's unique kind."""
+    """What a linker sees."""
     words = [line.split() for line in run("nm", "--defined-only", *nm).splitlines()]
-    return {entry[2] for entry in words if len(entry) == 3 and entry[1] != "u"}
+    return {entry[2] for entry in words if len(entry) == 3}
 
 
 def test_the_libraries_show_their_own_names_and_no_other(prefix: Path) -> None:
