@@ -1,7 +1,5 @@
 // libFuzzer on the reader of models: any bytes are refused with a sentence, or give a model that runs a step.
-//
-//   cmake -DPYRNN_PYTHON=OFF -DPYRNN_C=ON -DPYRNN_FUZZ=ON -DPYRNN_SANITIZE=address,undefined -DCMAKE_CXX_COMPILER=clang++
-//   fuzz_model -dict=tests/fuzz/model.dict CORPUS, a folder that begins with a few files of Sequential.save
+// run.sh builds and starts it.
 #include <pyrnn.h>
 
 #include <cstdint>
