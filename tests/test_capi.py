@@ -179,6 +179,12 @@ def test_the_audio_example_adds_what_the_model_makes_of_the_sound(programs: Path
     assert last_number(run(programs / "audio", tmp_path / "model.safetensors", 20)) == y[-1]
 
 
+def test_the_latency_program_runs(programs: Path, tmp_path: Path) -> None:
+    nn.Sequential(pyrnn.LSTM(1, 4, **SEED), nn.Linear(4, 1, **SEED)).save(tmp_path / "model.safetensors")
+    lines = run(programs / "latency", tmp_path / "model.safetensors", 100).splitlines()
+    assert [line.split()[0] for line in lines] == ["audio", "empty", "least"]
+
+
 def test_the_server_example_gives_each_session_a_state_of_its_own(programs: Path, tmp_path: Path) -> None:
     gru, ticks, session = pyrnn.GRU(2, 8, **SEED), 120, 999  # the last one is printed
     nn.Sequential(gru).save(tmp_path / "model.safetensors")
