@@ -29,7 +29,7 @@ static double now(void) {
 }
 
 /* Nanoseconds a step of the fastest of some tries, each from the same state on. */
-static double cost(pyrnn_stream *stream, const float *state, const float *x, float *y) {
+static double cost(pyrnn_stream* stream, const float* state, const float* x, float* y) {
   double best = 1e9;
   int repeat, step;
   for (repeat = 0; repeat < 20; ++repeat) {
@@ -42,10 +42,11 @@ static double cost(pyrnn_stream *stream, const float *state, const float *x, flo
   return best;
 }
 
-int main(int count, char **arguments) {
-  pyrnn_model *model = loaded(arguments[count - 1]);
-  pyrnn_stream *stream = started(model, 1);
-  const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model), S = pyrnn_model_state_size(model);
+int main(int count, char** arguments) {
+  pyrnn_model* model = loaded(arguments[count - 1]);
+  pyrnn_stream* stream = started(model, 1);
+  const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model),
+               S = pyrnn_model_state_size(model);
   float *x = numbers(I, 3), *y = numbers(O, 4), *state = numbers(S, 5), loudest = 0;
   double loud, silent = 0;
   size_t i;

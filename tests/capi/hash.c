@@ -6,7 +6,7 @@ enum { MOST = 64 };
 
 static unsigned random_bits = 1, found = 2166136261u;
 
-static void draw(float *x, size_t n) {
+static void draw(float* x, size_t n) {
   size_t i;
   for (i = 0; i < n; ++i) {
     random_bits = random_bits * 1664525u + 1013904223u;
@@ -14,7 +14,7 @@ static void draw(float *x, size_t n) {
   }
 }
 
-static void add(const float *y, size_t n) {
+static void add(const float* y, size_t n) {
   size_t i;
   unsigned bits;
   for (i = 0; i < n; ++i) {
@@ -23,10 +23,10 @@ static void add(const float *y, size_t n) {
   }
 }
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
   const size_t T = (size_t)atoi(arguments[1]);
-  pyrnn_model *model = loaded(arguments[count - 1]);
-  pyrnn_stream *stream = started(model, 1);
+  pyrnn_model* model = loaded(arguments[count - 1]);
+  pyrnn_stream* stream = started(model, 1);
   const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model);
   float *x = numbers(MOST * I, 1), *y = numbers(MOST * O, 2);
   size_t t, block;

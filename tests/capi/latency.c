@@ -18,13 +18,13 @@ static double now(void) {
   return 1e6 * (double)time.tv_sec + 1e-3 * (double)time.tv_nsec;
 }
 
-static int ascending(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
+static int ascending(const void* a, const void* b) {
+  const double x = *(const double*)a, y = *(const double*)b;
   return (x > y) - (x < y);
 }
 
 /* Returns the median. */
-static double report(const char *name, double *times, size_t n) {
+static double report(const char* name, double* times, size_t n) {
   double median, late;
   qsort(times, n, sizeof *times, ascending);
   median = times[n / 2];
@@ -34,7 +34,7 @@ static double report(const char *name, double *times, size_t n) {
   return median;
 }
 
-static double audio(pyrnn_stream *stream, size_t block) {
+static double audio(pyrnn_stream* stream, size_t block) {
   float in[BLOCK], out[BLOCK];
   double start;
   size_t i;
@@ -51,10 +51,10 @@ static double empty(size_t rounds) {
   return now() - start;
 }
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
   const size_t n = count > 2 ? (size_t)atol(arguments[2]) : 100000;
-  pyrnn_model *model = loaded(arguments[1]);
-  pyrnn_stream *stream = started(model, 1);
+  pyrnn_model* model = loaded(arguments[1]);
+  pyrnn_stream* stream = started(model, 1);
   double *times = calloc(n, sizeof *times), *least = calloc(n, sizeof *least), median, thousand = 1e9, once;
   size_t i;
   int run;

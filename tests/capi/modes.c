@@ -18,10 +18,10 @@ static unsigned flushing(void) { return 0; }
 
 enum { T = 20 };
 
-int main(int count, char **arguments) {
+int main(int count, char** arguments) {
   const int rounding[] = {FE_TONEAREST, FE_DOWNWARD};
-  pyrnn_model *model = loaded(arguments[count - 1]);
-  pyrnn_stream *stream = started(model, 1);
+  pyrnn_model* model = loaded(arguments[count - 1]);
+  pyrnn_stream* stream = started(model, 1);
   const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model);
   float *x = numbers(T * I, 3), *y = numbers(T * O, 4), *expected = numbers(T * O, 5);
   size_t t, i, mode;

@@ -12,32 +12,32 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-void __libc_free(void *memory);
+void* __libc_malloc(size_t size);
+void* __libc_calloc(size_t count, size_t size);
+void* __libc_realloc(void* memory, size_t size);
+void* __libc_memalign(size_t alignment, size_t size);
+void __libc_free(void* memory);
 
 static volatile long calls = 0, locks = 0;
 
-void *malloc(size_t size) { return ++calls, __libc_malloc(size); }
-void *calloc(size_t count, size_t size) { return ++calls, __libc_calloc(count, size); }
-void *realloc(void *memory, size_t size) { return ++calls, __libc_realloc(memory, size); }
-void *memalign(size_t alignment, size_t size) { return ++calls, __libc_memalign(alignment, size); }
-void *aligned_alloc(size_t alignment, size_t size) { return ++calls, __libc_memalign(alignment, size); }
-int posix_memalign(void **memory, size_t alignment, size_t size) {
+void* malloc(size_t size) { return ++calls, __libc_malloc(size); }
+void* calloc(size_t count, size_t size) { return ++calls, __libc_calloc(count, size); }
+void* realloc(void* memory, size_t size) { return ++calls, __libc_realloc(memory, size); }
+void* memalign(size_t alignment, size_t size) { return ++calls, __libc_memalign(alignment, size); }
+void* aligned_alloc(size_t alignment, size_t size) { return ++calls, __libc_memalign(alignment, size); }
+int posix_memalign(void** memory, size_t alignment, size_t size) {
   ++calls;
   *memory = __libc_memalign(alignment, size);
   return *memory == NULL;
 }
-void free(void *memory) { ++calls, __libc_free(memory); }
+void free(void* memory) { ++calls, __libc_free(memory); }
 
-#define LOCK(name, type)                                            \
-  int name(type *lock) {                                            \
-    static int (*real)(type *) = NULL;                              \
-    ++locks;                                                        \
-    if (!real) *(void **)&real = dlsym(RTLD_NEXT, #name);           \
-    return real(lock);                                              \
+#define LOCK(name, type)                                 \
+  int name(type* lock) {                                 \
+    static int (*real)(type*) = NULL;                    \
+    ++locks;                                             \
+    if (!real) *(void**)&real = dlsym(RTLD_NEXT, #name); \
+    return real(lock);                                   \
   }
 LOCK(pthread_mutex_lock, pthread_mutex_t)
 LOCK(pthread_mutex_trylock, pthread_mutex_t)
@@ -52,10 +52,11 @@ LOCK(sem_post, sem_t)
 
 enum { B = 2, T = 24 };
 
-int main(int count, char **arguments) {
-  pyrnn_model *model = loaded(arguments[count - 1]);
-  pyrnn_stream *stream = started(model, B);
-  const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model), S = pyrnn_model_state_size(model);
+int main(int count, char** arguments) {
+  pyrnn_model* model = loaded(arguments[count - 1]);
+  pyrnn_stream* stream = started(model, B);
+  const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model),
+               S = pyrnn_model_state_size(model);
   const unsigned char rows[B] = {1, 0};
   float *x = numbers(T * B * I, 3), *y = numbers(T * B * O, 4), *state = numbers(B * S, 6);
   long before, failed = 0;

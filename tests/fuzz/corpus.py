@@ -9,22 +9,21 @@ import sys
 import tempfile
 from pathlib import Path
 
+from capi_models import AHEAD, INDEXED, MODELS, saved
 from capi_refusals import REFUSED
-from test_capi import MODELS, saved
 
 LARGEST = 1 << 16  # bytes: a fuzzer learns nothing from large arrays of weights
 
 
 def main(folder: Path) -> None:
-    """Writes model-0 and on, and refused-0 and on."""
+    """Writes 000 and on."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.safetensors"
-        names = [f"model-{i}" for i in range(len(MODELS))] + [f"refused-{i}" for i in range(len(REFUSED))]
-        writers = [lambda _, name=name: saved(name, Path(scratch)) for name in MODELS]
-        for name, write in zip(names, [*writers, *(write for write, _ in REFUSED.values())], strict=True):
+        models = [lambda _, name=name: saved(name, Path(scratch)) for name in MODELS | INDEXED | AHEAD]
+        for i, write in enumerate([*models, *(write for write, _ in REFUSED.values())]):
             write(path)
             if path.stat().st_size <= LARGEST:
-                (folder / name).write_bytes(path.read_bytes())
+                (folder / f"{i:03}").write_bytes(path.read_bytes())
             path.unlink()
 
 
