@@ -138,7 +138,7 @@ def with_nan() -> pyrnn.GRU:
         (pyrnn.GRU(3, 5).quantize("int8"), {}, "quantized already"),
         (with_nan(), {}, "infinite or NaN"),
         (nn.Linear(3, 5), {"profile": "int8"}, "no RNN, LSTM or GRU"),
-        (nn.Linear(3, 5), {"profile": "int4"}, "profile should be 'float32' or 'int8', got 'int4'"),
+        (nn.Linear(3, 5), {"profile": "int4"}, "profile should be 'float32' or 'int8' or 'int16', got 'int4'"),
         (nn.Linear(3, 5), {"test_steps": 0}, "test_steps must be greater than zero"),
         (nn.Linear(3, 5), {"name": "2nd"}, "name should be one that C takes"),
         (nn.Linear(3, 5), {"data": np.zeros((7, 4), np.float32)}, "sequences of 3 inputs"),

@@ -11,20 +11,24 @@ import typer
 from .files import BatchFirst, Prefix, _given
 from .missing import naming_the_extra
 
+PROFILES = "float32: exact; int8: a quarter of the memory; int16: that without floats, for chips without an FPU."
+DATA = "A .npy file of inputs, to say what the profile costs; int16 needs it to choose its formats."
+
 
 class Profile(StrEnum):
     """How weights are kept."""
 
     float32 = "float32"
     int8 = "int8"
+    int16 = "int16"
 
 
 def export_c(
     model: Annotated[Path, typer.Argument(help=".pt .pth .npz .safetensors .keras .h5 .hdf5 .onnx .json")],
     name: Annotated[str, typer.Option(help="Of the files, and before all names in C.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
-    profile: Annotated[Profile, typer.Option(help="float32: exact; int8: a quarter of the memory.")] = Profile.float32,
-    data: Annotated[Path | None, typer.Option(help="A .npy file of inputs, to say what the profile costs.")] = None,
+    profile: Annotated[Profile, typer.Option(help=PROFILES)] = Profile.float32,
+    data: Annotated[Path | None, typer.Option(help=DATA)] = None,
     prefix: Prefix = None,
     batch_first: BatchFirst = False,
 ) -> None:
@@ -37,6 +41,7 @@ def export_c(
     Examples:
       pyrnn export-c model.pt --name vad -o out
       pyrnn export-c model.keras --name vad -o out --profile int8 --data x.npy
+      pyrnn export-c model.pt --name vad -o out --profile int16 --data x.npy
     """
     with naming_the_extra("export-c"):
         from .. import export

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..module import Array, Module
 from ..options import check_size
+from .fixed.network import IntegerNetwork
 from .golden import test_program
 from .measure import measure
 from .network import Network
@@ -45,10 +46,11 @@ def c(
         name: of the files and before all names in C: letters, digits and underscores.
         directory: where the files go; made if it is not there.
         data: sequences as the model takes them, [T,I], [T,B,I], or [B,T,I] with batch_first; of indices [T], [T,B]
-            or [B,T]. The first is the test's inputs, and what the signal-to-noise ratio is measured on. None for
-            pseudo-random test inputs.
-        profile: "float32", the bits of the model's own run on every CPU with IEEE floats; or "int8", those of
-            `model.quantize("int8")`, with a quarter of the weights' memory.
+            or [B,T]. The first is the test's inputs, and what the signal-to-noise ratio is measured on; all say
+            how large the numbers of int16 become. None, but for int16, for pseudo-random test inputs.
+        profile: "float32", the bits of the model's own run on every CPU with IEEE floats; "int8", those of
+            `model.quantize("int8")`, with a quarter of the weights' memory; or "int16", integers only, for chips
+            without an FPU: all weights int8, inputs, outputs and h int16 with fraction bits that the header gives.
         test_steps: steps of the test's long run, at least 1.
 
     Returns:
@@ -68,7 +70,7 @@ def c(
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name should be one that C takes, of letters, digits and underscores, got {name!r}")
     check_size("test_steps", test_steps)
-    network = Network(model, profile)
+    network = IntegerNetwork(model, data) if profile == "int16" else Network(model, profile)
     program = Program(network, name)
     rows = None if data is None else np.ascontiguousarray(check_data(data, network)[:, 0])
     error = None if rows is None else network.error(rows)

@@ -33,12 +33,10 @@ OUTPUTS
 
 static vad_state state;
 static TAKEN x[VAD_INPUTS];
-static float y[shown * VAD_OUTPUTS];
+static VALUE y[shown * VAD_OUTPUTS];
 
-static uint32_t bits_of(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return bits;
+static uint32_t bits_of(VALUE value) {
+BITS_OF
 }
 
 static int compare(const char *how) {
@@ -75,23 +73,34 @@ int main(void) {
 """
 
 
-_DRAWN = "(float)((int32_t)(random >> 8) - 8388608) / 4194304.0f"
+# Of each type of values: its bits in C and in NumPy, and a pseudo-random value of the 32 bits `random` in C.
+_BITS_OF = {
+    "float": "  uint32_t bits;\n  memcpy(&bits, &value, sizeof bits);\n  return bits;",
+    "int16_t": "  return (uint16_t)value;",
+}
+_BITS = {"float": np.uint32, "int16_t": np.uint16}
+_DRAWN = {
+    "float": "(float)((int32_t)(random >> 8) - 8388608) / 4194304.0f",
+    "int16_t": "(int16_t)((int32_t)(random >> 16) - 32768)",
+}
 
 
 def test_program(network: Network, name: str, x: Array | None, steps: int) -> str:
     """The text of vad_test.c; its first inputs are those of x [T,inputs], by default pseudo-random ones."""
     drawn = pseudo_random(steps, network)
-    shown = np.ascontiguousarray((drawn if x is None else x)[:SHOWN])
-    outputs = [f"0x{bits:08x}u" for bits in network.run(shown).view(np.uint32).ravel().tolist()]
+    shown = np.ascontiguousarray((drawn if x is None else network.inputs_of(x))[:SHOWN])
+    outputs = [f"0x{bits:08x}u" for bits in bits_of(network.run(shown), network)]
     text = named(_TEST, name)
     filled = {
         "STEPS": str(len(shown)),
         "LONG": str(steps),
         "INPUTS": literals(shown),
         "OUTPUTS": textwrap.fill(", ".join(outputs), 116, initial_indent="  ", subsequent_indent="  "),
-        "HASH": f"0x{hash_of(network.run(drawn)):08x}u",
+        "HASH": f"0x{hash_of(bits_of(network.run(drawn), network)):08x}u",
         "TAKEN": network.taken,
-        "DRAWN": f"(int32_t)((random >> 8) % {network.rows}u)" if network.rows else _DRAWN,
+        "DRAWN": f"(int32_t)((random >> 8) % {network.rows}u)" if network.rows else _DRAWN[network.value],
+        "BITS_OF": _BITS_OF[network.value],
+        "VALUE": network.value,
     }
     for word in ("INPUTS", "OUTPUTS"):
         text = text.replace(f"\n{word}\n", f"\n{filled.pop(word)}\n")
@@ -101,18 +110,27 @@ def test_program(network: Network, name: str, x: Array | None, steps: int) -> st
 
 
 def pseudo_random(steps: int, network: Network) -> Array:
-    """The inputs of the test program's long run, [steps,inputs]: float32 from -2 to 2, or indices."""
+    """The inputs of the test program's long run, [steps,inputs]: float32 from -2 to 2, all of int16, or indices."""
     numbers, random = [], 1
     for _ in range(steps * network.inputs):
         random = (random * 1664525 + 1013904223) & 0xFFFFFFFF
         numbers.append(random >> 8)
     drawn = np.array(numbers, np.int32).reshape(steps, network.inputs)
-    return drawn % network.rows if network.rows else (drawn - 8388608).astype(np.float32) / np.float32(4194304)
+    if network.rows:
+        return drawn % network.rows
+    centred = drawn - 8388608
+    return (centred >> 8).astype(np.int16) if network.value == "int16_t" else centred.astype(np.float32) / 2**22
 
 
-def hash_of(y: Array) -> int:
-    """FNV-1a over the bits of the outputs, 32 at a time."""
+def bits_of(y: Array, network: Network) -> list[int]:
+    """The bits of the outputs, one number each."""
+    bits: list[int] = y.view(_BITS[network.value]).ravel().tolist()
+    return bits
+
+
+def hash_of(outputs: list[int]) -> int:
+    """FNV-1a over the bits of the outputs, one output at a time."""
     found = 2166136261
-    for bits in y.view(np.uint32).ravel().tolist():
+    for bits in outputs:
         found = ((found ^ bits) * 16777619) & 0xFFFFFFFF
     return found

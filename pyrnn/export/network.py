@@ -30,6 +30,9 @@ KNOWN = (
 class Network:
     """The layers of a model that do something at a step, one after the other.
 
+    Attributes:
+        value: the type of outputs and states in C. formats: what the header says of it.
+
     Args:
         model: a layer or a Sequential.
         profile: a name in `PROFILES`.
@@ -39,7 +42,8 @@ class Network:
         ValueError: naming the first layer that cannot be exported.
     """
 
-    value = "float"  # the type of outputs and states in C
+    value = "float"
+    formats = ""
 
     def __init__(self, model: Module, profile: str) -> None:
         profile_of(profile)
@@ -88,6 +92,10 @@ class Network:
         """The outputs of the C for all steps, [T,outputs], of one sequence [T,inputs], from a state of zeros."""
         return self._run(x, profile_of(self.profile).ready)
 
+    def inputs_of(self, x: Array) -> Array:
+        """The user's inputs as C takes them."""
+        return x
+
     def error(self, x: Array) -> QuantizationError:
         """How far these are from the outputs in the profile's finer arithmetic."""
         return QuantizationError.between(self._run(x, profile_of(self.profile).finer), self.run(x))
@@ -95,16 +103,7 @@ class Network:
     def _run(self, x: Array, change: Callable[[Module], Module]) -> Array:
         x = x.T if self.rows else x[None]
         for _, layer in self.layers:
-            ready: Any = change(layer)
-            weights = list(ready.parameters().values())
-            if weights and x.dtype.kind == "f":
-                x = x.astype(weights[0].dtype, copy=False)
-            if isinstance(ready, Recurrent):
-                x = x if ready.batch_first else x.swapaxes(0, 1)
-                x = ready.stream().run(np.ascontiguousarray(x))  # a stream has no dropout
-                x = x if ready.batch_first else x.swapaxes(0, 1)
-            elif not isinstance(ready, (LastStep, Dropout)):
-                x = ready(x)
+            x = forward(change(layer), x)
         return np.ascontiguousarray(x[0])
 
     def _parts(self, name: str, layer: Module) -> Iterator[parts.Part]:
@@ -127,14 +126,32 @@ class Network:
         return found
 
 
+def forward(layer: Any, x: Array) -> Array:
+    """The outputs [B,T,*] of a layer for sequences [B,T,*], from a state of zeros."""
+    weights = list(layer.parameters().values())
+    if weights and x.dtype.kind == "f":
+        x = x.astype(weights[0].dtype, copy=False)
+    if isinstance(layer, Recurrent):
+        x, stream = x if layer.batch_first else x.swapaxes(0, 1), layer.stream(len(x))  # which has no dropout
+        x = stream.run(np.ascontiguousarray(x))
+        return x if layer.batch_first else x.swapaxes(0, 1)
+    y: Array = x if isinstance(layer, (LastStep, Dropout)) else layer(x)
+    return y
+
+
 def _steps(model: Module, name: str = "") -> Iterator[tuple[str, Module]]:
     """The layers by name, Sequentials opened, each checked."""
     if isinstance(model, Sequential):
         for key, layer in model._modules.items():
             yield from _steps(layer, f"{name}.{key}" if name else key)
         return
-    _check(model, f"layer {name!r}, {type(model).__name__}," if name else f"a {type(model).__name__}")
+    _check(model, shown(name, model))
     yield name, model
+
+
+def shown(name: str, layer: Module) -> str:
+    """A layer as sentences begin with it."""
+    return f"layer {name!r}, {type(layer).__name__}," if name else f"a {type(layer).__name__}"
 
 
 def _check(layer: Module, what: str) -> None:

@@ -81,7 +81,7 @@ def recurrent(name: str, layer: Recurrent, index: int, small: bool) -> Part:
 def _sums(part: Part, name: str, layer: Recurrent, index: int, values: dict[str, Array], small: bool) -> None:
     """All sums of a step; of a GRU n comes first, so that what W_hh adds to is in one piece."""
     H, h, sums = layer.hidden_size, f"s->{part.home}", "s->sums"  # noqa: N806
-    weights, order = _ordered(values, layer.mode, H), _orders(layer.mode)
+    weights, order = ordered(values, layer.mode, H), order_of_rows(layer.mode)
     start = part.constant(f"{name}bias_l{index}", weights["bias"], order["bias"])
     part.sums = len(weights["bias"])
     into = f"{sums} + {H}" if layer.mode.startswith("gru") else sums
@@ -125,7 +125,7 @@ def _finish(part: Part, name: str, layer: Recurrent, index: int, values: dict[st
         part.functions += [ZERO, COPY]
 
 
-def _orders(mode: str) -> dict[str, str]:
+def order_of_rows(mode: str) -> dict[str, str]:
     """What the comments say of the order of the rows."""
     if mode == "lstm":
         return {"bias": "b_ih + b_hh, rows i, f, g, o", "ih": "weight_ih: i, f, g, o", "hh": "weight_hh: i, f, g, o"}
@@ -136,7 +136,7 @@ def _orders(mode: str) -> dict[str, str]:
     return {"bias": "b_ih + b_hh", "ih": "weight_ih", "hh": "weight_hh"}
 
 
-def _ordered(values: dict[str, Array], mode: str, H: int) -> dict[str, Array]:  # noqa: N803
+def ordered(values: dict[str, Array], mode: str, H: int) -> dict[str, Array]:  # noqa: N803
     """Bias and matrices in the order of the sums: of a GRU n, r, z, and W_hn h + b_hn."""
     ih, hh = values["weight_ih"], values["weight_hh"]
     none = np.zeros(len(ih), np.float32)

@@ -53,6 +53,7 @@ def _float64(layer: Module) -> Module:
 PROFILES = {
     "float32": Profile("the bits of the model", _same, _float64, "float64"),
     "int8": Profile("a quarter of the weights' memory", _int8, _same, "float32"),
+    "int16": Profile("integers only, for chips without an FPU", _same, _same, "float32"),  # run: fixed/network.py
 }
 
 

@@ -6,6 +6,7 @@ import re
 import textwrap
 
 from .. import __version__
+from .fixed.functions import INTEGERS
 from .functions import Function, in_order
 from .network import Network
 from .parts import INPUT, OUTPUT, Part
@@ -35,7 +36,7 @@ extern "C" {
 
 #define VAD_INPUTS NUMBER_OF_INPUTS
 #define VAD_OUTPUTS NUMBER_OF_OUTPUTS
-
+FORMATS
 /* RAM bytes, a plain struct: a copy of it is a second stream that goes on from there. */
 typedef struct {
 MEMBERS
@@ -54,7 +55,7 @@ void vad_run(vad_state *s, const TAKEN *x, size_t steps, VALUE *y);
 #endif
 """
 
-_SOURCE = """\
+_FLOAT = """\
 /* vad: DESCRIPTION
    Made by pyrnn VERSION; the same bits as there, wherever float is IEEE 754 and subnormals are not flushed. Flags like
    -ffp-contract=off change nothing. Where the CPU has no fused multiply-add, or the compiler is not told that it has
@@ -85,6 +86,10 @@ _SOURCE = """\
 #ifndef VAD_ABS
 #define VAD_ABS(x) __builtin_fabsf(x)
 #endif
+"""
+
+_SOURCE = """\
+PREAMBLE
 #ifndef VAD_WEIGHTS /* such as __attribute__((section(".weights"))) */
 #define VAD_WEIGHTS
 #endif
@@ -152,6 +157,7 @@ class Program:
             if rows
             else "One step.",
             RAM=str(self.ram),
+            FORMATS=self.network.formats,
         )
 
     def source(self) -> str:
@@ -167,7 +173,7 @@ class Program:
             step.append("  (void)s;")
         constants = [each.text(self.name) for part in self.network.parts for each in part.constants]
         text = self._filled(
-            _SOURCE,
+            _SOURCE.replace("PREAMBLE\n", INTEGERS if self.network.value == "int16_t" else _FLOAT),
             FUNCTIONS="\n".join(function.text for function in functions),
             RESET="\n".join(reset or ["  (void)s;"]),
             STEP="\n".join(step),

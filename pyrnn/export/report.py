@@ -23,8 +23,8 @@ class Report(NamedTuple):
         weights: in flash. state, scratch: in RAM, together sizeof the struct.
         macs: multiply-adds of a step.
         measured: code and stack, `Measured` by a compiler; None if none is there.
-        error: on the data that was given, the `QuantizationError` of int8 against float32, of float32 against the
-            same weights in float64; None without data.
+        error: on the data that was given, the `QuantizationError` of int8 or int16 against float32, of float32
+            against the same weights in float64; None without data.
     """
 
     name: str

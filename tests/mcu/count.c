@@ -5,14 +5,22 @@
 
 enum { steps = 1000, per_tick = 40 };
 
+#ifdef VAD_INPUT_BITS
+typedef int16_t value;
+enum { loudness = 65535 };
+#else
+typedef float value;
+enum { loudness = 1 };
+#endif
+
 static vad_state state;
-static float x[VAD_INPUTS], y[VAD_OUTPUTS];
+static value x[VAD_INPUTS], y[VAD_OUTPUTS];
 
 int main(void) {
   volatile uint32_t* const timer = (volatile uint32_t*)0x40000000u; /* control, value, reload */
   uint32_t start;
   int i;
-  for (i = 0; i < VAD_INPUTS; ++i) x[i] = (float)i / VAD_INPUTS - 0.5f;
+  for (i = 0; i < VAD_INPUTS; ++i) x[i] = (value)(((float)i / VAD_INPUTS - 0.5f) * loudness);
   vad_reset(&state);
   timer[2] = timer[1] = 0xFFFFFFFFu;
   timer[0] = 1;

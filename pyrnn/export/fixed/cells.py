@@ -1,0 +1,129 @@
+"""The cells of the profile int16: each as C, after the sums are made, and below it as one step in NumPy.
+
+`a` holds the sums, [gates * H] of `bits` fraction bits, in the order of the float profile. h has 15 fraction bits and
+int16; what a state remembers is longer: c of an LSTM, and the g of a GRU, which is h with 29 bits, so that an update
+by a gate near zero is not lost below the last of 15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...module import Array
+from ..functions import Function
+from .functions import ACTIVATIONS, CLAMP, INT16, SHIFTED, TIMES, clamp, int16, shifted, times
+
+LONG = 29  # fraction bits of a GRU's g
+
+_RNN = """\
+/* h' = f(a) */
+static void NAME(const int32_t *a, int bits, int H, int16_t *h, int16_t *y) {
+  int u;
+  for (u = 0; u < H; ++u) y[u] = h[u] = vad_int16(STATE(a[u], bits));
+}
+"""
+
+
+def rnn(a: Array, bits: int, state: str) -> Array:
+    """h'."""
+    return int16(ACTIVATIONS[state][1](a, bits))
+
+
+_LSTM = """\
+/* Sums i, f, g, o.  c' = f c + i g    h' = o tanh(c')    c has c_bits fraction bits, from 17 to 29. */
+static void NAME(const int32_t *a, int bits, int H, int c_bits, int32_t *c, int16_t *h, int16_t *y) {
+  int u;
+  for (u = 0; u < H; ++u) {
+    const int32_t i = GATE(a[u], bits), f = GATE(a[H + u], bits);
+    const int32_t g = STATE(a[2 * H + u], bits), o = GATE(a[3 * H + u], bits);
+    c[u] = vad_clamp(vad_times(c[u], f) + vad_shifted(i * g, 30 - c_bits));
+    y[u] = h[u] = vad_int16(vad_shifted(o * STATE(c[u] >> (c_bits - 17), 17), 15));
+  }
+}
+"""
+
+
+def lstm(a: Array, bits: int, c: Array, c_bits: int, names: tuple[str, str]) -> tuple[Array, Array]:
+    """h', c'; the sums a are [4,H]."""
+    state, gate = _named(names)
+    i, f, o = gate(a[[0, 1, 3]], bits)
+    c = clamp(times(c, f) + shifted(i * state(a[2], bits), 30 - c_bits))
+    return int16(shifted(o * state(c >> (c_bits - 17), 17), 15)), c
+
+
+_GRU = """\
+/* Sums n, r, z, and W_hn h + b_hn.  n = tanh(a_n + r (W_hn h + b_hn))    g' = (1 - z) n + z g    h' = g' */
+static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int16_t *y) {
+  int u;
+  for (u = 0; u < H; ++u) {
+    const int32_t r = GATE(a[H + u], bits), z = GATE(a[2 * H + u], bits);
+    const int32_t n = 16384 * STATE(a[u] + vad_times(a[3 * H + u], r), bits);
+    g[u] = n + vad_times(g[u] - n, z);
+    y[u] = h[u] = vad_int16(vad_shifted(g[u], 14));
+  }
+}
+"""
+
+
+def gru(a: Array, bits: int, g: Array, names: tuple[str, str]) -> tuple[Array, Array]:
+    """h', g'; the sums a are [4,H]."""
+    state, gate = _named(names)
+    r, z = gate(a[1:3], bits)
+    n = state(a[0] + times(a[3], r), bits) << 14
+    g = n + times(g - n, z)
+    return int16(shifted(g, 14)), g
+
+
+_GRU_RESET = """\
+/* Sums n, r, z.  y = r h, which meets W_hn. */
+static void NAME(const int32_t *a, int bits, int H, const int16_t *h, int16_t *y) {
+  int u;
+  for (u = 0; u < H; ++u) y[u] = vad_int16(vad_shifted(GATE(a[H + u], bits) * h[u], 15));
+}
+"""
+
+
+def gru_reset(a_r: Array, bits: int, h: Array, gate: str) -> Array:
+    """r h."""
+    return int16(shifted(ACTIVATIONS[gate][1](a_r, bits) * h, 15))
+
+
+_GRU_UPDATE = """\
+/* Sums n, r, z.  n = tanh(a_n)    g' = (1 - z) n + z g    h' = g' */
+static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int16_t *y) {
+  int u;
+  for (u = 0; u < H; ++u) {
+    const int32_t z = GATE(a[2 * H + u], bits), n = 16384 * STATE(a[u], bits);
+    g[u] = n + vad_times(g[u] - n, z);
+    y[u] = h[u] = vad_int16(vad_shifted(g[u], 14));
+  }
+}
+"""
+
+
+def gru_update(a_n: Array, a_z: Array, bits: int, g: Array, names: tuple[str, str]) -> tuple[Array, Array]:
+    """h', g'."""
+    state, gate = _named(names)
+    n = state(a_n, bits) << 14
+    g = n + times(g - n, gate(a_z, bits))
+    return int16(shifted(g, 14)), g
+
+
+_TEXTS = {"rnn": _RNN, "lstm": _LSTM, "gru": _GRU, "gru_reset": _GRU_RESET, "gru_update": _GRU_UPDATE}
+
+
+def in_c(kind: str, names: tuple[str, str]) -> Function:
+    """The C of a cell with these activations of its state and gates, which stand in its name if they are others."""
+    text = _TEXTS[kind]
+    found = [(word, name) for word, name in zip(("STATE(", "GATE("), names, strict=True) if word in text]
+    used = [name for _, name in found]
+    usual = set(found) <= {("STATE(", "tanh"), ("GATE(", "sigmoid")}
+    name = "_".join(["vad", kind, *([] if usual else used)])
+    for word, activation in found:
+        text = text.replace(word, f"vad_{activation}(")
+    calls = (*(ACTIVATIONS[each][0] for each in used), CLAMP, INT16, SHIFTED, TIMES)
+    return Function(name, text.replace("NAME", name), tuple(each for each in calls if f"{each.name}(" in text))
+
+
+def _named(names: tuple[str, str]) -> tuple[Callable[[Array, int], Array], Callable[[Array, int], Array]]:
+    return ACTIVATIONS[names[0]][1], ACTIVATIONS[names[1]][1]

@@ -1,0 +1,152 @@
+"""A network in the profile int16: formats from the data, parts, and the run in NumPy with the integers of the C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...linear import Linear
+from ...module import Array, Module
+from ...nn.activations import Activation, Softmax
+from ...nn.channels_last import ChannelsLast
+from ...nn.embedding import Embedding
+from ...quantized import QuantizationError
+from ...recurrent import Recurrent
+from ..network import Network, forward, shown
+from ..parts import Part
+from ..report import check_data
+from .functions import ACTIVATIONS, GATES
+from .parts import RELU, UNIT, IntegerPart, elementwise, linear
+from .recurrent import Layer, recurrent
+
+HEADROOM = 1  # bits above the largest magnitude on the data: values may grow to twice it, at least
+C_HEADROOM = 3  # a cell state may grow with the length of a sequence
+C_BITS = (20, 24)  # fraction bits of c, from and to: it reaches 64 at least, 1024 at most
+MOST = 2.0**24  # of a magnitude
+
+_BOUNDED = ", ".join(ACTIVATIONS)
+_FORMATS = """\
+/* Fixed point: v goes in as v 2^VAD_INPUT_BITS rounded to the nearest integer, and kept within -32768 and 32767;
+   y comes out for y / 2^VAD_OUTPUT_BITS. */
+#define VAD_INPUT_BITS {}
+#define VAD_OUTPUT_BITS {}
+"""
+
+
+class IntegerNetwork(Network):
+    """The layers of a model in integers.
+
+    Args:
+        model: as `Network` takes it.
+        data: sequences as the model takes them, which the formats are chosen by.
+
+    Raises:
+        ValueError: naming a layer or an option of one that has no integer arithmetic here, or a magnitude that is
+            too large.
+    """
+
+    value = "int16_t"
+
+    def __init__(self, model: Module, data: Array | None) -> None:
+        super().__init__(model, "float32")
+        self.profile = "int16"
+        if data is None:
+            raise ValueError("profile 'int16' needs data: sequences that show how large its numbers become")
+        data = check_data(data, self)
+        for name, layer in self.layers:
+            _check(layer, shown(name, layer))
+        self._taken.clear()
+        self.input_bits, self.integers = _bits(data, "data"), list[IntegerPart]()
+        x = data.swapaxes(0, 1)
+        for name, layer in self.layers:
+            y = forward(layer, x)
+            self.integers += self._integers(name, layer, x, y)
+            x = y
+        self.parts = list[Part](self.integers)
+
+    @property
+    def output_bits(self) -> int:
+        """Fraction bits of the outputs."""
+        return self.integers[-1].bits
+
+    @property
+    def formats(self) -> str:  # type: ignore[override]
+        return _FORMATS.format(*(f"({bits})" if bits < 0 else bits for bits in (self.input_bits, self.output_bits)))
+
+    def inputs_of(self, x: Array) -> Array:
+        """Inputs as C takes them, int16."""
+        scaled = np.rint(np.ldexp(x.astype(np.float64), self.input_bits))
+        return scaled.clip(-32768, 32767).astype(np.int16)
+
+    def run(self, x: Array) -> Array:
+        """The outputs of all steps, int16, of one sequence [T,inputs] of int16: those of the C."""
+        values = x.astype(np.int64)
+        for part in self.integers:
+            values = part.run(values)
+        return values.astype(np.int16)
+
+    def error(self, x: Array) -> QuantizationError:
+        """How far these are from the outputs of float32."""
+        outputs = np.ldexp(self.run(self.inputs_of(x)).astype(np.float64), -self.output_bits)
+        return QuantizationError.between(super().run(x), outputs)
+
+    def _integers(self, name: str, layer: Module, x: Array, y: Array) -> Iterator[IntegerPart]:
+        before = f"{self._identifier(name)}_" if name else ""
+        last = self.integers[-1] if self.integers else None
+        bits = last.bits if last else self.input_bits
+        if isinstance(layer, Recurrent):
+            x = np.ascontiguousarray(x if layer.batch_first else x.swapaxes(0, 1))
+            for each in _layers(layer, before, bits, x):
+                yield recurrent(each)
+        elif isinstance(layer, Linear):
+            yield linear(before, layer, bits, _bits(y, shown(name, layer)))
+        elif isinstance(layer, Activation) and layer.name not in ("linear", "identity") and last:
+            yield elementwise(type(layer).__name__, layer.name, last.outputs, bits)
+
+
+def _layers(layer: Recurrent, before: str, bits: int, x: Array) -> Iterator[Layer]:
+    """The layers of a recurrent network with the formats of their states."""
+    trace = layer.trace(x)
+    for index in range(layer.num_layers):
+        seen, c_bits, output = trace[index, "forward"], 0, UNIT
+        if layer.mode == "lstm":
+            c_bits = min(max(_fraction_bits(seen.c, 30 - C_HEADROOM), C_BITS[0]), C_BITS[1])
+        if layer.proj_size:
+            output = _bits(seen.h, type(layer).__name__)
+        made = Layer(layer, index, before, bits, output, c_bits)
+        yield made
+        bits = made.output
+
+
+def _fraction_bits(values: Array, room: int) -> int:
+    """So many that the largest magnitude stays below 2^room."""
+    most = float(np.abs(values).max())
+    return room - int(np.frexp(most)[1]) if most else room
+
+
+def _bits(values: Array, what: str) -> int:
+    most = float(np.abs(values).max())
+    if most >= MOST:
+        raise ValueError(f"{what} reaches {most:.3g}, too much for int16 beside smaller values; scale the inputs to "
+                         "about one")  # fmt: skip
+    return _fraction_bits(values, 15 - HEADROOM)
+
+
+def _check(layer: Module, what: str) -> None:
+    """ValueError for what has no integer arithmetic here."""
+    if isinstance(layer, Activation) and layer.name not in (*ACTIVATIONS, RELU, "linear", "identity"):
+        raise ValueError(f"{what} {layer.name!r} cannot be exported in int16; what can: relu, {_BOUNDED}")
+    if isinstance(layer, (Softmax, Embedding, ChannelsLast)):
+        raise ValueError(f"{what} cannot be exported in int16; what can: RNN, LSTM, GRU, Linear, activations")
+    if not isinstance(layer, Recurrent):
+        return
+    state = "relu" if layer.mode == "rnn_relu" else layer.activation
+    if state not in ACTIVATIONS:
+        raise ValueError(f"{what} has the activation {state!r}, whose states have no bounds, which int16 needs; what "
+                         f"can be exported in int16: {_BOUNDED}")  # fmt: skip
+    if not layer.mode.startswith("rnn") and layer.recurrent_activation not in GATES:
+        raise ValueError(f"{what} has the recurrent activation {layer.recurrent_activation!r}; gates in int16 are "
+                         f"{', '.join(GATES)}")  # fmt: skip
+    if layer.peephole:
+        raise ValueError(f"{what} has peepholes, which cannot be exported in int16; use profile='int8'")

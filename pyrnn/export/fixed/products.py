@@ -1,0 +1,162 @@
+"""The sums of the profile int16: products of a matrix of int8 and a vector of int16, exact in int32."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...module import Array
+from ..functions import Function
+from ..products import COPY
+from .functions import CLAMP, INT16, SHIFTED, TIMES, clamp, int16, shifted, times
+
+BLOCK = 512  # columns whose sum int32 holds: 512 x 127 x 2^15 < 2^31 - 2^20
+MANTISSA = 11  # bits of a row's scale; 5 more are its shift
+
+SUM = Function(
+    "vad_sum",
+    """\
+/* start + scale s. A row's scale is the upper 11 bits over 2^11, shifted right by the lower 5. */
+static int32_t vad_sum(int32_t start, int32_t s, int scale) {
+  return vad_clamp(start + vad_shifted(vad_times(s, (scale >> 5) * 16), scale & 31));
+}
+""",
+    (CLAMP, SHIFTED, TIMES),
+)
+
+# Four rows share the activations. Bytes lie so that each sign-extending load of two meets two neighbours of x.
+MULTIPLY = Function(
+    "vad_multiply",
+    """\
+/* s += the sum over four k of w x, for one row, whose bytes lie in the order k = 0, 2, 1, 3. */
+#if defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_BIG_ENDIAN)
+#include <arm_acle.h>
+static uint32_t vad_word(const void *from) {
+  uint32_t word;
+  __builtin_memcpy(&word, from, 4);
+  return word;
+}
+#define VAD_ACTIVATIONS(x) \\
+  const int16x2_t x01 = (int16x2_t)vad_word(x), x23 = (int16x2_t)vad_word((x) + 2)
+#define VAD_ROW(s, w) \\
+  { \\
+    const uint32_t w4 = vad_word(w); \\
+    s = __smlad(__sxtb16((int8x4_t)w4), x01, s); \\
+    s = __smlad(__sxtb16((int8x4_t)(w4 >> 8)), x23, s); \\
+  }
+#else
+#define VAD_ACTIVATIONS(x) const int32_t x0 = (x)[0], x1 = (x)[1], x2 = (x)[2], x3 = (x)[3]
+#define VAD_ROW(s, w) s += (w)[0] * x0 + (w)[2] * x1 + (w)[1] * x2 + (w)[3] * x3;
+#endif
+
+/* y[n] = start[n] + scale[n] (sum over k of w[n][k] x[k]) for K <= 512, where the sum is exact. Weights lie as [N/4]
+   panels of four rows: [K/4][4][4], then [K % 4][4]; after these the last N % 4 rows. */
+static void vad_multiply(const int8_t *w, const uint16_t *scale, const int32_t *start, const int16_t *x, int K, int N,
+                         int32_t *y) {
+  int n, k;
+  for (n = 0; n + 4 <= N; n += 4) {
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    for (k = 0; k + 4 <= K; k += 4, w += 16) {
+      VAD_ACTIVATIONS(x + k);
+      VAD_ROW(s0, w)
+      VAD_ROW(s1, w + 4)
+      VAD_ROW(s2, w + 8)
+      VAD_ROW(s3, w + 12)
+    }
+    for (; k < K; ++k, w += 4) {
+      s0 += w[0] * x[k];
+      s1 += w[1] * x[k];
+      s2 += w[2] * x[k];
+      s3 += w[3] * x[k];
+    }
+    y[n] = vad_sum(start[n], s0, scale[n]);
+    y[n + 1] = vad_sum(start[n + 1], s1, scale[n + 1]);
+    y[n + 2] = vad_sum(start[n + 2], s2, scale[n + 2]);
+    y[n + 3] = vad_sum(start[n + 3], s3, scale[n + 3]);
+  }
+  for (; n < N; ++n) {
+    int32_t s = 0;
+    for (k = 0; k + 4 <= K; k += 4, w += 4) {
+      VAD_ACTIVATIONS(x + k);
+      VAD_ROW(s, w)
+    }
+    for (; k < K; ++k) s += *w++ * x[k];
+    y[n] = vad_sum(start[n], s, scale[n]);
+  }
+}
+""",
+    (SUM,),
+)
+
+NARROW = Function(
+    "vad_narrow",
+    """\
+/* y = a / 2^shift, from sums to values. */
+static void vad_narrow(const int32_t *a, int N, int shift, int16_t *y) {
+  int n;
+  for (n = 0; n < N; ++n) y[n] = vad_int16(vad_shifted(a[n], shift));
+}
+""",
+    (INT16, SHIFTED),
+)
+
+COPY_SUMS = Function(COPY.name, COPY.text.replace("float", "int32_t"))
+
+
+def narrow(a: Array, shift: int) -> Array:
+    return int16(shifted(a, shift))
+
+
+class Matrix:
+    """A matrix [N,K] as integers within +-127 and a scale for each row, for x and sums of these fraction bits.
+
+    A scale has 11 bits and is rounded up, before the integers are made with it: so it costs no accuracy.
+
+    Attributes:
+        rows: N. blocks: the integers, at most 512 columns each. scales: [N], as vad_sum reads them.
+    """
+
+    def __init__(self, weight: Array, x_bits: int, sum_bits: int) -> None:
+        exact, exponent = _scales(weight)
+        # sums = s integers x 2^(sum_bits - x_bits) = mantissa 2^-11 2^-shift integers x
+        shift = np.clip(x_bits - sum_bits - exponent, 1, 31)
+        step = np.ldexp(1.0, x_bits - sum_bits - shift - MANTISSA)
+        mantissa = np.ceil(exact / step)
+        scale = np.where(mantissa > 0, mantissa * step, 1.0)
+        integers = np.rint(weight.astype(np.float64) / scale[:, None]).astype(np.int8)
+        self.rows = len(weight)
+        self.blocks = [integers[:, k : k + BLOCK] for k in range(0, integers.shape[1], BLOCK)]
+        self.scales = (mantissa.astype(np.int64) << 5 | shift).astype(np.uint16)
+        # Sums below 2^53 are exact in double, whose products are several times as fast as those of integers.
+        self._transposed = [block.T.astype(np.float64) for block in self.blocks]
+        self._mantissa, self._shift = mantissa.astype(np.int64) * 16, shift.astype(np.int64)
+
+    def sums(self, start: Array, x: Array) -> Array:
+        """What vad_multiply computes, block by block, for start [..., N] and x [..., K]."""
+        for i, block in enumerate(self._transposed):
+            s = (x[..., i * BLOCK : i * BLOCK + len(block)] @ block).astype(np.int64)
+            start = clamp(start + shifted(times(s, self._mantissa), self._shift))
+        return start
+
+
+def sum_bits(x_bits: int, weight: Array) -> int:
+    """The most fraction bits of sums: more, and a row's scale is not below 1/2."""
+    _, exponent = _scales(weight)
+    return int(x_bits - exponent.max() - 1)
+
+
+def _scales(weight: Array) -> tuple[Array, Array]:
+    """The scale of each row, max |w| / 127, and the power of two that it stays below with 11 bits."""
+    exact = np.abs(weight.astype(np.float64)).max(axis=1) / 127
+    return exact, np.where(exact > 0, np.frexp(exact * 2048 / 2047)[1], -200)
+
+
+def panels(block: Array) -> Array:
+    """Integers [N,K] as vad_multiply reads them."""
+    many, columns = len(block) // 4, block.shape[1]
+    fours = columns // 4 * 4
+    order = np.arange(fours).reshape(-1, 4)[:, [0, 2, 1, 3]].ravel()
+    whole, rest = block[:, order], block[:, fours:]
+    panel = whole[: 4 * many].reshape(many, 4, fours // 4, 4).swapaxes(1, 2).reshape(many, 4 * fours)
+    ends = rest[: 4 * many].reshape(many, 4, columns - fours).swapaxes(1, 2).reshape(many, 4 * (columns - fours))
+    single = np.concatenate([whole[4 * many :], rest[4 * many :]], axis=1)
+    return np.concatenate([np.concatenate([panel, ends], axis=1).ravel(), single.ravel()])
