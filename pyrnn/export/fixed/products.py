@@ -35,13 +35,23 @@ static uint32_t vad_word(const void *from) {
   __builtin_memcpy(&word, from, 4);
   return word;
 }
+/* Bytes 1 and 3; __sxtb16 of a shifted word takes two instructions. */
+#if defined(__GNUC__)
+static uint32_t vad_odd_bytes(uint32_t word) {
+  uint32_t pair;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+  return pair;
+}
+#else
+#define vad_odd_bytes(word) __sxtb16((word) >> 8)
+#endif
 #define VAD_ACTIVATIONS(x) \\
   const int16x2_t x01 = (int16x2_t)vad_word(x), x23 = (int16x2_t)vad_word((x) + 2)
 #define VAD_ROW(s, w) \\
   { \\
     const uint32_t w4 = vad_word(w); \\
     s = __smlad(__sxtb16((int8x4_t)w4), x01, s); \\
-    s = __smlad(__sxtb16((int8x4_t)(w4 >> 8)), x23, s); \\
+    s = __smlad((int16x2_t)vad_odd_bytes(w4), x23, s); \\
   }
 #else
 #define VAD_ACTIVATIONS(x) const int32_t x0 = (x)[0], x1 = (x)[1], x2 = (x)[2], x3 = (x)[3]
@@ -53,34 +63,36 @@ static uint32_t vad_word(const void *from) {
 static void vad_multiply(const int8_t *w, const uint16_t *scale, const int32_t *start, const int16_t *x, int K, int N,
                          int32_t *y) {
   int n, k;
-  for (n = 0; n + 4 <= N; n += 4) {
+  for (n = N / 4; n; --n, scale += 4, start += 4, y += 4) {
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (k = 0; k + 4 <= K; k += 4, w += 16) {
-      VAD_ACTIVATIONS(x + k);
+    const int16_t *v = x;
+    for (k = K / 4; k; --k, v += 4, w += 16) {
+      VAD_ACTIVATIONS(v);
       VAD_ROW(s0, w)
       VAD_ROW(s1, w + 4)
       VAD_ROW(s2, w + 8)
       VAD_ROW(s3, w + 12)
     }
-    for (; k < K; ++k, w += 4) {
-      s0 += w[0] * x[k];
-      s1 += w[1] * x[k];
-      s2 += w[2] * x[k];
-      s3 += w[3] * x[k];
+    for (k = K % 4; k; --k, ++v, w += 4) {
+      s0 += w[0] * *v;
+      s1 += w[1] * *v;
+      s2 += w[2] * *v;
+      s3 += w[3] * *v;
     }
-    y[n] = vad_sum(start[n], s0, scale[n]);
-    y[n + 1] = vad_sum(start[n + 1], s1, scale[n + 1]);
-    y[n + 2] = vad_sum(start[n + 2], s2, scale[n + 2]);
-    y[n + 3] = vad_sum(start[n + 3], s3, scale[n + 3]);
+    y[0] = vad_sum(start[0], s0, scale[0]);
+    y[1] = vad_sum(start[1], s1, scale[1]);
+    y[2] = vad_sum(start[2], s2, scale[2]);
+    y[3] = vad_sum(start[3], s3, scale[3]);
   }
-  for (; n < N; ++n) {
+  for (n = N % 4; n; --n) {
     int32_t s = 0;
-    for (k = 0; k + 4 <= K; k += 4, w += 4) {
-      VAD_ACTIVATIONS(x + k);
+    const int16_t *v = x;
+    for (k = K / 4; k; --k, v += 4, w += 4) {
+      VAD_ACTIVATIONS(v);
       VAD_ROW(s, w)
     }
-    for (; k < K; ++k) s += *w++ * x[k];
-    y[n] = vad_sum(start[n], s, scale[n]);
+    for (k = K % 4; k; --k) s += *w++ * *v++;
+    *y++ = vad_sum(*start++, s, *scale++);
   }
 }
 """,
