@@ -64,11 +64,13 @@ def compiled_test(folder: Path, *flags: str, compiler: str = "gcc", language: li
 
 
 def in_c(folder: Path, x: np.ndarray, outputs: int, *flags: str) -> np.ndarray:
-    """What vad_run makes of x [T,I], floats or indices, after vad_reset."""
+    """What vad_run makes of x [T,I], floats, int16 or indices, after vad_reset."""
     run("gcc", *C, *STRICT, *flags, "-O2", "-shared", "-fPIC", "vad.c", "-o", "vad.so", "-lm", cwd=folder)
     library = ctypes.CDLL(str(folder / "vad.so"))
-    state = ctypes.create_string_buffer(int(re.search(r"/\* (\d+) bytes", (folder / "vad.h").read_text())[1]))
-    x, y = np.ascontiguousarray(x), np.empty((len(x), outputs), np.float32)
+    header = (folder / "vad.h").read_text()
+    state = ctypes.create_string_buffer(int(re.search(r"/\* (\d+) bytes", header)[1]))
+    kind = np.int16 if "VAD_OUTPUT_BITS" in header else np.float32
+    x, y = np.ascontiguousarray(x), np.empty((len(x), outputs), kind)
     library.vad_reset(state)
     library.vad_run(state, ctypes.c_void_p(x.ctypes.data), ctypes.c_size_t(len(x)), ctypes.c_void_p(y.ctypes.data))
     return y

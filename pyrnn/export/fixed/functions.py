@@ -164,13 +164,13 @@ def sigmoid(a: Array, bits: int) -> Array:
 
 
 def _hard_sigmoid(name: str, formula: str, halves: int, factor: int) -> Function:
-    """min(max(a / 2 factor / 2^15 + 1/2, 0), 1), which reaches 0 and 1 at halves / 2."""
+    """min(max(a factor / 2^17 + 1/2, 0), 1), which is 0 and 1 from halves / 2 on; the factor is rounded down."""
     text = f"""\
 /* {formula} */
 static int32_t vad_{name}(int32_t a, int bits) {{
   if (a >= {halves} * (1 << bits) / 2) return 32768;
   if (a <= -{halves} * (1 << bits) / 2) return 0;
-  return 16384 + vad_shifted(vad_times(a * (1 << ({MOST_BITS} - bits)), {factor}), 3);
+  return 16384 + vad_shifted(vad_times(a * (1 << ({MOST_BITS} - bits)), {factor}), 4);
 }}
 """
     return Function(f"vad_{name}", text, (TIMES, SHIFTED))
@@ -179,16 +179,16 @@ static int32_t vad_{name}(int32_t a, int bits) {{
 def _hard_sigmoid_of(a: Array, bits: int, halves: int, factor: int) -> Array:
     limit = halves * (1 << bits) // 2
     inner = np.minimum(np.maximum(a, -limit), limit)
-    between = 16384 + shifted(times(inner << (MOST_BITS - bits), factor), 3)
+    between = 16384 + shifted(times(inner << (MOST_BITS - bits), factor), 4)
     return np.where(a >= limit, ONE, np.where(a <= -limit, 0, between))
 
 
 def hard_sigmoid_keras2(a: Array, bits: int) -> Array:
-    return _hard_sigmoid_of(a, bits, 5, 13107)
+    return _hard_sigmoid_of(a, bits, 5, 26214)
 
 
 def hard_sigmoid_keras3(a: Array, bits: int) -> Array:
-    return _hard_sigmoid_of(a, bits, 6, 10923)
+    return _hard_sigmoid_of(a, bits, 6, 21845)
 
 
 # What has all its values within -1 and 1, so that 15 fraction bits hold them; gates stay within 0 and 1.
@@ -196,11 +196,11 @@ ACTIVATIONS = {
     "tanh": (TANH, tanh),
     "sigmoid": (SIGMOID, sigmoid),
     "hard_sigmoid_keras2": (
-        _hard_sigmoid("hard_sigmoid_keras2", "min(max(0.2 a + 0.5, 0), 1)", 5, 13107),
+        _hard_sigmoid("hard_sigmoid_keras2", "min(max(0.2 a + 0.5, 0), 1)", 5, 26214),
         hard_sigmoid_keras2,
     ),
     "hard_sigmoid_keras3": (
-        _hard_sigmoid("hard_sigmoid_keras3", "min(max(a / 6 + 0.5, 0), 1)", 6, 10923),
+        _hard_sigmoid("hard_sigmoid_keras3", "min(max(a / 6 + 0.5, 0), 1)", 6, 21845),
         hard_sigmoid_keras3,
     ),
 }
