@@ -13,11 +13,15 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
+
+import numpy as np
 
 import pyrnn
 from pyrnn import export, nn
 from pyrnn.export.measure import CORTEX_M4F, code_and_stack
+from pyrnn.export.profiles import PROFILES
 
 HERE = Path(__file__).parent
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffp-contract=off"]
@@ -27,13 +31,18 @@ STEPS = 10_000
 
 @dataclass(frozen=True)
 class Target:
-    """A compiler and what runs its programs. board: of qemu-system-arm, or "". fpu: fmaf is an instruction."""
+    """A compiler and what runs its programs.
+
+    Attributes:
+        board: of qemu-system-arm, or "". ram: its bytes, 0 for plenty. fpu: fmaf is an instruction.
+    """
 
     compiler: list[str]
     runner: list[str] = field(default_factory=list)
     board: str = ""
     fpu: bool = True
     language: list[str] = field(default_factory=lambda: C)
+    ram: int = 0
 
     def program(self, source: str, folder: Path) -> list[str]:
         """Compiles a program with vad.c; returns the command that runs it."""
@@ -43,11 +52,12 @@ class Target:
         if self.board:
             start = run([*self.compiler, "-print-file-name=rdimon-crt0.o"], folder).strip()
             more = ["--specs=rdimon.specs", "-nostartfiles", "-T", f"{HERE}/mps2.ld", f"{HERE}/start.c", start, "-lm"]
+            more += [f"-Wl,--defsym=ram_size={self.ram}"] if self.ram else []
         run([*self.compiler, "-Os", "vad.o", "main.o", *more, "-o", "program"], folder)
         return [*self.runner, "program"] if self.runner else ["./program"]
 
 
-def board(name: str, *flags: str, fpu: bool = True) -> Target:
+def board(name: str, *flags: str, fpu: bool = True, ram: int = 0) -> Target:
     quiet = ["-nographic", "-monitor", "none", "-serial", "none"]
     semihosting = ["-semihosting-config", "enable=on,target=native"]
     return Target(
@@ -55,6 +65,7 @@ def board(name: str, *flags: str, fpu: bool = True) -> Target:
         ["qemu-system-arm", "-M", name, *quiet, *semihosting, "-kernel"],
         name,
         fpu,
+        ram=ram,
     )
 
 
@@ -73,6 +84,7 @@ TARGETS = {
     "Cortex-M7": board("mps2-an500", "-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"),
     "Cortex-M3": board("mps2-an385", "-mcpu=cortex-m3", fpu=False),
     "Cortex-M0+": board("mps2-an385", "-mcpu=cortex-m0plus", fpu=False),  # qemu has no board with one; an M3 runs it
+    "Cortex-M0": board("microbit", "-mcpu=cortex-m0", fpu=False, ram=16384),  # for integers: it has 256 KB of flash
 }
 NETWORKS = {
     "GRU(16, 32)": pyrnn.GRU(16, 32, seed=0),
@@ -87,9 +99,14 @@ NETWORKS = {
         nn.Softmax(),
     ),
 }
+INPUTS = {name: np.random.default_rng(0).standard_normal((300, first)) for name, first in
+          zip(NETWORKS, (16, 16, 64, 3, 3), strict=True)}  # fmt: skip
+NOT_INTEGER = "convolution"  # int16 has no Conv1d and no Softmax
 COUNTED = ("GRU(16, 32)", "LSTM(16, 32)", "GRU(64, 128)")  # the others are too small for their sums to weigh
 MOST_CODE, MOST_STACK = 4096, 256  # bytes
 MOST_INSTRUCTIONS = 2.5  # a multiply-add, activations included, in float32; in int8 for GRU(64, 128)
+# In int16 for GRU(64, 128). M4 and M7 take two products at a time; the M0+ loads bytes and adds in two instructions.
+MOST_OF_INTEGERS = {"Cortex-M4F": 2.5, "Cortex-M7": 2.5, "Cortex-M3": 4.0, "Cortex-M0+": 8.5}
 
 
 def run(command: list[str], folder: Path) -> str:
@@ -102,11 +119,12 @@ def run(command: list[str], folder: Path) -> str:
 
 def check(network: str, profile: str, target: str, folder: Path) -> str:
     """One line of the table; RuntimeError where the program or a bound fails."""
-    on = TARGETS[target]
-    report = export.c(NETWORKS[network], "vad", folder, profile=profile, test_steps=STEPS if on.fpu else STEPS // 10)
+    on, data = TARGETS[target], INPUTS[network] if profile == "int16" else None
+    quick = on.fpu or profile == "int16"
+    report = export.c(NETWORKS[network], "vad", folder, data, profile, test_steps=STEPS if quick else STEPS // 10)
     hash_of_run = run(on.program("vad_test.c", folder), folder).strip()
     line = f"{network:13} {profile:8} {target:11} {hash_of_run}"
-    if on.fpu:
+    if quick and target != "wasm32":
         called = run([f"{on.compiler[0].removesuffix('gcc') if on.board else ''}nm", "-u", "vad.o"], folder)
         if called.replace("w __gxx_personality_v0", "").strip():
             raise RuntimeError(f"vad.o needs a library:\n{called}")
@@ -116,12 +134,13 @@ def check(network: str, profile: str, target: str, folder: Path) -> str:
     if code > MOST_CODE or deep > MOST_STACK:
         raise RuntimeError(f"{code} bytes of code and {deep} of stack; {MOST_CODE} and {MOST_STACK} are allowed")
     line += f" {code:5} {deep:5}"
-    if not on.fpu or network not in COUNTED:
+    if not quick or network not in COUNTED or on.ram:
         return line
     command = on.program(f"{HERE}/count.c", folder)
     each = int(run([*command[:3], "-icount", "shift=0", *command[3:]], folder)) / report.macs
-    if each > MOST_INSTRUCTIONS and (profile == "float32" or network == "GRU(64, 128)"):
-        raise RuntimeError(f"{each:.3f} instructions a multiply-add, at most {MOST_INSTRUCTIONS} are allowed")
+    most = MOST_OF_INTEGERS[target] if profile == "int16" else MOST_INSTRUCTIONS
+    if each > most and (profile == "float32" or network == "GRU(64, 128)"):
+        raise RuntimeError(f"{each:.3f} instructions a multiply-add, at most {most} are allowed")
     return f"{line} {each:13.2f}"
 
 
@@ -133,8 +152,9 @@ def main() -> None:
     )
     failed = []
     for network in NETWORKS:
-        for profile in ("float32", "int8"):
-            for target in targets:
+        for profile, target in product(PROFILES, targets):
+            known = network != NOT_INTEGER if profile == "int16" else not TARGETS[target].ram
+            if known:
                 with tempfile.TemporaryDirectory() as folder:
                     try:
                         print(check(network, profile, target, Path(folder)), flush=True)
