@@ -106,7 +106,7 @@ COUNTED = ("GRU(16, 32)", "LSTM(16, 32)", "GRU(64, 128)")  # the others are too 
 MOST_CODE, MOST_STACK = 4096, 256  # bytes
 MOST_INSTRUCTIONS = 2.5  # a multiply-add, activations included, in float32; in int8 for GRU(64, 128)
 # In int16 for GRU(64, 128). M4 and M7 take two products at a time; the M0+ loads bytes and adds in two instructions.
-MOST_OF_INTEGERS = {"Cortex-M4F": 2.5, "Cortex-M7": 2.5, "Cortex-M3": 4.0, "Cortex-M0+": 8.5}
+MOST_OF_INTEGERS = {"Cortex-M4F": 2.5, "Cortex-M7": 2.5, "Cortex-M3": 4.0, "Cortex-M0+": 7.0}
 
 
 def run(command: list[str], folder: Path) -> str:
