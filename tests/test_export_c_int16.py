@@ -34,6 +34,12 @@ NETWORKS = {
         3, 5, reset_after=False, activation="sigmoid", recurrent_activation="hard_sigmoid_keras2", seed=12
     ),
     "linear": nn.Linear(4, 19, seed=0),
+    "convolution": nn.Sequential(
+        nn.Linear(3, 5, seed=0),
+        nn.ChannelsLast(nn.Conv1d(5, 6, 3, padding=[(4, 0)], dilation=2, bias=False, seed=1)),
+        nn.ReLU(),
+        nn.ChannelsLast(nn.Conv1d(6, 2, 100, padding=[(99, 0)], seed=2)),  # a sum of 600
+    ),
     "chain": chain(),
     "chain, batch first": chain(True),
 }
@@ -77,6 +83,19 @@ def test_nothing_overflows_for_any_input(tmp_path: Path, name: str) -> None:
     width = getattr(model, "input_size", getattr(model, "in_features", 3))
     export.c(model, "vad", tmp_path, drawn(width, 20), "int16")
     compiled_test(tmp_path, *SANITIZED)  # pseudo-random steps over all of int16, cut in two, and step by step
+
+
+def test_indices_go_in_as_they_are(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Embedding(11, 6, seed=0), pyrnn.GRU(6, 10, seed=3), nn.Linear(10, 5, seed=4))
+    data = np.random.default_rng(0).integers(0, 11, 300)
+    report = export.c(model, "vad", tmp_path, data, "int16")
+    x = data.astype(np.int32)[:, None]
+    x[5:7] = [[-3], [11]]  # none of a row: the nearest
+    expected = integers(model, data).run(x)
+    np.testing.assert_array_equal(in_c(tmp_path, x, 5), expected)
+    assert report.error.snr_db > 38  # of int8 weights: 44 with a GRU alone, and here those of a Linear too
+    assert set(formats(tmp_path)) == {"OUTPUT"}
+    compiled_test(tmp_path, *SANITIZED)
 
 
 @pytest.mark.parametrize("language", [C, CXX], ids=["C99", "C++11"])
@@ -219,6 +238,11 @@ def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
         (pyrnn.LSTM(3, 5, peephole=True), drawn(3), "a LSTM has peepholes"),
         (nn.Sequential(nn.Linear(3, 5), nn.Activation("elu")), drawn(3), "layer '1', Activation, 'elu' cannot be"),
         (nn.Sequential(nn.Linear(3, 5), nn.Softmax()), drawn(3), "layer '1', Softmax, cannot be exported in int16"),
+        (
+            nn.Sequential(nn.ChannelsLast(nn.Conv1d(4, 4, 1, groups=2))),
+            drawn(4),
+            "layer '0', ChannelsLast, holds a Conv1d of 2 groups; in int16 it can have only one",
+        ),
         (pyrnn.GRU(3, 5), drawn(3, scale=1e8), "data reaches 3"),
         (loud(pyrnn.GRU(3, 5), 1e4), drawn(3, scale=1e4), "GRU(3, 5): inputs and weights this large"),
         (pyrnn.GRU(3, 5, bidirectional=True), drawn(3), "a GRU is bidirectional"),

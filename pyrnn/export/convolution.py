@@ -11,7 +11,7 @@ from .functions import Function
 from .parts import INPUT, OUTPUT, Part
 from .products import MULTIPLY
 
-_PUSH = Function(
+PUSH = Function(
     "vad_push",
     """\
 /* The last K inputs of each group of C channels, window [groups][K][C], go on by one. volatile: else compilers make it
@@ -33,7 +33,7 @@ def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
     channels, outputs, groups = conv.in_channels, conv.out_channels, conv.groups
     (taps,), (dilation,) = conv._windows.kernel_size, conv._windows.dilation
     more = "".join(f", {name} {value}" for name, value in (("dilation", dilation), ("groups", groups)) if value > 1)
-    part = Part(f"Conv1d({channels}, {outputs}, {taps}{more})", channels, outputs, functions=[_PUSH, MULTIPLY])
+    part = Part(f"Conv1d({channels}, {outputs}, {taps}{more})", channels, outputs, functions=[PUSH, MULTIPLY])
     # The order of the sum: the places of the kernel, and at each the channels of the group.
     weight = np.moveaxis(conv.weight, 1, -1).reshape(groups, outputs // groups, -1)
     rows, columns = weight.shape[1:]
@@ -43,11 +43,7 @@ def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
     bias = conv.parameters().get("bias", np.zeros(outputs, np.float32))
     start = part.constant(f"{before}bias", bias, f"bias, [{outputs}]")
     part.macs = weight.size
-    member, turn = f"inputs_{before}".removesuffix("_"), f"turn_{before}".removesuffix("_")
-    part.state[member], window = dilation * channels * taps, f"s->{member}"
-    if dilation > 1:
-        part.state[turn], part.types[turn] = 1, "int32_t"
-        window += f" + {channels * taps} * s->{turn}[0]"
+    window = windows(part, before, (channels, taps, dilation))
     part.lines.append(f"vad_push({INPUT}, {groups}, {taps}, {channels // groups}, {window});")
     if groups == 1:
         part.lines.append(f"vad_multiply({w}, {start}, {window}, {columns}, {rows}, {OUTPUT});")
@@ -58,8 +54,28 @@ def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
             f"               {window} + {columns} * i, {columns}, {rows}, {OUTPUT} + {rows} * i);",
         ]
     if dilation > 1:
-        part.lines.append(f"if (++s->{turn}[0] == {dilation}) s->{turn}[0] = 0;")
+        part.lines.append(next_turn(before, dilation))
     return part
+
+
+def windows(part: Part, before: str, sizes: tuple[int, int, int]) -> str:
+    """Adds the state for (channels, taps, dilation); returns the window of the turn in C."""
+    channels, taps, dilation = sizes
+    member = f"inputs_{before}".removesuffix("_")
+    part.state[member] = dilation * channels * taps
+    if dilation == 1:
+        return f"s->{member}"
+    part.state[_turn(before)], part.types[_turn(before)] = 1, "int32_t"
+    return f"s->{member} + {channels * taps} * s->{_turn(before)}[0]"
+
+
+def next_turn(before: str, dilation: int) -> str:
+    """The line that ends a step."""
+    return f"if (++s->{_turn(before)}[0] == {dilation}) s->{_turn(before)}[0] = 0;"
+
+
+def _turn(before: str) -> str:
+    return f"turn_{before}".removesuffix("_")
 
 
 def refusal(conv: Conv1d) -> str:

@@ -18,7 +18,7 @@ from .functions import Function
 from .parts import INPUT, OUTPUT, Part
 from .products import COPY
 
-_ROW = Function(
+ROW = Function(
     "vad_row",
     """\
 /* Of an index that is none of a row, the nearest row. */
@@ -56,7 +56,7 @@ def _softmax(before: str, layer: Softmax, inputs: int) -> Part:
 def _embedding(before: str, layer: Embedding, inputs: int) -> Part:
     """A row of a table."""
     rows, size = layer.num_embeddings, layer.embedding_dim
-    part = Part(f"Embedding({rows}, {size})", 1, size, functions=[_ROW, COPY])
+    part = Part(f"Embedding({rows}, {size})", 1, size, functions=[ROW, COPY])
     table = part.constant(f"{before}weight", layer.parameters()["weight"], f"weight, [{rows}][{size}]")
     part.lines.append(f"vad_copy({table} + {size} * vad_row({INPUT}[0], {rows}), {size}, {OUTPUT});")
     return part

@@ -17,7 +17,7 @@ from ..network import Network, forward, shown
 from ..parts import Part
 from ..report import check_data
 from .functions import ACTIVATIONS, GATES
-from .parts import RELU, UNIT, IntegerPart, elementwise, linear
+from .parts import RELU, UNIT, IntegerPart, convolution, elementwise, embedding, linear
 from .recurrent import Layer, recurrent
 
 HEADROOM = 1  # bits above the largest magnitude on the data: values may grow to twice it, at least
@@ -26,11 +26,13 @@ C_BITS = (20, 24)  # fraction bits of c, from and to: it reaches 64 at least, 10
 MOST = 2.0**24  # of a magnitude
 
 _BOUNDED = ", ".join(ACTIVATIONS)
-_FORMATS = """\
-/* Fixed point: v goes in as v 2^VAD_INPUT_BITS rounded to the nearest integer, and kept within -32768 and 32767;
-   y comes out for y / 2^VAD_OUTPUT_BITS. */
-#define VAD_INPUT_BITS {}
-#define VAD_OUTPUT_BITS {}
+_INPUTS = """\
+/* An input v is v 2^VAD_INPUT_BITS, rounded to the nearest integer and kept within -32768 and 32767. */
+#define VAD_INPUT_BITS {0}
+"""
+_OUTPUTS = """\
+/* An output y stands for y / 2^VAD_OUTPUT_BITS. */
+#define VAD_OUTPUT_BITS {1}
 """
 
 
@@ -57,8 +59,9 @@ class IntegerNetwork(Network):
         for name, layer in self.layers:
             _check(layer, shown(name, layer))
         self._taken.clear()
-        self.input_bits, self.integers = _bits(data, "data"), list[IntegerPart]()
-        x = data.swapaxes(0, 1)
+        self.integers: list[IntegerPart] = []
+        self.input_bits = 0 if self.rows else _bits(data, "data")
+        x = data[..., 0].T if self.rows else data.swapaxes(0, 1)
         for name, layer in self.layers:
             y = forward(layer, x)
             self.integers += self._integers(name, layer, x, y)
@@ -72,10 +75,13 @@ class IntegerNetwork(Network):
 
     @property
     def formats(self) -> str:  # type: ignore[override]
-        return _FORMATS.format(*(f"({bits})" if bits < 0 else bits for bits in (self.input_bits, self.output_bits)))
+        shown = [f"({bits})" if bits < 0 else str(bits) for bits in (self.input_bits, self.output_bits)]
+        return (_OUTPUTS if self.rows else _INPUTS + _OUTPUTS).format(*shown)
 
     def inputs_of(self, x: Array) -> Array:
-        """Inputs as C takes them, int16."""
+        """Inputs as C takes them, int16; indices as they are."""
+        if self.rows:
+            return x
         scaled = np.rint(np.ldexp(x.astype(np.float64), self.input_bits))
         return scaled.clip(-32768, 32767).astype(np.int16)
 
@@ -101,6 +107,10 @@ class IntegerNetwork(Network):
                 yield recurrent(each)
         elif isinstance(layer, Linear):
             yield linear(before, layer, bits, _bits(y, shown(name, layer)))
+        elif isinstance(layer, ChannelsLast):
+            yield convolution(before, layer, bits, _bits(y, shown(name, layer)))
+        elif isinstance(layer, Embedding):
+            yield embedding(before, layer, _bits(layer.parameters()["weight"], shown(name, layer)))
         elif isinstance(layer, Activation) and layer.name not in ("linear", "identity") and last:
             yield elementwise(type(layer).__name__, layer.name, last.outputs, bits)
 
@@ -137,8 +147,10 @@ def _check(layer: Module, what: str) -> None:
     """ValueError for what has no integer arithmetic here."""
     if isinstance(layer, Activation) and layer.name not in (*ACTIVATIONS, RELU, "linear", "identity"):
         raise ValueError(f"{what} {layer.name!r} cannot be exported in int16; what can: relu, {_BOUNDED}")
-    if isinstance(layer, (Softmax, Embedding, ChannelsLast)):
-        raise ValueError(f"{what} cannot be exported in int16; what can: RNN, LSTM, GRU, Linear, activations")
+    if isinstance(layer, Softmax):
+        raise ValueError(f"{what} cannot be exported in int16; leave it out, the largest output stays the largest")
+    if isinstance(layer, ChannelsLast) and layer.layer.groups > 1:
+        raise ValueError(f"{what} holds a Conv1d of {layer.layer.groups} groups; in int16 it can have only one")
     if not isinstance(layer, Recurrent):
         return
     state = "relu" if layer.mode == "rnn_relu" else layer.activation

@@ -9,21 +9,30 @@ import numpy as np
 
 from ...linear import Linear
 from ...module import Array
+from ...nn.channels_last import ChannelsLast
+from ...nn.conv import Conv1d
+from ...nn.embedding import Embedding
+from .. import convolution as convolution_in_float
+from ..convolution import next_turn, windows
+from ..functions import Function
+from ..layers import ROW
 from ..parts import INPUT, OUTPUT, Part
 from .functions import ACTIVATIONS, INT16, LEAST_BITS, MOST_BITS, clamp, int16
-from .products import BLOCK, MULTIPLY, NARROW, Matrix, narrow, panels, sum_bits
+from .products import BLOCK, COPY_VALUES, MULTIPLY, NARROW, Matrix, narrow, panels, sum_bits
 
 UNIT = 15  # fraction bits of what lies within -1 and 1
 GUARD = 8  # more fraction bits in the sums of a Linear than in its outputs
 RELU = "relu"
+PUSH = Function(convolution_in_float.PUSH.name, convolution_in_float.PUSH.text.replace("float", "int16_t"))
+Run = Callable[[Array], Array]  # int64 [T,inputs] -> [T,outputs], from zeros
 
 
 @dataclass
 class IntegerPart(Part):
-    """A part with the fraction bits of its outputs, and its run: int64 [T,inputs] -> [T,outputs] from zeros."""
+    """A part with the fraction bits of its outputs, and its run."""
 
     bits: int = UNIT
-    run: Callable[[Array], Array] = field(default=lambda x: x)
+    run: Run = field(default=lambda x: x)
 
     def matrix(
         self, name: str, weight: Array, comment: str, args: tuple[str, str, str], bits: tuple[int, int]
@@ -52,20 +61,58 @@ class IntegerPart(Part):
         self.sums, self.types["sums"] = size, "int32_t"
 
 
-def linear(name: str, layer: Linear, bits: int, bits_out: int) -> IntegerPart:
-    """y = W x + b."""
-    weight, rows = layer.parameters()["weight"], layer.out_features
-    part = IntegerPart(f"Linear({layer.in_features}, {rows})", layer.in_features, rows)
+def affine(part: IntegerPart, before: str, layer: Linear | Conv1d, weight: Array, given: tuple[str, int, int]) -> Run:
+    """Adds y = W x + b for the matrix of a layer and (x, its bits, those of y at most); returns its run."""
+    (x, bits, bits_out), rows = given, len(weight)
     of_sums = min(bits_out + GUARD, sum_bits(bits, weight))
     part.bits = min(bits_out, of_sums - 1)
     bias = layer.parameters().get("bias", np.zeros(rows, np.float32))
-    start, integers = part.start(f"{name}bias", bias, f"bias, [{rows}], {of_sums} fraction bits", of_sums)
+    start, integers = part.start(f"{before}bias", bias, f"bias, [{rows}], {of_sums} fraction bits", of_sums)
     part.scratch_of_sums(rows)
-    made = part.matrix(f"{name}weight", weight, "weight", (start, INPUT, "s->sums"), (bits, of_sums))
+    made = part.matrix(f"{before}weight", weight, "weight", (start, x, "s->sums"), (bits, of_sums))
     shift = of_sums - part.bits
     part.lines.append(f"vad_narrow(s->sums, {rows}, {shift}, {OUTPUT});")
     part.functions.append(NARROW)
-    part.run = lambda x: narrow(made.sums(integers, x), shift)
+    return lambda values: narrow(made.sums(integers, values), shift)
+
+
+def linear(before: str, layer: Linear, bits: int, bits_out: int) -> IntegerPart:
+    """y = W x + b."""
+    part = IntegerPart(f"Linear({layer.in_features}, {layer.out_features})", layer.in_features, layer.out_features)
+    part.run = affine(part, before, layer, layer.parameters()["weight"], (INPUT, bits, bits_out))
+    return part
+
+
+def convolution(before: str, layer: ChannelsLast, bits: int, bits_out: int) -> IntegerPart:
+    """A product with the last inputs, which the state keeps, as convolution.py has it in float."""
+    conv: Conv1d = layer.layer
+    channels, (taps,), (dilation,) = conv.in_channels, conv._windows.kernel_size, conv._windows.dilation
+    more = f", dilation {dilation}" if dilation > 1 else ""
+    part = IntegerPart(f"Conv1d({channels}, {conv.out_channels}, {taps}{more})", channels, conv.out_channels)
+    window = windows(part, before, (channels, taps, dilation))
+    part.lines.append(f"vad_push({INPUT}, 1, {taps}, {channels}, {window});")
+    part.functions.append(PUSH)
+    weight = np.moveaxis(conv.weight, 1, -1).reshape(conv.out_channels, -1)
+    run = affine(part, before, conv, weight, (window, bits, bits_out))
+    if dilation > 1:
+        part.lines.append(next_turn(before, dilation))
+
+    def whole(x: Array) -> Array:
+        padded = np.concatenate([np.zeros((dilation * (taps - 1), channels), np.int64), x])
+        return run(np.concatenate([padded[dilation * k :][: len(x)] for k in range(taps)], axis=1))
+
+    part.run = whole
+    return part
+
+
+def embedding(before: str, layer: Embedding, bits: int) -> IntegerPart:
+    """A row of a table of int16."""
+    rows, size = layer.num_embeddings, layer.embedding_dim
+    part = IntegerPart(f"Embedding({rows}, {size})", 1, size, bits=bits, functions=[ROW, COPY_VALUES])
+    table = np.rint(np.ldexp(layer.parameters()["weight"].astype(np.float64), bits)).astype(np.int64)
+    name = part.constant(f"{before}weight", table.astype(np.int16), f"weight, [{rows}][{size}], {bits} fraction bits")
+    part.lines.append(f"{COPY_VALUES.name}({name} + {size} * vad_row({INPUT}[0], {rows}), {size}, {OUTPUT});")
+    part.run = lambda index: table[np.clip(index[:, 0], 0, rows - 1)]
     return part
 
 

@@ -140,7 +140,12 @@ static void vad_narrow(const int32_t *a, int N, int shift, int16_t *y) {
     (INT16, SHIFTED),
 )
 
-COPY_SUMS = Function(COPY.name, COPY.text.replace("float", "int32_t"))
+
+def _copy(name: str, kind: str) -> Function:
+    return Function(name, COPY.text.replace("float", kind).replace(COPY.name, name))
+
+
+COPY_SUMS, COPY_VALUES = _copy("vad_copy_sums", "int32_t"), _copy(COPY.name, "int16_t")
 
 
 def narrow(a: Array, shift: int) -> Array:

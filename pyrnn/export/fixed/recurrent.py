@@ -90,7 +90,7 @@ def _sums(part: IntegerPart, layer: Layer) -> tuple[Array, Matrix]:
     name, formats = layer.constant("weight_ih"), (layer.bits, layer.sum_bits)
     ih = part.matrix(name, layer.values["ih"], layer.rows["ih"], (start, INPUT, "s->sums"), formats)
     if len(bias) > ih.rows:  # a sum that has no input in it
-        part.lines.append(f"vad_copy({start} + {ih.rows}, {len(bias) - ih.rows}, s->sums + {ih.rows});")
+        part.lines.append(f"{COPY_SUMS.name}({start} + {ih.rows}, {len(bias) - ih.rows}, s->sums + {ih.rows});")
         part.functions.append(COPY_SUMS)
     return bias, ih
 
