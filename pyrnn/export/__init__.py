@@ -50,7 +50,8 @@ def c(
             how large the numbers of int16 become. None, but for int16, for pseudo-random test inputs.
         profile: "float32", the bits of the model's own run on every CPU with IEEE floats; "int8", those of
             `model.quantize("int8")`, with a quarter of the weights' memory; or "int16", integers only, for chips
-            without an FPU: all weights int8, inputs, outputs and h int16 with fraction bits that the header gives.
+            without an FPU: all weights int8, inputs, outputs and h int16 with fraction bits that the header gives
+            (not for Softmax, a Conv1d of groups, peepholes, or states without bounds, as of relu).
         test_steps: steps of the test's long run, at least 1.
 
     Returns:
