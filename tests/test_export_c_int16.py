@@ -192,6 +192,21 @@ def test_values_beyond_int16_stay_at_its_ends(tmp_path: Path) -> None:
     assert in_c(tmp_path, x, 1).ravel().tolist() == [127 * 128, -127 * 128, 32767, -32768, 0]
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_longest_sum_of_the_largest_products_fits(tmp_path: Path, sign: int) -> None:
+    """512 times 127 times 2^15 is just below 2^31; the next 512 are another sum."""
+    model = nn.Linear(1024, 5, seed=0)
+    model.weight = np.full((5, 1024), sign, np.float32)
+    data = np.full((3, 1024), 0.01)
+    export.c(model, "vad", tmp_path, data, "int16")
+    x = np.array([[-32768] * 1024, [32767] * 1024], np.int16)
+    trap = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+    found = in_c(tmp_path, x, 5, *trap)
+    np.testing.assert_array_equal(found, integers(model, data).run(x))
+    expected = np.array([-32768, 32767] if sign == 1 else [32767, -32768])  # 2^15 / 10486 times what data has
+    np.testing.assert_array_equal(found, np.repeat(expected[:, None], 5, 1))
+
+
 def test_the_header_says_the_formats(tmp_path: Path) -> None:
     model, x = nn.Sequential(pyrnn.GRU(3, 5, seed=0), nn.Linear(5, 2, seed=1)), drawn(3, scale=3)
     report = export.c(model, "vad", tmp_path, x, "int16")
