@@ -29,7 +29,7 @@ NETWORKS = {
     "LSTM of 2 layers": ("LSTM", pyrnn.LSTM(INPUTS, HIDDEN, num_layers=2, seed=0)),
     "GRU": ("GRU", pyrnn.GRU(INPUTS, HIDDEN, seed=0)),
 }
-ON_HOST = {"gcc": TARGETS["host"], "clang": Target(["clang-19", "-march=native"], [])}
+ON_HOST = {name: TARGETS[name] for name in ("gcc", "clang")}
 ACROSS = {name: TARGETS[name] for name in ("aarch64", "Cortex-M4F", "Cortex-M7")}
 Hashes = Iterator[tuple[str, str]]  # who made it, and what it is
 
@@ -70,8 +70,7 @@ def from_generated(network: str, targets: dict[str, Target], folder: Path) -> Ha
     """The exported C99; its own comparison with Python's outputs fails first."""
     export.c(NETWORKS[network][1], "vad", folder, test_steps=STEPS)
     for name, target in targets.items():
-        run([*target.compiler, *STRICT, "-O2", "-c", "vad.c", "-o", "vad.o"], folder)
-        yield f"C99, {name}", run(target.program(["vad_test.c"], folder), folder).strip()
+        yield f"C99, {name}", run(target.program("vad_test.c", folder), folder).strip()
 
 
 def from_library(network: str, prefix: Path, target: Target, isas: list[str], folder: Path) -> Hashes:
@@ -79,7 +78,8 @@ def from_library(network: str, prefix: Path, target: Target, isas: list[str], fo
     nn.Sequential(NETWORKS[network][1]).save(folder / "model.safetensors")
     source, library = ROOT / "tests" / "capi" / "hash.c", prefix / "lib" / "libpyrnn.a"
     link = ["-I", f"{prefix}/include", str(library), "-lstdc++", "-lm", "-pthread"]
-    run([*target.compiler, *STRICT, "-O2", str(source), *link, "-o", "hash"], folder)
+    run([*target.compiler, *target.language, *STRICT, "-O2", "-c", str(source), *link[:2], "-o", "hash.o"], folder)
+    run([*target.compiler, "hash.o", *link[2:], "-o", "hash"], folder)
     for isa in isas:
         command = [*target.runner, "./hash", str(STEPS), "model.safetensors"]
         used, found = run(["env", f"PYRNN_ISA={isa}", *command], folder).split()

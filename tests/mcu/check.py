@@ -101,7 +101,7 @@ NETWORKS = {
 }
 INPUTS = {name: np.random.default_rng(0).standard_normal((300, first)) for name, first in
           zip(NETWORKS, (16, 16, 64, 3, 3), strict=True)}  # fmt: skip
-NOT_INTEGER = "convolution"  # int16 has no Conv1d and no Softmax
+NOT_INTEGER = "convolution"  # int16 has no groups, no elu and no Softmax
 COUNTED = ("GRU(16, 32)", "LSTM(16, 32)", "GRU(64, 128)")  # the others are too small for their sums to weigh
 MOST_CODE, MOST_STACK = 4096, 256  # bytes
 MOST_INSTRUCTIONS = 2.5  # a multiply-add, activations included, in float32; in int8 for GRU(64, 128)
