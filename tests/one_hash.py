@@ -22,6 +22,7 @@ import pyrnn
 from pyrnn import _core, export, nn
 from pyrnn import torch as dropin
 from pyrnn.export.golden import hash_of, pseudo_random
+from pyrnn.export.network import Network
 
 ROOT = Path(__file__).parents[1]
 STEPS, INPUTS, HIDDEN = 10_000, 3, 20  # 20 units: whole vectors and a rest on every instruction set
@@ -36,13 +37,18 @@ Hashes = Iterator[tuple[str, str]]  # who made it, and what it is
 
 def written(y: Any) -> str:
     """The hash of y [T,H], as the programs print it."""
-    return f"{hash_of(np.ascontiguousarray(y)):08x}"
+    return f"{hash_of(np.ascontiguousarray(y).view(np.uint32).ravel().tolist()):08x}"
+
+
+def inputs_of(layer: Any) -> Any:
+    """Those of export.c's test programs, [T,I]."""
+    return pseudo_random(STEPS, Network(layer, "float32"))
 
 
 def from_python(network: str) -> Hashes:
     """Whole calls, steps, threads, batches; and the drop-in for torch."""
     cell, layer = NETWORKS[network]
-    x = pseudo_random(STEPS, INPUTS)
+    x = inputs_of(layer)
     stream = layer.stream()
     yield "NumPy, one call", written(layer(x)[0])
     yield "NumPy, step by step", written(np.concatenate([stream.step(row[None]) for row in x]))
