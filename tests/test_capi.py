@@ -1,9 +1,9 @@
-"""The C library: built once with the scalar ISA alone, a program a promise (tests/capi), and the bits of Python."""
+"""The C library of the package: a program a promise (tests/capi), and the bits of Python on every instruction set."""
 
 from __future__ import annotations
 
 import re
-import subprocess
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,54 +11,23 @@ import numpy as np
 import one_hash
 import pytest
 from capi_models import AHEAD, INDEXED, MODELS, SEED, saved
+from capi_programs import EXAMPLES, PROGRAMS, compiled, run
 from capi_refusals import REFUSED
 
 import pyrnn
-from pyrnn import nn
+from pyrnn import _core, c_library, nn
 
-ROOT = Path(__file__).parents[1]
-PROGRAMS, EXAMPLES = ROOT / "tests" / "capi", ROOT / "csrc" / "capi" / "examples"
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 T, B = 60, 3
 
 
-def run(*command: object, cwd: Path = ROOT) -> str:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="session")
-def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the library is installed."""
-    folder = tmp_path_factory.mktemp("capi")
-    options = ["-DPYRNN_PYTHON=OFF", "-DPYRNN_C=ON", "-DPYRNN_ONLY=scalar", "-DCMAKE_INSTALL_LIBDIR=lib"]
-    run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder / "build", *options)
-    run("cmake", "--build", folder / "build")
-    run("cmake", "--install", folder / "build", "--prefix", folder / "installed")
-    return folder / "installed"
-
-
-@pytest.fixture(scope="session")
-def programs(prefix: Path) -> Path:
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the programs are, by name."""
-    link = [
-        "-I",
-        prefix / "include",
-        "-L",
-        prefix / "lib",
-        f"-Wl,-rpath,{prefix}/lib",
-        "-lpyrnn",
-        "-pthread",
-        "-ldl",
-        "-lm",
-    ]
+    folder = tmp_path_factory.mktemp("capi")
+    flags = shlex.split(f"{c_library.cflags()} {c_library.libs()} -pthread -ldl -lm")
     for source in [*PROGRAMS.glob("*.c*"), *EXAMPLES.glob("*.c*")]:
-        compiler = ["gcc", "-std=c99"] if source.suffix == ".c" else ["g++", "-std=c++17"]
-        run(*compiler, "-g", *WARNINGS, source, "-o", prefix / source.stem, *link)
-    static = ["-I", prefix / "include", prefix / "lib" / "libpyrnn.a", "-pthread"]
-    run("g++", "-std=c++17", PROGRAMS / "wrapper.cpp", "-o", prefix / "wrapper_static", *static)
-    return prefix
+        compiled(source, folder, *flags)
+    return folder
 
 
 def draws(*shape: int) -> Any:
@@ -73,20 +42,21 @@ def in_python(model: nn.Sequential, x: Any) -> Any:
     return model(x)
 
 
-def outputs_of(program: Path, x: Any, model: Path) -> Any:
+def outputs_of(program: Path, x: Any, model: Path, isa: str = "") -> Any:
     """The outputs, flat, of a program that takes x [T,B,*] in a file."""
     folder = model.parent
     x.tofile(folder / "x")
-    run(program, x.shape[1], folder / "x", folder / "y", model)
+    run(program, x.shape[1], folder / "x", folder / "y", model, isa=isa)
     return np.fromfile(folder / "y", np.float32)
 
 
+@pytest.mark.parametrize("isa", _core.available_isas())
 @pytest.mark.parametrize("name", MODELS)
-def test_the_outputs_are_those_of_python_to_the_last_bit(name: str, programs: Path, tmp_path: Path) -> None:
+def test_the_outputs_are_those_of_python_to_the_last_bit(name: str, isa: str, programs: Path, tmp_path: Path) -> None:
     model, path = saved(name, tmp_path)
     expected = in_python(model, draws(T, B, 3))
     for program in ("outputs", "whole"):
-        assert (outputs_of(programs / program, draws(T, B, 3), path) == expected.reshape(-1)).all()
+        assert (outputs_of(programs / program, draws(T, B, 3), path, isa) == expected.reshape(-1)).all()
 
 
 @pytest.mark.parametrize("name", INDEXED)
@@ -126,24 +96,26 @@ def test_a_last_step_gives_what_the_sequence_so_far_would(masks: bool, programs:
     assert (found == expected.reshape(-1)).all()
 
 
+@pytest.mark.parametrize("isa", _core.available_isas())
 @pytest.mark.parametrize("network", one_hash.NETWORKS)
-def test_ten_thousand_steps_have_the_hash_of_python(network: str, programs: Path, tmp_path: Path) -> None:
+def test_ten_thousand_steps_have_the_hash_of_python(network: str, isa: str, programs: Path, tmp_path: Path) -> None:
     layer = one_hash.NETWORKS[network][1]
     nn.Sequential(layer).save(tmp_path / "model.safetensors")
     expected = one_hash.written(layer(one_hash.inputs_of(layer))[0])
-    assert run(programs / "hash", one_hash.STEPS, tmp_path / "model.safetensors").split() == ["scalar", expected]
+    printed = run(programs / "hash", one_hash.STEPS, tmp_path / "model.safetensors", isa=isa)
+    assert printed.split() == [isa, expected]
 
 
-@pytest.mark.parametrize(
-    "program", ["null", "reset", "clone", "split", "threads", "hostile", "memory", "wrapper", "wrapper_static"]
-)
-def test_promise(program: str, programs: Path, tmp_path: Path) -> None:
-    run(programs / program, saved("chain", tmp_path)[1])
+@pytest.mark.parametrize("isa", _core.available_isas())
+@pytest.mark.parametrize("program", ["null", "reset", "clone", "split", "threads", "hostile", "memory", "wrapper"])
+def test_promise(program: str, isa: str, programs: Path, tmp_path: Path) -> None:
+    run(programs / program, saved("chain", tmp_path)[1], isa=isa)
 
 
+@pytest.mark.parametrize("isa", _core.available_isas())
 @pytest.mark.parametrize("name", ["chain", "GRU", "Linear without bias"])
-def test_a_caller_s_mode_of_computing_does_not_matter(name: str, programs: Path, tmp_path: Path) -> None:
-    run(programs / "modes", saved(name, tmp_path)[1])
+def test_a_caller_s_mode_of_computing_does_not_matter(name: str, isa: str, programs: Path, tmp_path: Path) -> None:
+    run(programs / "modes", saved(name, tmp_path)[1], isa=isa)
 
 
 @pytest.mark.parametrize("name", ["RNN without biases", "LSTM without biases", "GRU without biases"])
@@ -203,50 +175,3 @@ def test_what_is_not_taken_is_refused_with_a_sentence(name: str, programs: Path,
     write, expected = REFUSED[name]
     write(tmp_path / "model.safetensors")
     assert re.match(f"PYRNN_{expected}", run(programs / "refusal", tmp_path / "model.safetensors"))
-
-
-def test_the_header_is_c99_and_cpp_by_itself(prefix: Path) -> None:
-    header = prefix / "include" / "pyrnn.h"
-    for language in (["gcc", "-std=c99", "-x", "c"], ["g++", "-std=c++17", "-x", "c++"]):
-        run(*language, *WARNINGS, "-fsyntax-only", header)
-
-
-def names_in(*nm: object) -> set[str]:
-    """What a linker sees."""
-    words = [line.split() for line in run("nm", "--defined-only", *nm).splitlines()]
-    return {entry[2] for entry in words if len(entry) == 3}
-
-
-def test_the_libraries_show_their_own_names_and_no_other(prefix: Path) -> None:
-    library = prefix / "lib" / "libpyrnn.so"
-    declared = set(re.findall(r"\b(pyrnn_\w+)\(", (prefix / "include" / "pyrnn.h").read_text()))
-    assert names_in("-D", library) == declared
-    assert names_in("-g", library.with_suffix(".a")) == declared
-    assert "libpyrnn.so.0]" in run("readelf", "-d", library)  # SONAME
-
-
-CONSUMER = """
-cmake_minimum_required(VERSION 3.21)
-project(consumer LANGUAGES C CXX)
-find_package(pyrnn 0.1 REQUIRED)
-add_executable(shared {source})
-target_link_libraries(shared PRIVATE pyrnn::pyrnn)
-add_executable(static {source})
-target_link_libraries(static PRIVATE pyrnn::pyrnn_static)
-set_target_properties(static PROPERTIES LINKER_LANGUAGE CXX)
-"""
-
-
-def test_find_package_gives_both_libraries(prefix: Path, tmp_path: Path) -> None:
-    (tmp_path / "CMakeLists.txt").write_text(CONSUMER.format(source=PROGRAMS / "names.c"))
-    run("cmake", "-G", "Ninja", "-B", "build", f"-DCMAKE_PREFIX_PATH={prefix}", cwd=tmp_path)
-    run("cmake", "--build", "build", cwd=tmp_path)
-    assert {run(tmp_path / "build" / kind).strip() for kind in ("shared", "static")} == {pyrnn.__version__}
-
-
-def test_the_pkg_config_file_names_folders_that_are_there(prefix: Path) -> None:
-    text = (prefix / "lib" / "pkgconfig" / "pyrnn.pc").read_text()
-    assert f"Version: {pyrnn.__version__}\n" in text
-    up = re.search(r"^prefix=\$\{pcfiledir\}/(.*)$", text, re.M)
-    assert up
-    assert (prefix / "lib" / "pkgconfig" / up[1]).resolve() == prefix.resolve()

@@ -1,5 +1,5 @@
-// Compiled once per ISA (CMakeLists.txt): everything below the door, and the table it exports; for AVX-512 two, which
-// differ in the dot product of bytes (simd/dot.h).
+// Compiled once per ISA (CMakeLists.txt): everything below the door, and the table it exports, whole and without what
+// the C library does not call; for AVX-512 twice, with either dot product of bytes (simd/dot.h).
 #include "cells/elementwise.h"
 #include "cells/step.h"
 #include "isa/ops.h"
@@ -28,6 +28,26 @@ template <class T, class D> constexpr Ops<T> make_ops() noexcept {
   return ops;
 }
 
+template <class D> constexpr Isa whole(const char* name) noexcept {
+  return {name, make_ops<float, D>(), make_ops<double, D>()};
+}
+
+// What inference in float32 needs. A linker drops what no table names: here two thirds of the code (csrc/capi).
+constexpr Isa only_inference(Isa isa) noexcept {
+  Ops<float>& ops = isa.f32;
+  for (FormatOps<float>& format : ops.format)
+    if (&format != ops.format) format = {};
+  for (CellOps<float>* cells : {ops.format[0].cell, ops.format[0].chosen})
+    for (int i = 0; i < cell_count; ++i) cells[i].backward = cells[i].backward_reset = nullptr;
+  ops.outer = nullptr;
+  ops.column_sums = nullptr;
+  ops.column_dots = nullptr;
+  ops.multiply_adds = nullptr;
+  ops.read_through = nullptr;
+  isa.f64 = {};
+  return isa;
+}
+
 }  // namespace
 
 #define PYRNN_TEXT_OF(name) #name
@@ -35,10 +55,11 @@ template <class T, class D> constexpr Ops<T> make_ops() noexcept {
 #define PYRNN_JOIN_OF(a, b) a##b
 #define PYRNN_JOIN(a, b) PYRNN_JOIN_OF(a, b)
 
-extern constinit const Isa PYRNN_JOIN(isa_, PYRNN_ISA) = {PYRNN_TEXT(PYRNN_ISA), make_ops<float, Dot>(),
-                                                          make_ops<double, Dot>()};
+extern constinit const Isa PYRNN_JOIN(isa_, PYRNN_ISA) = whole<Dot>(PYRNN_TEXT(PYRNN_ISA));
+extern constinit const Isa PYRNN_JOIN(inference_, PYRNN_ISA) = only_inference(whole<Dot>(PYRNN_TEXT(PYRNN_ISA)));
 #if PYRNN_VECTOR_BYTES == 64
-extern constinit const Isa isa_avx512vnni = {"avx512vnni", make_ops<float, VnniDot>(), make_ops<double, VnniDot>()};
+extern constinit const Isa isa_avx512vnni = whole<VnniDot>("avx512vnni");
+extern constinit const Isa inference_avx512vnni = only_inference(whole<VnniDot>("avx512vnni"));
 #endif
 
 }  // namespace pyrnn

@@ -6,27 +6,28 @@
 
 namespace pyrnn {
 
-#define PYRNN_DECLARE(name) extern const Isa isa_##name;
-PYRNN_DECLARE(scalar)
-PYRNN_DECLARE(avx2)
-PYRNN_DECLARE(avx512)
-PYRNN_DECLARE(avx512vnni)
-PYRNN_DECLARE(neon)
+#if defined(PYRNN_INFERENCE)  // the C library's: build.cpp
+#define PYRNN_TABLE(name) inference_##name
+#else
+#define PYRNN_TABLE(name) isa_##name
+#endif
+extern const Isa PYRNN_TABLE(scalar), PYRNN_TABLE(avx2), PYRNN_TABLE(avx512), PYRNN_TABLE(avx512vnni),
+    PYRNN_TABLE(neon);
 
 std::vector<const Isa*> available_isas() {
-  std::vector<const Isa*> found = {&isa_scalar};
+  std::vector<const Isa*> found = {&PYRNN_TABLE(scalar)};
 #if defined(PYRNN_HAS_avx2)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&isa_avx2);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&PYRNN_TABLE(avx2));
 #endif
 #if defined(PYRNN_HAS_avx512)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
-    found.push_back(&isa_avx512);
-    if (__builtin_cpu_supports("avx512vnni")) found.push_back(&isa_avx512vnni);
+    found.push_back(&PYRNN_TABLE(avx512));
+    if (__builtin_cpu_supports("avx512vnni")) found.push_back(&PYRNN_TABLE(avx512vnni));
   }
 #endif
 #if defined(PYRNN_HAS_neon)
-  found.push_back(&isa_neon);
+  found.push_back(&PYRNN_TABLE(neon));
 #endif
   return found;
 }

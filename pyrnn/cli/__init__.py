@@ -30,6 +30,7 @@ app = typer.Typer(
       pyrnn convert model.h5 model.onnx
       pyrnn export-c model.pt --name vad -o out
       pyrnn config                   instruction set, threads and versions, for bug reports
+      gcc program.c $(python -m pyrnn --cflags --libs)
     """,
 )
 
