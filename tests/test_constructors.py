@@ -188,7 +188,9 @@ def test_state_dict_that_is_not_strict_still_checks_shapes() -> None:
         layer.load_state_dict({"bias_ih_l0": np.ones(14)}, strict=False)
 
 
-@pytest.mark.parametrize("value", [None, "text", np.zeros(15, complex), [["a"]], object()], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, "text", np.zeros(15, complex), [["a"]], pytest.param(object(), id="object")], ids=repr
+)
 def test_weights_must_be_real_numbers(value: Any) -> None:
     layer = pyrnn.GRU(3, 5)
     with pytest.raises((TypeError, ValueError), match="bias_ih_l0"):

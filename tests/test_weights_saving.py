@@ -16,7 +16,14 @@ from pyrnn.weights import FORMATS, load_state_dict, save_state_dict
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize(
     "value",
-    [np.ones(1, np.complex64), np.array(["text"]), object(), {1}, b"bytes", np.ones(1, np.longdouble)],
+    [
+        np.ones(1, np.complex64),
+        np.array(["text"]),
+        pytest.param(object(), id="object"),
+        {1},
+        b"bytes",
+        np.ones(1, np.longdouble),
+    ],
     ids=repr,
 )
 def test_what_no_file_can_hold_is_a_type_error(value: Any, suffix: str, tmp_path: Path) -> None:

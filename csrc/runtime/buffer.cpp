@@ -81,7 +81,7 @@ class KeptMemory : public Memory {
 
 }  // namespace
 
-// Never destroyed: buffers may be freed after the statics are.
+// Never destroyed: buffers may be freed after the static objects are.
 Memory& kept_memory() noexcept {
   static KeptMemory& memory = *new KeptMemory;
   return memory;
