@@ -42,11 +42,11 @@ def in_python(model: nn.Sequential, x: Any) -> Any:
     return model(x)
 
 
-def outputs_of(program: Path, x: Any, model: Path, isa: str = "") -> Any:
-    """The outputs, flat, of a program that takes x [T,B,*] in a file."""
+def outputs_of(programs: Path, how: str, x: Any, model: Path, isa: str = "") -> Any:
+    """The outputs for x [T,B,*], flat: of a "stream", or of "whole" sequences."""
     folder = model.parent
     x.tofile(folder / "x")
-    run(program, x.shape[1], folder / "x", folder / "y", model, isa=isa)
+    run(programs / "outputs", how, x.shape[1], folder / "x", folder / "y", model, isa=isa)
     return np.fromfile(folder / "y", np.float32)
 
 
@@ -55,8 +55,8 @@ def outputs_of(program: Path, x: Any, model: Path, isa: str = "") -> Any:
 def test_the_outputs_are_those_of_python_to_the_last_bit(name: str, isa: str, programs: Path, tmp_path: Path) -> None:
     model, path = saved(name, tmp_path)
     expected = in_python(model, draws(T, B, 3))
-    for program in ("outputs", "whole"):
-        assert (outputs_of(programs / program, draws(T, B, 3), path, isa) == expected.reshape(-1)).all()
+    for how in ("stream", "whole"):
+        assert (outputs_of(programs, how, draws(T, B, 3), path, isa) == expected.reshape(-1)).all()
 
 
 @pytest.mark.parametrize("name", INDEXED)
@@ -65,8 +65,8 @@ def test_indices_come_as_floats(name: str, programs: Path, tmp_path: Path) -> No
     x = np.random.default_rng(3).integers(0, 7, (T, B))
     x[: T // 4, 0] = 0
     expected = in_python(model, x)
-    for program in ("outputs", "whole"):
-        assert (outputs_of(programs / program, x.astype(np.float32), path) == expected.reshape(-1)).all()
+    for how in ("stream", "whole"):
+        assert (outputs_of(programs, how, x.astype(np.float32), path) == expected.reshape(-1)).all()
 
 
 def test_what_is_no_index_is_refused_and_changes_nothing(programs: Path, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_what_is_no_index_is_refused_and_changes_nothing(programs: Path, tmp_pat
 def test_what_looks_ahead_runs_on_whole_sequences(name: str, programs: Path, tmp_path: Path) -> None:
     model, path = saved(name, tmp_path)
     expected = in_python(model, draws(T, B, 3))
-    assert (outputs_of(programs / "whole", draws(T, B, 3), path) == expected.reshape(-1)).all()
+    assert (outputs_of(programs, "whole", draws(T, B, 3), path) == expected.reshape(-1)).all()
     printed = run(programs / "ahead", path)
     assert re.match(r"PYRNN_UNSUPPORTED: pyrnn_stream_new: the model has a .*; pyrnn_model_run takes whole", printed)
 
@@ -92,7 +92,7 @@ def test_a_last_step_gives_what_the_sequence_so_far_would(masks: bool, programs:
     x = np.random.default_rng(3).integers(0, 3, (T, B))
     x[:5, 1] = 0
     expected = np.stack([model(x[: t + 1].T) for t in range(T)])
-    found = outputs_of(programs / "outputs", x.astype(np.float32), tmp_path / "model.safetensors")
+    found = outputs_of(programs, "stream", x.astype(np.float32), tmp_path / "model.safetensors")
     assert (found == expected.reshape(-1)).all()
 
 
