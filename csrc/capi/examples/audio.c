@@ -55,8 +55,9 @@ int main(int count, char** arguments) {
     times[block] = now() - start;
   }
   qsort(times, (size_t)blocks, sizeof(double), ascending);
-  printf("%s: median %.1f us a block, p99.9 %.1f us, worst %.1f us; there are %.1f us; last sample %.9g\n", pyrnn_isa(),
-         times[blocks / 2], times[blocks * 999 / 1000], times[blocks - 1], 1e6 * BLOCK / RATE, (double)out[BLOCK - 1]);
+  printf("%s: median %.1f us a block, p99.9 %.1f us, worst %.1f us; there are %.1f us; last sample %.9g\n",
+         pyrnn_isa(), times[blocks / 2], times[blocks * 999 / 1000], times[blocks - 1], 1e6 * BLOCK / RATE,
+         (double)out[BLOCK - 1]);
   pyrnn_stream_free(stream);
   pyrnn_model_free(model);
   free(times);
