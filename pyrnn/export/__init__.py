@@ -14,12 +14,13 @@ import numpy as np
 
 from ..module import Array, Module
 from ..options import check_size
+from .data import check_data
 from .fixed.network import IntegerNetwork
 from .golden import test_program
 from .measure import measure
 from .network import Network
 from .program import Program
-from .report import Report, check_data
+from .report import Report
 
 __all__ = ["Report", "c"]
 

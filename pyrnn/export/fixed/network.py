@@ -13,9 +13,9 @@ from ...nn.channels_last import ChannelsLast
 from ...nn.embedding import Embedding
 from ...quantized import QuantizationError
 from ...recurrent import Recurrent
+from ..data import check_data
 from ..network import Network, forward, shown
 from ..parts import Part
-from ..report import check_data
 from .functions import ACTIVATIONS, GATES
 from .parts import RELU, UNIT, IntegerPart, convolution, elementwise, embedding, linear
 from .recurrent import Layer, recurrent
