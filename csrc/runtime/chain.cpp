@@ -5,6 +5,13 @@
 #include "runtime/ieee.h"
 
 namespace pyrnn {
+namespace {
+
+template <class Kind> std::size_t count_of(const std::vector<ModelLayer>& layers) {
+  return std::ranges::count_if(layers, [](const ModelLayer& layer) { return layer.as<Kind>() != nullptr; });
+}
+
+}  // namespace
 
 Chain::Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& memory)
     : model_(std::move(model)), batch_(batch), block_(block), streams_(&memory), histories_(&memory) {
@@ -16,11 +23,8 @@ Chain::Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& m
     between_[i] = Buffer<float>(rows * widest, memory);
   if (const auto* embedding = layers.front().as<Embedding>(); embedding && embedding->mask_zero)
     active_ = Buffer<unsigned char>(rows, memory);
-  const auto count = [&](std::size_t kind) {
-    return std::ranges::count_if(layers, [&](const ModelLayer& layer) { return layer.kind.index() == kind; });
-  };
-  streams_.reserve(count(0));
-  histories_.reserve(count(2));
+  streams_.reserve(count_of<ModelLayer::Recurrent>(layers));
+  histories_.reserve(count_of<ModelLayer::Windows>(layers));
   for (const ModelLayer& layer : layers) {
     if (const auto* recurrent = layer.as<ModelLayer::Recurrent>())
       streams_.emplace_back(**recurrent, batch, block_, memory);
