@@ -1,0 +1,31 @@
+"""Names from strangers' files inside sentences: short, and printable on any terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MOST_LETTERS = 100  # of one name
+MOST_NAMES = 6  # of a list
+
+
+def quoted(name: object) -> str:
+    r"""A name in double quotes, cut to 100 letters; what a terminal cannot print is escaped.
+
+    >>> print(quoted("weight"), quoted("a\ud800b\n"))
+    "weight" "a\ud800b\n"
+    """
+    text = str(name)
+    shown = text[:MOST_LETTERS].encode("unicode_escape").decode("ascii")
+    return f'"{shown}..."' if len(text) > MOST_LETTERS else f'"{shown}"'
+
+
+def listed(names: Iterable[object]) -> str:
+    """The first six names, quoted, and how many more there are.
+
+    >>> print(listed("abcdefgh"))
+    "a", "b", "c", "d", "e", "f" and 2 more
+    """
+    every = list(names)
+    shown = ", ".join(map(quoted, every[:MOST_NAMES]))
+    left = len(every) - MOST_NAMES
+    return f"{shown} and {left} more" if left > 0 else shown
