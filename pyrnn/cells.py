@@ -10,7 +10,7 @@ import numpy as np
 from . import _core
 from .initial import Random
 from .module import Array
-from .options import check_bools, check_nonlinearity, check_size, float_dtype
+from .options import MOST_UNITS, check_array, check_bools, check_nonlinearity, check_size, float_dtype
 from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
 
@@ -27,8 +27,8 @@ class Cell(Specified):
         self, mode: str, input_size: int, hidden_size: int, bias: bool, dtype: DTypeLike, seed: int | None
     ) -> None:
         super().__init__()
-        check_size("input_size", input_size)
-        check_size("hidden_size", hidden_size)
+        check_size("input_size", input_size, MOST_UNITS)
+        check_size("hidden_size", hidden_size, MOST_UNITS)
         check_bools(bias=bias)
         self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias
         random = Random(seed)
@@ -37,7 +37,7 @@ class Cell(Specified):
             self._add_parameter(name.removesuffix("_l0"), value)
 
     def _spec(self) -> _core.Spec:
-        return _core.Spec(self.mode, self.input_size, self.hidden_size, bias=self.bias)
+        return _core.Spec.make(self.mode, self.input_size, self.hidden_size, bias=self.bias)
 
     def __call__(self, input: Array, state: Any = None) -> Any:
         """One step.
@@ -77,8 +77,8 @@ class Cell(Specified):
 
     def _run(self, input: Array, state: Any, record: bool) -> tuple[Any, ...]:
         name = type(self).__name__
-        if not isinstance(input, np.ndarray):
-            raise TypeError(f"{name}: input should be a NumPy array, got {type(input).__name__}")
+        if type(input) is not np.ndarray:
+            check_array(f"{name}: input", input)
         if input.ndim not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
         if input.shape[-1] != self.input_size:

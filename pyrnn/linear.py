@@ -10,7 +10,7 @@ import numpy as np
 from . import _core
 from .initial import Random
 from .module import Array
-from .options import check_size, float_dtype
+from .options import MOST_UNITS, check_array, check_size, float_dtype
 from .packing import Packing
 from .pullback import Gradients
 
@@ -48,8 +48,8 @@ class Linear(Packing[_core.Linear]):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        check_size("in_features", in_features)
-        check_size("out_features", out_features)
+        check_size("in_features", in_features, MOST_UNITS)
+        check_size("out_features", out_features, MOST_UNITS)
         self.in_features, self.out_features = in_features, out_features
         random = Random(seed)
         self._add_parameter("weight", random.uniform((out_features, in_features), in_features, float_dtype(dtype)))
@@ -84,14 +84,13 @@ class Linear(Packing[_core.Linear]):
         return output, pullback
 
     def _rows(self, input: Array) -> Array:
-        if not isinstance(input, np.ndarray):
-            raise TypeError(f"Linear: input should be a NumPy array, got {type(input).__name__}")
+        check_array("Linear: input", input)
         if input.ndim == 0 or input.shape[-1] != self.in_features:
             raise ValueError(f"Linear: expected input of shape (*, {self.in_features}), got {input.shape}")
         return input.reshape(-1, self.in_features)
 
     def _pack(self, parameters: dict[str, Array]) -> _core.Linear:
-        return _core.Linear(parameters["weight"], parameters.get("bias"))
+        return _core.Linear.pack(parameters["weight"], parameters.get("bias"))
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments, but for dtype and seed."""

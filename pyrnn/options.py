@@ -19,12 +19,25 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return found
 
 
-def check_size(name: str, value: Any) -> None:
-    """torch's checks of a size: an int, and positive."""
-    if not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
+# The largest sizes, as csrc/runtime/spec.cpp has them: the kernels count in 32 bits.
+MOST = 2**31 - 1
+MOST_UNITS = MOST // 64
+MOST_LAYERS = 2**16 - 1
+
+
+def check_size(name: str, value: Any, most: int = MOST) -> None:
+    """torch's checks of a size, an int and positive; and at most what the kernels can count."""
+    check_int(name, value, most)
     if value <= 0:
         raise ValueError(f"{name} must be greater than zero, got {value}")
+
+
+def check_int(name: str, value: Any, most: int) -> None:
+    """TypeError for a value that is no int, ValueError for one that is too large."""
+    if not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value}")
 
 
 def check_nonlinearity(nonlinearity: str) -> str:
@@ -72,10 +85,17 @@ def check_arrays(kind: type = np.ndarray, /, **values: Any) -> None:
 
 
 def check_array(name: str, value: Any, kind: type = np.ndarray) -> None:
-    """TypeError for a value that is not an array of this kind."""
+    """TypeError for a value that is not an array of this kind, or has a mask of its own that nobody would see."""
+    if type(value) is kind:
+        return
     if not isinstance(value, kind):
         expected = "a NumPy array" if kind is np.ndarray else "a tensor"
         raise TypeError(f"{name} should be {expected}, got {type(value).__name__}")
+    if kind is np.ndarray and isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} is a masked array, and its mask would be lost: fill it with array.filled(0), and give the steps "
+            "to leave out as mask="
+        )
 
 
 def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: Any) -> None:
@@ -86,12 +106,9 @@ def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: A
             "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
             f"got {dropout!r}"
         )
-    for name, value in {
-        "input_size": input_size,
-        "hidden_size": hidden_size,
-        "num_layers": num_layers,
-    }.items():
-        check_size(name, value)
+    check_size("input_size", input_size, MOST_UNITS)
+    check_size("hidden_size", hidden_size, MOST_UNITS)
+    check_size("num_layers", num_layers, MOST_LAYERS)
     if dropout > 0 and num_layers == 1:
         warnings.warn(
             "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "

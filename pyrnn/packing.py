@@ -34,4 +34,4 @@ class Specified(Packing[_core.Weights]):
         raise NotImplementedError
 
     def _pack(self, parameters: dict[str, Array]) -> _core.Weights:
-        return _core.Weights(self._spec(), list(parameters.values()))
+        return _core.Weights.pack(self._spec(), list(parameters.values()))

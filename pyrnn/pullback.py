@@ -81,4 +81,5 @@ def state_parts(state: Any, is_pair: bool, what: str, kind: type = np.ndarray) -
     for part in parts:
         if part is not None and not isinstance(part, kind):
             raise TypeError(f"{what} should be made of {kinds}, got {type(part).__name__}")
+        check_arrays(kind, **{what: part})
     return parts

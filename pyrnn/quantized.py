@@ -131,7 +131,7 @@ class Quantized(Recurrent):
         return f"{self._of.__name__}({super().extra_repr()}), format={self.format!r}"
 
     def _pack(self, parameters: dict[str, Array]) -> _core.Weights:
-        return _core.Weights(self._spec(), list(parameters.values()), format=self.format)
+        return _core.Weights.pack(self._spec(), list(parameters.values()), format=self.format)
 
     def _run(
         self, input: Array, state: Any, record: bool, asked: dict[str, Any], dropout: bool = False

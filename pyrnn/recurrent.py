@@ -13,8 +13,11 @@ from . import _core
 from .initial import Random
 from .module import Array
 from .options import (
+    MOST_UNITS,
+    check_array,
     check_arrays,
     check_bools,
+    check_int,
     check_masked_output,
     check_names,
     check_options,
@@ -62,6 +65,7 @@ class Recurrent(Specified):
         super().__init__()
         check_masked_output(masked_output)
         check_options(input_size, hidden_size, num_layers, dropout)
+        check_int("proj_size", proj_size, MOST_UNITS)
         check_bools(bias=bias, batch_first=batch_first, bidirectional=bidirectional, peephole=peephole)
         check_names(activation=activation, recurrent_activation=recurrent_activation)
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
@@ -141,7 +145,7 @@ class Recurrent(Specified):
         """
         asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)
         if checkpoint is not None:
-            check_size("checkpoint", checkpoint)
+            check_size("checkpoint", checkpoint, 2**63 - 1)  # any number from T on means the same
             asked["every"] = min(checkpoint, 2**31 - 1)
         output, final, states, tape = self._run(input, state, True, asked)
         pullback = Pullback(tape, list(self._parameters), self._is_pair)
@@ -166,7 +170,7 @@ class Recurrent(Specified):
 
         It keeps the weights of this moment. ValueError for a bidirectional layer.
         """
-        return Stream(self._weights(), batch, self._is_pair, self.batch_first)
+        return Stream(self._weights(), batch, self._is_pair, self.batch_first, self.masked_output)
 
     def quantize(self, format: str, data: Array | None = None) -> Quantized:
         """Makes a `Quantized` of this layer: smaller weights, for inference. The layer stays as it is.
@@ -221,8 +225,8 @@ class Recurrent(Specified):
     def _run(
         self, input: Array, state: Any, record: bool, asked: dict[str, Any], dropout: bool = True
     ) -> tuple[Any, ...]:
-        if not isinstance(input, np.ndarray):
-            raise TypeError(f"{type(self).__name__}: input should be a NumPy array, got {type(input).__name__}")
+        if type(input) is not np.ndarray:  # the sentence costs 0.2 us
+            check_array(f"{type(self).__name__}: input", input)
         parts = state_parts(state, self._is_pair, "the state")
         if any(part is None for part in parts):
             raise TypeError("the state should be a pair (h, c) of NumPy arrays, got None in it")
@@ -246,7 +250,7 @@ class Recurrent(Specified):
         ]
 
     def _spec(self) -> _core.Spec:
-        return _core.Spec(
+        return _core.Spec.make(
             self.mode,
             self.input_size,
             self.hidden_size,

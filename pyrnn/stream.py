@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -29,23 +29,28 @@ class Stream:
 
     _kind: type = np.ndarray  # of what goes in and comes out
 
-    def __init__(self, weights: _core.Weights, batch: int, is_pair: bool, batch_first: bool) -> None:
+    def __init__(
+        self, weights: _core.Weights, batch: int, is_pair: bool, batch_first: bool, masked_output: str = "zero"
+    ) -> None:
         if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)):
             raise TypeError(f"batch should be of type int, got: {type(batch).__name__}")
         if not 0 <= batch < 2**31:
             raise ValueError(f"batch should be from 0 to {2**31 - 1}, got {batch}")
         self._weights = weights
-        self._stream = _core.Stream(weights, batch)
+        self._stream = _core.Stream.make(weights, batch)
         self.batch, self._is_pair, self._batch_first = batch, is_pair, batch_first
+        self._hold = check_masked_output(masked_output)
 
-    def step(self, input: Any, out: Any = None, *, active: Any = None, masked_output: str = "zero") -> Any:
+    def step(self, input: Any, out: Any = None, *, active: Any = None, masked_output: str = "default") -> Any:
         """One step of all sequences.
 
         Args:
             input: [B,I], of the layer's dtype.
-            out: where the output goes, [B,P], contiguous; None for a new array.
+            out: where the output goes, [B,P], contiguous; None for a new array. It may share memory with input, which
+                is copied then.
             active: bool [B]; a row marked False keeps its state. None for all.
-            masked_output: the output of such a row: "zero", or "hold" for its state.
+            masked_output: the output of such a row: "zero", or "hold" for its state; by default, what the layer was
+                made with.
 
         Returns:
             The output of the last layer, [B,P]; `out` if it was given.
@@ -58,9 +63,9 @@ class Stream:
         if input.ndim != 2:
             raise ValueError(f"stream.step: expected input of shape (batch, input_size), got {tuple(input.shape)}")
         check_flags("active", active, (self.batch,), self._kind)
-        return self._stream.run(input, out, active, check_masked_output(masked_output))
+        return self._stream.run(input, out, active, self._holds(masked_output))
 
-    def run(self, input: Any, *, mask: Any = None, masked_output: str = "zero") -> Any:
+    def run(self, input: Any, *, mask: Any = None, masked_output: str = "default") -> Any:
         """Several steps: input [T,B,I] ([B,T,I] if the layer is batch_first), output likewise; T = 0 is fine.
 
         `mask` is bool, [T,B] or [B,T]: a step marked False leaves its row's state alone.
@@ -69,11 +74,14 @@ class Stream:
         if input.ndim != 3:
             raise ValueError(f"stream.run: expected input of 3 dimensions, got shape {tuple(input.shape)}")
         check_flags("mask", mask, tuple(input.shape[:2]), self._kind)
-        hold = check_masked_output(masked_output)
+        hold = self._holds(masked_output)
         if not self._batch_first:
             return self._stream.run(input, None, mask, hold)
         turned = None if mask is None else mask.T
         return self._stream.run(input.swapaxes(0, 1), None, turned, hold).swapaxes(0, 1)
+
+    def _holds(self, masked_output: str) -> bool:
+        return self._hold if masked_output == "default" else check_masked_output(masked_output)
 
     def reset(self, mask: Any = None) -> None:
         """Sets the state to zero: of all sequences, or of those marked True in mask, bool [B]."""
@@ -97,6 +105,17 @@ class Stream:
         """A second stream that goes on from the same state, independently, with the same weights."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._stream = _core.Stream(self._weights, self.batch)
+        other._stream = _core.Stream.make(self._weights, self.batch)
         other.state = self.state
         return other
+
+    def __copy__(self) -> Stream:
+        return self.clone()
+
+    def __deepcopy__(self, memo: Any) -> Stream:
+        return self.clone()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a stream cannot be pickled; keep its layer and its state, and set the state of layer.stream(batch)"
+        )

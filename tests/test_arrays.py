@@ -88,6 +88,22 @@ def test_memory_layout_changes_no_bit(layout: str, cell: str, batch_first: bool,
     assert_identical([np.array(view, dtype) for view in views], plain)  # nothing was written into
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+def test_the_kernels_never_read_an_address_that_is_no_multiple_of_the_element(name: str, dtype: Any) -> None:
+    # With checkpoints a pullback reads the input again: the caller's own array, unless it was copied.
+    layer = getattr(pyrnn, name)(5, 7, dtype=dtype, seed=0)
+    x = np.random.default_rng(0).standard_normal((9, 2, 5)).astype(dtype)
+    y, _, pullback = layer.vjp(x, checkpoint=4)
+    right = pullback(np.ones_like(y))
+    given = unaligned(x)
+    assert given.flags.c_contiguous
+    assert not given.flags.aligned
+    _, _, pullback = layer.vjp(given, checkpoint=4)
+    given[...] = 0
+    assert_identical(gradient_arrays(pullback(np.ones_like(y))), gradient_arrays(right))
+
+
 @pytest.mark.parametrize("name", ["RNNCell", "LSTMCell", "GRUCell"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_memory_layout_changes_no_bit_in_a_cell(layout: str, name: str) -> None:

@@ -56,7 +56,9 @@ class Call:
     def draw(cls, config: Config, scale: float = 1.0, seed: int = 0) -> Call:
         rng = np.random.default_rng(seed)
         proj = config.P if config.cell == "lstm_proj" else 0
-        spec = _core.Spec(config.equations, config.I, config.H, config.layers, config.bidirectional, config.bias, proj)
+        spec = _core.Spec.make(
+            config.equations, config.I, config.H, config.layers, config.bidirectional, config.bias, proj
+        )
         bound = config.H**-0.5
         parameters = [rng.uniform(-bound, bound, shape).astype(config.dtype) for _, shape in spec.parameters]
         dy = config.draw_output_gradient(rng)
@@ -81,7 +83,7 @@ class Call:
 
     def run(self, isa: str | None = None, batch_first: bool = False) -> Results:
         """Everything the call computes, outputs time first."""
-        weights = _core.Weights(self.spec, self.parameters, isa)
+        weights = _core.Weights.pack(self.spec, self.parameters, isa)
         x, dy = (np.ascontiguousarray(a.swapaxes(0, 1)) if batch_first else a for a in (self.x, self.dy))
         y, state, _, tape = weights.run(x, self.states, batch_first, self.masks, True)
         y_only, state_only, _, _ = weights.run(x, self.states, batch_first, self.masks, False)
@@ -152,7 +154,7 @@ def test_every_cut_of_a_batch(config: Config, scale: float, data: st.DataObject)
 def test_a_sequence_in_one_call_or_in_two(config: Config, scale: float, data: st.DataObject) -> None:
     call = Call.draw(config, scale)
     cut = data.draw(st.integers(1, config.T - 1))
-    weights = _core.Weights(call.spec, call.parameters)
+    weights = _core.Weights.pack(call.spec, call.parameters)
     y, state, _, _ = weights.run(call.x, call.states, False, [], False)
     y_a, state_a, _, _ = weights.run(call.x[:cut], call.states, False, [], False)
     y_b, state_b, _, _ = weights.run(call.x[cut:], state_a, False, [], False)
@@ -179,12 +181,14 @@ def test_any_number_of_threads(cell: str, bidirectional: bool, dtype: Any) -> No
 @pytest.mark.parametrize(("dtype", "limit"), [(np.float32, 2.0**-100), (np.float64, 2.0**-900)])
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "lstm_proj"])
 def test_a_decaying_state_is_never_subnormal(cell: str, dtype: Any, limit: float, isa: str) -> None:
-    spec = _core.Spec(cell, 1, 9, bias=False)
+    spec = _core.Spec.make(cell, 1, 9, bias=False)
     parameters = [np.zeros(shape, dtype) for _, shape in spec.parameters]
     if cell.startswith("rnn"):
         parameters[1] = np.eye(9, dtype=dtype) / 2  # the other cells forget half of their state when all sums are 0
     states = [np.ones((1, 2, 9), dtype)] * (2 if cell == "lstm" else 1)
-    y, state, _, _ = _core.Weights(spec, parameters, isa).run(np.zeros((950, 2, 1), dtype), states, False, [], False)
+    y, state, _, _ = _core.Weights.pack(spec, parameters, isa).run(
+        np.zeros((950, 2, 1), dtype), states, False, [], False
+    )
     left = y[y != 0]
     assert limit <= left.min() < 2 * limit
     assert not y[-1].any()

@@ -30,6 +30,28 @@ def test_sizes_must_be_integers(name: str, argument: str, value: Any) -> None:
         getattr(pyrnn, name)(**{"input_size": 3, "hidden_size": 5, argument: value})
 
 
+TOO_LARGE = {"num_layers": (65535, 2**16)} | dict.fromkeys(
+    ("input_size", "hidden_size", "in_features", "out_features"), (2**25 - 1, 2**25)
+)
+
+
+@pytest.mark.parametrize("excess", [0, 2**31, 2**40, 2**64, 10**30])
+@pytest.mark.parametrize("name", [*LAYERS, *CELLS, "Linear"])
+def test_a_size_too_large_is_named_with_the_largest(name: str, excess: int) -> None:
+    arguments = {"in_features": 3, "out_features": 5} if name == "Linear" else {"input_size": 3, "hidden_size": 5}
+    for argument in [*arguments, *(["num_layers"] if name in LAYERS else [])]:
+        most, least = TOO_LARGE[argument]
+        with pytest.raises(ValueError, match=rf"^{argument} must be at most {most}, got {least + excess}$"):
+            getattr(pyrnn, name)(**arguments | {argument: least + excess})
+
+
+def test_a_projection_too_large_or_no_integer_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^proj_size must be at most 33554431, got 1099511627776$"):
+        pyrnn.LSTM(3, 5, proj_size=2**40)
+    with pytest.raises(TypeError, match=r"^proj_size should be of type int, got: str$"):
+        pyrnn.LSTM(3, 5, proj_size="2")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("argument", ["input_size", "hidden_size"])
 @pytest.mark.parametrize("name", CELLS)
 def test_cell_sizes_must_be_positive_integers(name: str, argument: str) -> None:

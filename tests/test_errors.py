@@ -94,6 +94,31 @@ def test_layer_input_of_the_other_precision(name: str, dtype: str, other: str) -
             method(np.zeros((4, 2, 3), other))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int64", "bool", "object", "complex64", "longdouble", "U3"])
+@pytest.mark.parametrize("name", [*LAYERS, "Linear"])
+def test_advice_on_a_dtype_names_only_what_the_layer_takes(name: str, dtype: str) -> None:
+    layer = getattr(pyrnn, name)(3, 5)
+    with pytest.raises(ValueError, match=r'Convert input: input\.astype\("float32"\)$'):
+        layer(np.zeros((4, 2, 3), dtype))
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *CELLS, "Linear"])
+def test_a_masked_array_is_refused_for_its_mask(name: str) -> None:
+    layer, x = getattr(pyrnn, name)(3, 5), np.ma.masked_array(np.zeros((4, 3), np.float32))
+    for given in (x, x.harden_mask()):
+        for method in (layer, layer.vjp):
+            with pytest.raises(TypeError, match=r"masked array, and its mask would be lost.* mask="):
+                method(given)
+    if name != "Linear":
+        with pytest.raises(TypeError, match="masked array"):
+            layer(x.filled(0), np.ma.zeros((1, 5), np.float32) if "LSTM" not in name else (np.ma.zeros(5),) * 2)
+
+
+def test_lack_of_memory_says_what_was_asked_for() -> None:
+    with pytest.raises(MemoryError, match=r"^not enough memory: \d{11,} bytes were asked for$"):
+        make("GRU").stream(2**31 - 1)
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_cell_input_of_the_other_precision(name: str) -> None:
     for method in (make(name), make(name).vjp):

@@ -53,7 +53,7 @@ def rounded(layer: Any) -> Any:
 
 def run(layer: Any, call: Call, isa: str, format: str) -> Any:
     """Output and state under one instruction set, time first."""
-    weights = _core.Weights(layer._spec(), list(layer.parameters().values()), isa, format=format)
+    weights = _core.Weights.pack(layer._spec(), list(layer.parameters().values()), isa, format=format)
     return weights.run(call.x, list(call.states), False, [], False)[:2]
 
 

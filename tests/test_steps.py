@@ -177,7 +177,7 @@ def test_options_that_ask_for_nothing_change_no_bit(cell: str, batch: int, asked
 
 def packed_for(layer: Any, isa: str) -> Any:
     """The same layer on another instruction set, through the cache that a call reads."""
-    weights = _core.Weights(layer._spec(), list(layer.parameters().values()), isa)
+    weights = _core.Weights.pack(layer._spec(), list(layer.parameters().values()), isa)
     layer.__dict__["_packed"] = (layer._parameters, weights)
     return layer
 

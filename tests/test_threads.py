@@ -171,10 +171,30 @@ def test_a_wrong_variable_is_told_at_import(variable: str, value: str, expected:
     assert re.search(rf'^ImportError: {variable}: {re.escape(expected)}.*, got "{value}"$', run.stderr, re.M)
 
 
-@pytest.mark.parametrize("count", [0, -1, 257])
+@pytest.mark.parametrize("count", [0, -1, 257, 2**31, -(2**40)])
 def test_a_wrong_number_of_threads(count: int) -> None:
     with pytest.raises(ValueError, match=f"expected a number from 1 to 256, got {count}"):
         pyrnn.set_num_threads(count)
+
+
+def test_a_number_of_threads_is_an_int_of_any_size() -> None:
+    with pytest.raises(ValueError, match="expected a number from 1 to 256"):
+        pyrnn.set_num_threads(2**70)
+    with pytest.raises(TypeError, match="n should be an int"):
+        pyrnn.set_num_threads(1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the module that makes interpreters has another name")
+def test_a_subinterpreter_is_told_to_use_threads_or_processes() -> None:
+    code = f"""
+import sys
+import _xxsubinterpreters as interpreters
+path = {[path for path in sys.path if path]!r}
+interpreters.run_string(interpreters.create(), f"import sys; sys.path[:] = {{path}}; import pyrnn")
+"""
+    run = python(code)
+    assert run.returncode == 1
+    assert "pyrnn cannot be imported in a subinterpreter; use threads" in run.stderr
 
 
 # -- the GIL -----------------------------------------------------------------------------------------------

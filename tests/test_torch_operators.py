@@ -104,6 +104,38 @@ def test_a_tape_lives_as_long_as_its_handle() -> None:
 # -- torch.export ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("masks", range(1, 5))
+def test_dropout_masks_are_none_or_one_between_two_layers(layers: int, masks: int) -> None:
+    *of_call, record = arguments(options={"num_layers": layers, "bidirectional": False})
+    of_call[4] = [torch.ones(T, B, H)] * masks
+    if masks == layers - 1:
+        assert len(torch.ops.pyrnn.recurrence(*of_call, record)) >= 2
+        return
+    with pytest.raises((ValueError, RuntimeError), match=rf"dropout masks: expected .*, {layers - 1}, got {masks}"):
+        torch.ops.pyrnn.recurrence(*of_call, record)
+
+
+WRONG: dict[str, tuple[int, Any, str]] = {
+    "no weights": (3, [], "weights should begin with two matrices"),
+    "a vector as a weight": (3, [torch.ones(4), torch.ones(4)], "weights should begin with two matrices"),
+    "a negative checkpoint": (9, -1, "every should be from 0"),
+    "a checkpoint of 64 bits": (9, 2**40, "every should be from 0"),
+    "no such cell": (10, "elman", "cell should be one of"),
+    "too many layers": (12, 2**40, "num_layers must be at most 65535"),
+    "no layers": (12, 0, "num_layers must be greater than zero"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_the_operator_names_a_wrong_argument(what: str) -> None:
+    place, value, sentence = WRONG[what]
+    given = list(arguments())
+    given[place] = value
+    with pytest.raises((ValueError, RuntimeError), match=sentence):
+        torch.ops.pyrnn.recurrence(*given)
+
+
 def count(program: Any) -> int:
     return [node.target for node in program.graph.nodes].count(FORWARD.default)
 

@@ -17,7 +17,9 @@ template <class T> Tensor readable(const Tensor& a, const char* layer, const cha
     const std::string wanted = py::str(py::dtype::of<T>());
     fail(layer, " ", what, " dtype (", a.dtype(), ") does not match weight dtype (", wanted, "). Convert ", what, ": ",
          what, a.is_numpy() ? ".astype(\"" + wanted + "\")" : ".to(torch." + wanted + ")",
-         a.is_numpy() ? ", or make the layer with dtype=\"" + a.dtype() + "\"" : "");
+         a.is_numpy() && a.kind() == 'f' && (a.itemsize() == 4 || a.itemsize() == 8)
+             ? ", or make the layer with dtype=\"" + a.dtype() + "\""
+             : "");
   }
   bool in_place = a.is_native() && a.is_aligned(size);
   for (int axis = 0; axis < a.ndim(); ++axis) {

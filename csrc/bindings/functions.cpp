@@ -13,7 +13,7 @@ namespace {
 
 // An array of x's shape that f(ops, x, y) fills.
 template <class T, class F> py::array filled(const py::array& x, const Ops<T>& ops, F f) {
-  const py::array_t<T, py::array::c_style | py::array::forcecast> in(x);
+  const readable_array<T> in(x);
   py::array_t<T> out(Shape(in.shape(), in.shape() + in.ndim()));
   const IeeeMode mode;
   f(ops, in.data(), out.mutable_data());

@@ -72,7 +72,7 @@ PyLinear make_linear(const Tensor& weight, const Array& bias) {
 void register_linear(py::module_& m) {
   using namespace py::literals;
   py::class_<PyLinear>(m, "Linear", "y = W x + b on packed weights; immutable.")
-      .def(py::init(&make_linear), "weight"_a, "bias"_a)
+      .def_static("pack", &make_linear, "weight"_a, "bias"_a)
       .def(
           "forward",
           [](const PyLinear& self, const Tensor& x) {

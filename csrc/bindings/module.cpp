@@ -3,6 +3,8 @@
 
 #include "bindings/register.h"
 
+// pybind11's function to start the module goes by another name, so that ours can look first whether it may run.
+#define PyInit__core start_core
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.doc() = "The compiled kernels of pyrnn. Private: the public names are those of the package.";
   pyrnn::register_config(m);
@@ -12,4 +14,13 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   pyrnn::register_linear(m);
   pyrnn::register_functions(m);
   pyrnn::register_probe(m);
+}
+#undef PyInit__core
+
+// In a subinterpreter pybind11 takes the GIL by PyGILState_Ensure, which waits for ever there.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return start_core();
+  PyErr_SetString(PyExc_ImportError,
+                  "pyrnn cannot be imported in a subinterpreter; use threads, which share the kernels, or processes");
+  return nullptr;
 }

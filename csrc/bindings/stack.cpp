@@ -111,6 +111,12 @@ py::tuple run(const Shared<T>& network, const Tensor& given, const std::vector<A
   Call<T> call{layout.steps, layout.batch, layout.rows<T>(x), pointers<T>(initial)};
   call.options = options_of<T>(spec, layout, asked, reset_state);
   if (keep) recorded->reset_state = reset_state;
+  require(asked.every >= 0, "checkpoints: expected one every so many steps, or 0 for none, got ", asked.every);
+  const std::size_t between = spec.num_layers - 1;
+  require(masks.empty() || masks.size() == between,
+          "dropout masks: expected none, or one for the output of each layer "
+          "but the last, ",
+          between, ", got ", masks.size());
   std::vector<Tensor> kept_masks;
   for (const Tensor& mask : masks) {
     kept_masks.push_back(shaped<T>(mask, {layout.steps, layout.batch, spec.output_size()}, spec.name(), "dropout mask",
@@ -166,14 +172,13 @@ Spec make_spec(const std::string& cell, int input_size, int hidden_size, int num
 void register_stack(py::module_& m) {
   using namespace py::literals;
   py::class_<Spec>(m, "Spec", "What a recurrent network is made of; checks its sizes.")
-      .def(py::init(&make_spec), "cell"_a, "input_size"_a, "hidden_size"_a, "num_layers"_a = 1,
-           "bidirectional"_a = false, "bias"_a = true, "proj_size"_a = 0, "activation"_a = "tanh",
-           "recurrent_activation"_a = "sigmoid", "peephole"_a = false)
-      .def_property_readonly("parameters", parameters_of, "Names and shapes, in torch's order.")
-      .def_property_readonly("gates", &Spec::gate_names, "The order of the gate blocks in a weight's rows.");
+      .def_static("make", &make_spec, "cell"_a, "input_size"_a, "hidden_size"_a, "num_layers"_a = 1,
+                  "bidirectional"_a = false, "bias"_a = true, "proj_size"_a = 0, "activation"_a = "tanh",
+                  "recurrent_activation"_a = "sigmoid", "peephole"_a = false)
+      .def_property_readonly("parameters", parameters_of, "Names and shapes, in torch's order.");
 
   py::class_<PyWeights>(m, "Weights", "The parameters of a network, packed for one ISA; immutable.")
-      .def(py::init(&make_weights), "spec"_a, "parameters"_a, "isa"_a = py::none(), "format"_a = "float32")
+      .def_static("pack", &make_weights, "spec"_a, "parameters"_a, "isa"_a = py::none(), "format"_a = "float32")
       .def_property_readonly(
           "nbytes",
           [](const PyWeights& self) {

@@ -19,7 +19,7 @@ template <class T> struct Running {
   const Spec& spec() const { return network->weights.spec(); }
 
   // x [B,I] or [T,B,I]; out as the output, or none: made anew.
-  Tensor run(const Tensor& given, const Array& out, const Array& active, bool hold) {
+  Tensor run(const Tensor& given, const Array& out, Array active, bool hold) {
     const int steps_axis = given.ndim() - 2, B = stream.batch();
     require(steps_axis == 0 || steps_axis == 1, "stream: expected input of 2 (step) or 3 (run) dimensions, got ",
             given.ndim());
@@ -28,10 +28,13 @@ template <class T> struct Running {
       fail("stream: expected input of shape ", steps_axis ? "(*, " : "(", B, ", ", spec().input_size, "), got ",
            text(given.shape(), "()"));
     check_extent(std::max<std::ptrdiff_t>(steps, 1), B);
-    const Tensor x = readable<T>(given, spec().name(), "input");
+    Tensor x = readable<T>(given, spec().name(), "input");
     Shape shape = given.shape();
     shape.back() = spec().output_size();
     const Tensor y = out ? checked_out(*out, shape) : Tensor::empty<T>(shape, network->arrays[0]);
+    // A layer writes outputs before it has read all inputs.
+    if (out && overlap(x, y)) x = x.copy();
+    if (out && active && overlap(*active, y)) active = active->copy();
     const std::ptrdiff_t size = sizeof(T);
     const auto rows = [&](const Tensor& a, auto* data) {
       return Rows<std::remove_pointer_t<decltype(data)>>{data, steps_axis ? a.stride(0) / size : 0,
@@ -137,7 +140,7 @@ PyStream make_stream(const PyWeights& weights, int batch) {
 void register_stream(py::module_& m) {
   using namespace py::literals;
   py::class_<PyStream>(m, "Stream", "The state of `batch` running sequences, and all memory a step needs.")
-      .def(py::init(&make_stream), "weights"_a, "batch"_a)
+      .def_static("make", &make_stream, "weights"_a, "batch"_a)
       .def(
           "run",
           [](PyStream& self, const Tensor& x, const Array& out, const Array& active, bool hold) {

@@ -79,6 +79,16 @@ py::object Tensor::new_empty(const Shape& shape) const {
   return made;
 }
 
+std::pair<std::uintptr_t, std::uintptr_t> Tensor::span() const noexcept {
+  if (size() == 0) return {0, 0};
+  std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(data_), end = begin + itemsize_;
+  for (int axis = 0; axis < ndim_; ++axis) {
+    const std::ptrdiff_t last = (shape_[axis] - 1) * stride(axis);
+    (last < 0 ? begin : end) += last;
+  }
+  return {begin, end};
+}
+
 std::string Tensor::dtype() const { return py::str(object_.attr("dtype")); }
 
 }  // namespace pyrnn

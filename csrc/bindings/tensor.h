@@ -16,6 +16,12 @@ namespace pyrnn {
 
 namespace py = pybind11;
 
+// A C-contiguous array of T at an address that is a multiple of T's size, as the kernels read it: the array itself or a
+// copy. pybind11's own flags do not ask for alignment.
+template <class T>
+using readable_array =
+    py::array_t<T, py::array::c_style | py::array::forcecast | py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
+
 class Tensor {
  public:
   Tensor() = default;
@@ -29,7 +35,7 @@ class Tensor {
   }
   // C-contiguous and aligned, with the same numbers.
   template <class T> Tensor contiguous() const {
-    if (is_numpy_) return Tensor(py::array_t<T, py::array::c_style | py::array::forcecast>(object_));
+    if (is_numpy_) return Tensor(readable_array<T>(object_));
     return *exchanged((is_aligned(sizeof(T)) ? object_ : py::object(object_.attr("clone")())).attr("contiguous")());
   }
   Tensor copy() const { return is_numpy_ ? Tensor(object_.attr("copy")()) : *exchanged(object_.attr("clone")()); }
@@ -61,6 +67,8 @@ class Tensor {
       same = shape_[axis] == other.shape_[axis] && stride(axis) == other.stride(axis);
     return same;
   }
+  // The first byte of the memory that its elements lie in, and the one behind the last; [0, 0) without elements.
+  std::pair<std::uintptr_t, std::uintptr_t> span() const noexcept;
   char kind() const noexcept { return kind_; }  // as NumPy: 'f', 'b', ...
   int itemsize() const noexcept { return itemsize_; }
   bool is_numpy() const noexcept { return is_numpy_; }
@@ -89,6 +97,13 @@ class Tensor {
   char kind_ = 'f';
   bool is_numpy_ = true, is_native_ = true;
 };
+
+// Whether the memory of two tensors may have bytes in common.
+inline bool overlap(const Tensor& a, const Tensor& b) noexcept {
+  const auto [a_begin, a_end] = a.span();
+  const auto [b_begin, b_end] = b.span();
+  return a_begin < b_end && b_begin < a_end;
+}
 
 }  // namespace pyrnn
 

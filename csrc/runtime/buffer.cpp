@@ -1,6 +1,7 @@
 #include "runtime/buffer.h"
 
 #include <atomic>
+#include <cstdio>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -50,7 +51,8 @@ void* take_kept(std::size_t bytes) noexcept {
 void* take(std::size_t bytes) {
   if (bytes >= kept_bytes)
     if (void* memory = take_kept(bytes)) return memory;
-  void* memory = ::operator new(bytes, alignment_of(bytes));
+  void* memory = ::operator new(bytes, alignment_of(bytes), std::nothrow);
+  if (!memory) throw OutOfMemory(bytes);
 #if defined(__linux__)
   if (is_large(bytes)) madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);  // a wish: may fail
 #endif
@@ -81,9 +83,15 @@ class KeptMemory : public Memory {
 
 }  // namespace
 
-// Never destroyed: buffers may be freed after the static objects are.
+OutOfMemory::OutOfMemory(std::size_t bytes) noexcept {
+  const char* const more = bytes == SIZE_MAX ? "more than " : "";
+  std::snprintf(sentence_, sizeof(sentence_), "not enough memory: %s%zu bytes were asked for", more, bytes);
+}
+
+// Never destroyed: buffers may be freed after the static objects are. In place: nothing here may fail.
 Memory& kept_memory() noexcept {
-  static KeptMemory& memory = *new KeptMemory;
+  alignas(KeptMemory) static unsigned char place[sizeof(KeptMemory)];
+  static KeptMemory& memory = *new (place) KeptMemory;
   return memory;
 }
 

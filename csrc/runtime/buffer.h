@@ -19,11 +19,21 @@ constexpr std::size_t kept_bytes = std::size_t{128} << 10;
 using Memory = std::pmr::memory_resource;
 Memory& kept_memory() noexcept;
 
+// std::bad_alloc that says how much was asked for. It holds its sentence itself: there may be no memory for a string.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::size_t bytes) noexcept;
+  const char* what() const noexcept override { return sentence_; }
+
+ private:
+  char sentence_[96];
+};
+
 template <class T> class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::size_t count, Memory& from = kept_memory()) {
-    if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T) - slack) throw std::bad_alloc();
+    if (count > static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T) - slack) throw OutOfMemory(SIZE_MAX);
     const std::size_t bytes = (count + slack) * sizeof(T);
     memory_ = {static_cast<T*>(from.allocate(bytes, alignment)), Free{bytes, &from}};
   }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <string>
 #include <thread>
 
@@ -19,23 +20,25 @@ namespace {
 
 constexpr int most_threads = 256;
 
+}  // namespace
+
 class Pool {
  public:
-  // Workers there are, after making more if so many are wanted.
-  int grow(int wanted) {
+  // Workers there are, after making more if so many are wanted. Where the system gives no more threads, or no memory
+  // for one, those there are will do.
+  int grow(int wanted) noexcept {
     std::lock_guard lock(mutex_);
-    while (workers_ < wanted) {
-      try {
+    try {
+      while (workers_ < wanted) {
         std::thread(&Pool::work, this, workers_).detach();
-      } catch (const std::system_error&) {
-        break;  // no more threads to be had: those there are will do
+        ++workers_;
       }
-      ++workers_;
-    }
+    } catch (const std::system_error&) {
+    } catch (const std::bad_alloc&) {}
     return std::min(wanted, workers_);
   }
 
-  void run(int n, int threads, Task f) {
+  void run(int n, int threads, Task f) noexcept {  // f must not throw
     const int admitted = grow(std::min(n, threads) - 1);
     {
       std::lock_guard lock(mutex_);
@@ -84,6 +87,8 @@ class Pool {
   std::atomic<unsigned long> generation_{0};
 };
 
+namespace {
+
 // Never destroyed: workers may outlive main. Replaced, not repaired, in the child of a fork.
 std::atomic<Pool*> pool{nullptr};
 std::atomic<bool> in_use{false};
@@ -93,14 +98,19 @@ void start_afresh_in_child() {
   in_use = false;
 }
 
-Pool& the_pool() {  // only called by the holder of in_use
-  if (!pool) {
-    static const int registered = pthread_atfork(nullptr, nullptr, start_afresh_in_child);
-    static_cast<void>(registered);
-    pool = new Pool;
-  }
-  return *pool;
+// At load, before there is a second thread: a fork must not come between the start of a pool and this.
+const bool watches_forks = pthread_atfork(nullptr, nullptr, start_afresh_in_child) == 0;
+
+// The pool, for one call at a time: null while another call has it, and where there is no memory for one. The caller then
+// works alone, and the next call tries again.
+Pool* take_pool() noexcept {
+  if (!watches_forks || in_use.exchange(true)) return nullptr;
+  if (!pool) pool = new (std::nothrow) Pool;
+  if (!pool) in_use = false;
+  return pool;
 }
+
+void give_pool_back() noexcept { in_use = false; }
 
 int from_environment() {
   const char* set = std::getenv("PYRNN_THREADS");
@@ -121,47 +131,46 @@ std::atomic<int>& thread_count() {
 
 int num_threads() { return thread_count(); }
 
-void set_num_threads(int n) {
+void set_num_threads(std::ptrdiff_t n) {
   require(n >= 1 && n <= most_threads, "set_num_threads: expected a number from 1 to ", most_threads, ", got ", n);
-  thread_count() = n;
+  thread_count() = static_cast<int>(n);
 }
 
 int threads_for(double work) {
   return static_cast<int>(std::clamp(work / one_thread_work, 1.0, static_cast<double>(num_threads())));
 }
 
-Gathering::Gathering(int threads) {
-  if (threads < 2 || in_use.exchange(true)) return;
-  members = 1 + the_pool().grow(threads - 1);
-  if (members == 1) in_use = false;
+Gathering::Gathering(int threads) noexcept : pool_(threads < 2 ? nullptr : take_pool()) {
+  if (pool_) members = 1 + pool_->grow(threads - 1);
 }
 
 Gathering::~Gathering() {
-  if (members > 1) in_use = false;
+  if (pool_) give_pool_back();
 }
 
 // As many threads as tasks, and whoever has one holds it until all are done: each thread takes one.
-void Gathering::run(Task f) const {
-  if (members > 1) the_pool().run(members, members, f);
+void Gathering::run(Task f) const noexcept {
+  if (members > 1) pool_->run(members, members, f);
   else f(0);
 }
 
 void for_each(int n, int threads, Task f) {
-  if (n > 1 && threads > 1 && !in_use.exchange(true)) {
-    std::exception_ptr failed;
-    std::once_flag once;
-    the_pool().run(n, threads, [&](int i) {
-      try {
-        f(i);
-      } catch (...) {
-        std::call_once(once, [&] { failed = std::current_exception(); });
-      }
-    });
-    in_use = false;
-    if (failed) std::rethrow_exception(failed);
-  } else {
+  Pool* const taken = n > 1 && threads > 1 ? take_pool() : nullptr;
+  if (!taken) {
     for (int i = 0; i < n; ++i) f(i);
+    return;
   }
+  std::exception_ptr failed;
+  std::atomic_flag has_failed = ATOMIC_FLAG_INIT;
+  taken->run(n, threads, [&](int i) {
+    try {
+      f(i);
+    } catch (...) {
+      if (!has_failed.test_and_set()) failed = std::current_exception();
+    }
+  });
+  give_pool_back();
+  if (failed) std::rethrow_exception(failed);
 }
 
 }  // namespace pyrnn

@@ -4,6 +4,8 @@
 // and calls while another thread has the pool, run in the calling thread alone.
 #pragma once
 
+#include <cstddef>
+
 namespace pyrnn {
 
 // Where piece i begins when n things are cut into `pieces`, as even as can be; where the one before ends.
@@ -22,22 +24,27 @@ class Task {
   void (*call_)(const void*, int);
 };
 
-// On at most so many threads (1: no pool is woken); rethrows the first exception when all are done.
+// On at most so many threads (1: no pool is woken); rethrows the first exception when all are done. It throws nothing
+// of its own: where a thread cannot be made, those there are do the work.
 void for_each(int n, int threads, Task f);
 
 // Threads that run at the same time and may wait for each other; the calling thread alone where the pool is in use.
+class Pool;
 struct Gathering {
-  explicit Gathering(int threads);
+  explicit Gathering(int threads) noexcept;
   ~Gathering();
   Gathering(const Gathering&) = delete;
   Gathering& operator=(const Gathering&) = delete;
-  void run(Task f) const;  // f(0) .. f(members - 1), all at once; f must not throw
+  void run(Task f) const noexcept;  // f(0) .. f(members - 1), all at once; f must not throw
   int members = 1;
+
+ private:
+  Pool* pool_;
 };
 
 // PYRNN_THREADS, else the CPUs this process may use. set_num_threads throws std::invalid_argument below 1.
 int num_threads();
-void set_num_threads(int n);
+void set_num_threads(std::ptrdiff_t n);
 
 // How many threads `work` multiply-adds are worth: small pieces cost more to hand out than they save. Up to
 // one_thread_work it is one; that takes some 35 us. At 1e6 the RNN at 100,8,64,64 lost a tenth to a second thread.

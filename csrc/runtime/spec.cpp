@@ -7,6 +7,8 @@
 namespace pyrnn {
 namespace {
 
+constexpr int most_units = INT_MAX / 64, most_layers = 65'535;  // pyrnn/options.py says them too
+
 constexpr HiddenSlots rnn_slots[] = {{0, 1, false}};
 constexpr HiddenSlots lstm_slots[] = {{0, 4, false}};
 constexpr HiddenSlots gru_slots[] = {{0, 2, false}, {3, 1, false}};
@@ -74,14 +76,15 @@ void Spec::check() const {
   require(input_size > 0, "input_size must be greater than zero, got ", input_size);
   require(hidden_size > 0, "hidden_size must be greater than zero, got ", hidden_size);
   require(num_layers > 0, "num_layers must be greater than zero, got ", num_layers);
+  require(num_layers <= most_layers, "num_layers must be at most ", most_layers, ", got ", num_layers);
   require(proj_size >= 0, "proj_size should be a positive integer or zero to disable projections, got ", proj_size);
   require(proj_size == 0 || cell == Cell::lstm, "proj_size argument is only supported for LSTM, not RNN or GRU");
   require(proj_size < hidden_size, "proj_size has to be smaller than hidden_size (", hidden_size, "), got ",
           proj_size);
   require(!peephole || cell == Cell::lstm, "peephole is only supported for LSTM, not RNN or GRU");
   // Offsets inside one row of gates, and the widest layer input, are ints in the kernels.
-  require(hidden_size <= INT_MAX / 64 && input_size <= INT_MAX / 64, "input_size and hidden_size must be at most ",
-          INT_MAX / 64);
+  require(hidden_size <= most_units && input_size <= most_units, "input_size and hidden_size must be at most ",
+          most_units);
 }
 
 std::vector<Parameter> Spec::parameters() const {

@@ -58,20 +58,30 @@ template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int lay
   return packed;
 }
 
+template <class T> std::vector<typename Weights<T>::Backward> Weights<T>::pack_backward() const {
+  const int rows = spec_.gates() * spec_.hidden_size;
+  std::vector<Backward> all;
+  for (int l = 0; l < spec_.num_layers; ++l)
+    for (int d = 0; d < spec_.directions(); ++d) {
+      const Source& source = source_[index(l, d)];
+      Backward& packed = all.emplace_back();
+      packed.ih = pack_matrix(ops_, source.ih, rows, spec_.layer_input_size(l), false);
+      packed.hh = pack_matrix(ops_, source.hh, rows, spec_.recurrent_size(), false);
+      if (spec_.proj_size) packed.hr = pack_matrix(ops_, source.hr, spec_.proj_size, spec_.hidden_size, false);
+    }
+  return all;
+}
+
+// A finished list is published by one exchange of a pointer. Where memory runs out half way nothing is published, and
+// the child of a fork sees no list or a whole one: a lock could be held by a thread that the child does not have. Threads
+// that come at the same time all pack; the first one's list stays.
 template <class T> const typename Weights<T>::Backward& Weights<T>::backward(int layer, int direction) const {
-  std::call_once(backward_packed_, [&] {
-    const int rows = spec_.gates() * spec_.hidden_size;
-    for (int l = 0; l < spec_.num_layers; ++l)
-      for (int d = 0; d < spec_.directions(); ++d) {
-        const Source& source = source_[index(l, d)];
-        Backward packed;
-        packed.ih = pack_matrix(ops_, source.ih, rows, spec_.layer_input_size(l), false);
-        packed.hh = pack_matrix(ops_, source.hh, rows, spec_.recurrent_size(), false);
-        if (spec_.proj_size) packed.hr = pack_matrix(ops_, source.hr, spec_.proj_size, spec_.hidden_size, false);
-        backward_.push_back(std::move(packed));
-      }
-  });
-  return backward_[index(layer, direction)];
+  const std::vector<Backward>* all = backward_.load(std::memory_order_acquire);
+  if (!all) {
+    auto packed = std::make_unique<const std::vector<Backward>>(pack_backward());
+    if (backward_.compare_exchange_strong(all, packed.get(), std::memory_order_acq_rel)) all = packed.release();
+  }
+  return (*all)[index(layer, direction)];
 }
 
 template <class T> StepForward<T> Weights<T>::step(int layer, int direction) const noexcept {

@@ -2,8 +2,8 @@
 // share them. The forward form is made at once, the form backward needs at its first use.
 #pragma once
 
+#include <atomic>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "runtime/buffer.h"
@@ -47,6 +47,8 @@ template <class T> class Weights {
   // `parameters` in the order of spec.parameters(), contiguous; they must stay alive and unchanged, but for a small
   // format, which is for inference alone and needs them no more.
   Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops, Format format = Format::native);
+  ~Weights() { delete backward_.load(std::memory_order_relaxed); }
+  Weights(const Weights&) = delete;
 
   const Spec& spec() const noexcept { return spec_; }
   const Ops<T>& ops() const noexcept { return ops_; }
@@ -60,7 +62,7 @@ template <class T> class Weights {
     return {spec_.activation, spec_.recurrent_activation, forward(layer, direction).peephole.data()};
   }
   const Forward& forward(int layer, int direction) const { return forward_[index(layer, direction)]; }
-  const Backward& backward(int layer, int direction) const;  // packs all at the first call
+  const Backward& backward(int layer, int direction) const;  // the first call packs the whole list
   StepForward<T> step(int layer, int direction) const noexcept;  // what all steps of a direction share
 
  private:
@@ -69,6 +71,7 @@ template <class T> class Weights {
   };
   int index(int layer, int direction) const noexcept { return layer * spec_.directions() + direction; }
   Forward pack_forward(int layer, const Source& source);
+  std::vector<Backward> pack_backward() const;
 
   Spec spec_;
   const Ops<T>& ops_;
@@ -76,8 +79,7 @@ template <class T> class Weights {
   std::size_t bytes_ = 0;
   std::vector<Source> source_;
   std::vector<Forward> forward_;
-  mutable std::vector<Backward> backward_;
-  mutable std::once_flag backward_packed_;
+  mutable std::atomic<const std::vector<Backward>*> backward_{nullptr};  // null, or the whole list
 };
 
 }  // namespace pyrnn

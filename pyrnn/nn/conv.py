@@ -104,7 +104,7 @@ class Conv(Layer, Packing[list[_core.Linear]]):
         matrices = np.split(weight.reshape(self.out_channels, -1), self.groups)
         biases = [None] * self.groups if bias is None else np.split(bias, self.groups)
         return [
-            _core.Linear(np.ascontiguousarray(matrix), None if each is None else each.copy())
+            _core.Linear.pack(np.ascontiguousarray(matrix), None if each is None else each.copy())
             for matrix, each in zip(matrices, biases, strict=True)
         ]
 

@@ -13,7 +13,7 @@ from .coverage import bad_weights
 
 def spec_of(network: Network, input_size: int, hidden_size: int, proj_size: int) -> _core.Spec:
     """The network and its sizes as the kernels take them."""
-    return _core.Spec(
+    return _core.Spec.make(
         network.mode,
         input_size,
         hidden_size,
@@ -51,6 +51,6 @@ def packed_weights(module: Any, weights: list[Tensor]) -> Packed:
 def pack(spec: _core.Spec, weights: list[Tensor]) -> _core.Weights:
     """Packs the weights; RuntimeError, as in torch, if one is of another shape."""
     try:
-        return _core.Weights(spec, weights)
+        return _core.Weights.pack(spec, weights)
     except ValueError as error:
         raise RuntimeError(str(error)) from error

@@ -52,7 +52,7 @@ def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> t
     if keywords.return_states and network.mode != "lstm":
         raise ValueError("return_states is for the LSTM's cell states; the states of an RNN or a GRU are its output")
     if keywords.checkpoint is not None:
-        check_size("checkpoint", keywords.checkpoint)
+        check_size("checkpoint", keywords.checkpoint, 2**63 - 1)
     active = laid_out("mask", keywords.mask, x, swapped)
     reset = laid_out("reset", keywords.reset, x, swapped)
     if keywords.lengths is not None:

@@ -15,6 +15,7 @@ from torch.library import custom_op
 from torch.utils.weak import WeakIdKeyDictionary
 
 from .. import _core
+from ..options import MOST_LAYERS, check_size
 from .call import Call, Inputs, compute, must_replay, recorded_gradients, replayed_gradients
 from .composed import Network
 from .kernels import pack, spec_of
@@ -41,6 +42,12 @@ def sizes_of(network: Network, weights: list[Tensor]) -> tuple[int, int]:
 
 def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:
     """The packed weights, kept while the first of them lives."""
+    if len(weights) < 2 or any(weight.dim() != 2 for weight in weights[:2]):
+        shapes = [tuple(weight.shape) for weight in weights[:2]]
+        raise RuntimeError(
+            f"weights should begin with two matrices, weight_ih_l0 and weight_hh_l0, got shapes {shapes}"
+        )
+    check_size("num_layers", network.num_layers, MOST_LAYERS)
     known = _packed.get(weights[0], None)  # type: ignore[no-untyped-call]
     if known is not None and known[0] == network and known[1].holds(weights):
         return known[1]  # type: ignore[no-any-return]
@@ -54,6 +61,8 @@ def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:
 def call_of(arguments: tuple[Any, ...]) -> tuple[Call, Inputs]:
     """The arguments of the operators, in the order of CALL, as those of call.py; without the packed weights."""
     x, initial, resets, weights, masks, active, reset, hold, all_states, every, *network = arguments
+    if not 0 <= every < 2**31:
+        raise RuntimeError(f"every should be from 0, for no checkpoints, to {2**31 - 1}, got {every}")
     call = Call(Network(*network), None, False, tuple(masks or ()), active, hold, reset, all_states, every)
     return call, Inputs(x, tuple(initial or ()), tuple(resets or ()), weights)
 
