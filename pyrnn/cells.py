@@ -13,6 +13,7 @@ from .module import Array
 from .options import MOST_UNITS, check_array, check_bools, check_nonlinearity, check_size, float_dtype
 from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
+from .state_dict import OPTIONS
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
@@ -35,6 +36,9 @@ class Cell(Specified):
         for name, shape in self._spec().parameters:
             value = random.uniform(shape, hidden_size, float_dtype(dtype))
             self._add_parameter(name.removesuffix("_l0"), value)
+
+    def _options(self) -> dict[str, Any]:
+        return {name: value for name, value in self.config().items() if name in OPTIONS}
 
     def _spec(self) -> _core.Spec:
         return _core.Spec.make(self.mode, self.input_size, self.hidden_size, bias=self.bias)

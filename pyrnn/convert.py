@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-from .load import MODELS, has_architecture, load
+from .load import MODELS, holds_layers, load
 from .module import Module
 from .recurrent import Recurrent
 from .weights import FORMATS, load_state_dict, save_state_dict
@@ -43,7 +43,7 @@ def convert(source: Path, target: Path, **options: Any) -> str:
     """
     suffix = os.path.splitext(target)[1].lower()
     _check_suffix(target, suffix)
-    if suffix in FORMATS and not options and _is_state_dict(source):
+    if suffix in FORMATS and not options and not holds_layers(source):
         return _written_arrays(load_state_dict(source), target)
     model = load(source, **options)
     if suffix in WRITTEN:
@@ -65,11 +65,6 @@ def _check_suffix(target: Path, suffix: str) -> None:
         raise ValueError(f"{os.fspath(target)} should end in one of {known}, got {suffix or 'no suffix'}{read}")
 
 
-def _is_state_dict(path: Path) -> bool:
-    suffix = os.path.splitext(path)[1].lower()
-    return suffix in FORMATS and not (suffix == ".safetensors" and has_architecture(path))
-
-
 def _written_arrays(state_dict: dict[str, Any], target: Path) -> str:
     save_state_dict(state_dict, target)
     return f"{os.fspath(target)}: {len(state_dict)} arrays, without the layers they belong to"
@@ -85,8 +80,8 @@ def _refuse_what_weights_do_not_say(model: Module, suffix: str) -> None:
             found = getattr(layer, option, value)
             if found != value:
                 raise ValueError(
-                    f"layer {name!r} has {option}={found}, and a {suffix} file holds weights alone: whoever loads it "
-                    f"would compute {option}={value}; write a .safetensors or .onnx file"
+                    f"layer {name!r} has {option}={found}, and torch, which reads the weights of a {suffix} file "
+                    f"alone, would compute {option}={value}; write a .safetensors or .onnx file"
                 )
 
 

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
+from . import _core
+from .cells import Cell, GRUCell, LSTMCell, RNNCell
 from .initial import skip_init
 from .layers import GRU, LSTM, RNN
-from .module import to_array
+from .module import Array, to_array
+from .parametrized import parameter_of, put_together
+from .quoting import listed, quoted
 from .recurrent import Recurrent
+from .state_dict import IncompatibleKeys, Metadata, checked, mismatches
+
+KINDS: dict[int, tuple[type[Recurrent], type[Cell], str]] = {  # by the number of gates; the kernels' name of the cell
+    1: (RNN, RNNCell, "rnn_tanh"),
+    3: (GRU, GRUCell, "gru"),
+    4: (LSTM, LSTMCell, "lstm"),
+}
+_OURS = re.compile(r"weight_|bias_|parametrizations\.(weight|bias)_")  # begins what may be a layer's parameter
+_LAYER = re.compile(r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))_l(0|[1-9][0-9]{0,8})(?:_reverse)?")
+_DOUBT = (
+    "the weights {}weight_ih_l0 ... of an RNN do not tell its nonlinearity: tanh is taken; say nonlinearity=\"tanh\" or "
+    'nonlinearity="relu"'
+)
 
 
-def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: Any) -> Recurrent:
+def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: Any) -> Recurrent | Cell:
     """Makes the layer that a state dict describes: cell, sizes, layers, directions, bias, projection, peepholes.
 
+    Parameters that torch keeps in parts (weight_norm, spectral_norm, pruning) are put together.
+
     Args:
-        state_dict: names to array-likes, as saved by torch; other entries than the layer's are left alone.
+        state_dict: names to array-likes, as saved by torch; other entries than the layer's are left alone. Options in
+            its attribute `_metadata`, as pyrnn's state dicts have it, are taken.
         prefix: what stands before "weight_ih_l0", dot included: "encoder.rnn.".
         options: what weights do not tell, passed on to the layer: batch_first, dropout, nonlinearity of an RNN
-            (default "tanh"), reset_after of a GRU (default True, torch's form), activation ...
+            (default "tanh", with a warning), reset_after of a GRU (default True, torch's form), activation ...
 
     Returns:
-        An RNN, LSTM or GRU in evaluation mode, of the weights' precision (float64 stays, all else is float32).
+        An RNN, LSTM or GRU in evaluation mode, of the weights' precision (float64 stays, all else is float32); an
+        RNNCell, LSTMCell or GRUCell where the names are those of a cell, "weight_ih".
 
     Raises:
-        ValueError: if the weights of a layer are not there, or their shapes fit no cell.
+        ValueError: if the weights of a layer are not there, their shapes fit no cell, or a parametrization does not
+            say how it is computed.
+        RuntimeError: naming missing, unexpected and mis-shaped weights.
+        TypeError: if the layer has no such option, or a weight is not numeric.
 
     Example:
         >>> import pyrnn
@@ -36,48 +63,108 @@ def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: 
     """
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"expected a mapping of names to arrays, got {type(state_dict).__name__}")
-    kinds_of_parameter = (f"{prefix}weight_", f"{prefix}bias_")
-    mine = {
-        name.removeprefix(prefix): to_array(value, name)
-        for name, value in state_dict.items()
-        if isinstance(name, str) and name.startswith(kinds_of_parameter)
-    }
-    if "weight_ih_l0" not in mine or "weight_hh_l0" not in mine:
-        some = ", ".join(list(map(str, state_dict))[:6])
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix should be a string, got {type(prefix).__name__}")
+    layer, doubt = described(state_dict, prefix, options, checked(getattr(state_dict, "_metadata", None)))
+    if doubt:
+        warnings.warn(doubt, UserWarning, stacklevel=2)
+    return layer
+
+
+def described(
+    state_dict: Mapping[str, Any], prefix: str, options: Mapping[str, Any], metadata: Metadata
+) -> tuple[Recurrent | Cell, str]:
+    """The layer, with the options of the metadata where the caller gives none; and what is to be warned of, or ""."""
+    mine = _parameters(state_dict, prefix)
+    stored = metadata.get(prefix.removesuffix("."), {})
+    end = "_l0" if "weight_ih_l0" in mine else ""
+    if f"weight_ih{end}" not in mine or f"weight_hh{end}" not in mine:
         raise ValueError(
-            f"expected {prefix}weight_ih_l0 and {prefix}weight_hh_l0 in the state dict, which has: {some} ...; "
-            "give the part before weight_ih_l0 as prefix="
+            f"expected {prefix}weight_ih_l0 and {prefix}weight_hh_l0 in the state dict, or of a cell {prefix}weight_ih "
+            f"and {prefix}weight_hh, which has: {listed(state_dict)}; give the part before weight_ih as prefix="
         )
     for name, value in mine.items():
         if name.startswith(("weight_ih", "weight_hh", "weight_hr")) and (value.ndim != 2 or 0 in value.shape):
-            raise ValueError(f"{prefix}{name} should be a matrix, got shape {value.shape}")
-    rows, recurrent = mine["weight_hh_l0"].shape
-    projection = mine.get("weight_hr_l0")
+            raise ValueError(f"{quoted(prefix + name)} should be a matrix, got shape {value.shape}")
+    gates, sizes = _sizes(mine, end, prefix)
+    kind, cell, mode = KINDS[gates]
+    dtype = np.float64 if mine[f"weight_ih{end}"].dtype == np.float64 else np.float32
+    if not end:
+        sizes = {name: sizes[name] for name in ("input_size", "hidden_size", "bias")}
+        _check_names(mine, _core.Spec(mode, **sizes).parameters, "", cell.__name__)
+    else:
+        sizes |= {"num_layers": 1 + _last_layer(mine, prefix), "bidirectional": "weight_ih_l0_reverse" in mine}
+        told = {"peephole": True} if "weight_peephole_l0" in mine else {}
+        _check_names(mine, _core.Spec(mode, **sizes, **told).parameters, end, kind.__name__)
+        sizes |= told if kind is LSTM else {}
+        if kind is not LSTM:
+            del sizes["proj_size"]
+    made = kind if end else cell
+    known = [name for name in signature(made).parameters if name not in (*sizes, "dtype", "seed")]
+    for name in options:
+        if name not in known:
+            reason = "the weights tell it" if name in sizes else f"a {made.__name__} takes {', '.join(known)}"
+            raise TypeError(f"{name}= cannot be given: {reason}")
+    if "nonlinearity" in options:
+        stored = {name: value for name, value in stored.items() if name != "activation"}  # which would replace it
+    taken = {name: value for name, value in stored.items() if name in known} | dict(options)
+    with skip_init():
+        layer = made(**sizes, dtype=dtype, seed=0, **taken)
+    layer.load_state_dict(mine)
+    in_doubt = gates == 1 and not {"nonlinearity", "activation"} & set(taken)
+    return layer.eval(), _DOUBT.format(prefix) if in_doubt else ""
+
+
+def _parameters(state_dict: Mapping[str, Any], prefix: str) -> dict[str, Array]:
+    """What may be the layer's, without the prefix, each in one piece."""
+    names = [name for name in state_dict if isinstance(name, str) and name.startswith(prefix)]
+    mine = {name: to_array(state_dict[name], name) for name in names if _OURS.match(name, len(prefix))}
+    return {name.removeprefix(prefix): value for name, value in put_together(mine).items()}
+
+
+def _sizes(mine: Mapping[str, Array], end: str, prefix: str) -> tuple[int, dict[str, Any]]:
+    """The number of gates, and what the constructor is to be told."""
+    rows, recurrent = mine[f"weight_hh{end}"].shape
+    projection = mine.get(f"weight_hr{end}")
     hidden = recurrent if projection is None else projection.shape[1]
-    kinds: dict[int, type[Recurrent]] = {1: RNN, 3: GRU, 4: LSTM}
-    if rows % hidden or rows // hidden not in kinds:
+    if rows % hidden or rows // hidden not in KINDS:
         raise ValueError(
-            f"{prefix}weight_hh_l0 has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows "
+            f"{prefix}weight_hh{end} has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows "
             "(RNN, GRU, LSTM)"
         )
-    kind = kinds[rows // hidden]
-    if projection is not None:
-        options["proj_size"] = projection.shape[0]
-    if "weight_peephole_l0" in mine:
-        options["peephole"] = True
-    last = max(int(name.removesuffix("_reverse").rpartition("_l")[2]) for name in mine if "_l" in name)
-    wide = mine["weight_ih_l0"].dtype == np.float64
-    with skip_init():
-        layer = kind(
-            mine["weight_ih_l0"].shape[1],
-            hidden,
-            num_layers=1 + last,
-            bias="bias_ih_l0" in mine,
-            bidirectional="weight_ih_l0_reverse" in mine,
-            dtype=np.float64 if wide else np.float32,
-            seed=0,
-            **options,
-        )
-    layer.load_state_dict(mine)
-    layer.eval()
-    return layer
+    gates = rows // hidden
+    if projection is not None and gates != 4:
+        raise ValueError(f"{prefix}weight_hr{end} is the projection of an LSTM, and the weights are of {gates} gates")
+    sizes = {"input_size": mine[f"weight_ih{end}"].shape[1], "hidden_size": hidden, "bias": f"bias_ih{end}" in mine}
+    return gates, sizes | {"proj_size": 0 if projection is None else projection.shape[0]}
+
+
+def _last_layer(mine: Mapping[str, Array], prefix: str) -> int:
+    """The largest number of a layer. The numbers go from 0 up without a gap, so there is an array for each."""
+    numbers = {int(found[1]) for name in mine if (found := _LAYER.fullmatch(name))}
+    missing = next(k for k in range(len(numbers) + 1) if k not in numbers)
+    if missing < len(numbers):
+        last = max(numbers)
+        raise ValueError(f"its weights name layer {last}, and none names layer {missing} ({prefix}weight_ih_l{missing})")
+    return len(numbers) - 1
+
+
+def _check_names(mine: Mapping[str, Array], parameters: list[tuple[str, Any]], end: str, kind: str) -> None:
+    """torch's RuntimeError, before memory is taken for a layer."""
+    own = {(name if end else name.removesuffix("_l0")): tuple(shape) for name, shape in parameters}
+    keys = IncompatibleKeys([name for name in own if name not in mine], [name for name in mine if name not in own])
+    shapes = ((name, value.shape, own[name]) for name, value in mine.items() if name in own)
+    problems = keys.problems() + mismatches(shapes)
+    if problems:
+        raise RuntimeError("\n\t".join([f"Error(s) in loading state_dict for {kind}:", *problems]))
+
+
+def prefixes(names: Mapping[str, Any]) -> list[str]:
+    """What stands before the names of each recurrent layer or cell, "" included."""
+    parameters = {parameter_of(name): None for name in names}
+    found: dict[str, None] = {}
+    for name in parameters:
+        before, dot, last = name.rpartition(".")
+        if last == "weight_ih_l0" or (last == "weight_ih" and f"{before}{dot}weight_hh" in parameters):
+            found[before + dot] = None
+    return list(found)

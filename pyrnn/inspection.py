@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
 
-from .from_state_dict import from_state_dict
-from .load import MODELS, has_architecture, load, named_arrays, prefixes
+from .from_state_dict import described, prefixes
+from .load import holds_layers, load, named_arrays
 from .module import Array, Module
+from .parametrized import parameter_of
+from .state_dict import metadata_of
 from .weights import load_state_dict
 
 Path = str | os.PathLike[str]
@@ -21,6 +23,7 @@ OPEN = {
     "RNN": "nonlinearity (tanh or relu), batch_first, dropout",
     "GRU": "reset_after (True in torch), batch_first, dropout",
     "LSTM": "batch_first, dropout",
+    "RNNCell": "nonlinearity (tanh or relu)",
 }
 KERAS_OPEN = (
     "the file leaves open the activations, of LSTM and GRU recurrent_activation (sigmoid, or hard_sigmoid up to Keras "
@@ -91,35 +94,38 @@ def inspect(path: Path) -> Inspection:
     >>> found.layers[0].kind, found.parameters
     ('GRU', 150)
     """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in MODELS and not (suffix == ".safetensors" and has_architecture(path)):
+    kind = holds_layers(path)
+    if not kind:
         return _state_dict(path)
     try:
         model = load(path)
     except ValueError as error:
-        refused = _arrays_of(path, MODELS.get(suffix, ""))
+        refused = _arrays_of(path, kind)
         if refused is None:
             raise
         holds, arrays, open_ = refused
         return _inspection(path, holds, _loose(arrays), arrays, [str(error), *open_])
     layers = [_part(name, layer) for name, layer in model._modules.items()]
-    notes = [NOTEBOOK] if suffix == ".json" and any(part.kind == "LSTM" for part in layers) else []
+    notes = [NOTEBOOK] if kind == "json" and any(part.kind == "LSTM" for part in layers) else []
     return _inspection(path, "a model", layers, model.state_dict(), notes)
 
 
 def _state_dict(path: Path) -> Inspection:
-    arrays = named_arrays(load_state_dict(path))
+    tree = load_state_dict(path)
+    arrays, metadata = named_arrays(tree), metadata_of(tree)
     layers, notes, left = [], [], dict(arrays)
     for prefix in prefixes(arrays):
         try:
-            layer = from_state_dict(arrays, prefix=prefix)
-        except (RuntimeError, ValueError) as error:
+            layer, _ = described(arrays, prefix, {}, metadata)
+        except (RuntimeError, TypeError, ValueError) as error:
             notes.append(str(error))
             continue
         kind = type(layer).__name__
         layers.append(_part(prefix.removesuffix(".") or kind, layer))
-        left = {name: array for name, array in left.items() if name.removeprefix(prefix) not in layer.state_dict()}
-        notes.append(f"{kind} {prefix or 'without a prefix'}: the weights leave open {OPEN[kind]}")
+        mine = {prefix + name for name in layer.parameters()}
+        left = {name: array for name, array in left.items() if parameter_of(name) not in mine}
+        if kind in OPEN and prefix.removesuffix(".") not in metadata:
+            notes.append(f"{kind} {prefix or 'without a prefix'}: the weights leave open {OPEN[kind]}")
     if len(layers) > 1 or (layers and left):
         which = ", ".join(f'prefix="{prefix}"' for prefix in prefixes(arrays)[:6])
         notes.append(f"pyrnn.load takes one recurrent layer of it: {which}")

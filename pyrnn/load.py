@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .from_state_dict import from_state_dict
+from .from_state_dict import described, prefixes
 from .module import Array, Module
-from .weights import FORMATS, load_state_dict
+from .parametrized import parameter_of
+from .placeholder import Placeholder
+from .quoting import listed, quoted
+from .state_dict import Metadata, metadata_of
+from .weights import FORMATS, arrays_of
+from .weights.kinds import READERS, SUFFIXES
+from .weights.source import Source, opened
+
+if TYPE_CHECKING:
+    from .weights.source import File
 
 # Suffixes of files that hold the layers too, and the modules with load(path) for them; imported when asked for.
-MODELS = {".keras": "keras", ".h5": "keras", ".hdf5": "keras", ".onnx": "onnx", ".json": "notebook"}
-FIRST = "weight_ih_l0"  # what every recurrent layer of torch has
+MODELS = {suffix: READERS[kind] for suffix, kind in SUFFIXES.items() if kind not in FORMATS.values()}
 
 
-def load(path: str | os.PathLike[str], **options: Any) -> Module:
-    """Reads a model; the suffix tells the format.
+def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
+    """Reads a model; its content tells the format, whatever its name.
 
     Args:
         path: a file that holds the layers: `.keras`, `.h5` or `.hdf5` of Keras, `.onnx`, `.json` of the from-scratch
-            notebooks, `.safetensors` of `nn.Sequential.save`; or a state dict with one recurrent layer: `.pt`,
-            `.pth`, `.npz`, `.safetensors`.
-        options: for a state dict what `from_state_dict` takes (prefix, batch_first, reset_after ...); its arrays in
-            nested dicts have dotted names, "state_dict.rnn.weight_ih_l0". For `.onnx`: output. For `.json`:
-            return_sequences, dtype.
+            notebooks, `.safetensors` of `nn.Sequential.save`; or a state dict with one recurrent layer: `.pt`
+            (`.pth`, `.ckpt`, `.bin` ...) of torch, `.npz`, `.safetensors`. Its path, the file open in binary mode, or
+            its bytes.
+        limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
+        options: for a state dict what `from_state_dict` takes (prefix, batch_first, reset_after ...), in place of what
+            the file says; its arrays in nested dicts have dotted names, "state_dict.rnn.weight_ih_l0". For `.onnx`:
+            output. For `.json`: return_sequences, dtype.
 
     Returns:
-        In evaluation mode, an `nn.Sequential`, or for a state dict the RNN, LSTM or GRU.
+        In evaluation mode, an `nn.Sequential`, or for a state dict the RNN, LSTM, GRU or cell.
 
     Raises:
-        ValueError: if the suffix is unknown, the file is damaged, a layer is not supported, or a state dict holds
-            more than one recurrent layer and no prefix is given.
-        TypeError: if the format has no such option.
+        ValueError: if the file is of another format, which is named, or damaged, or takes more than the limit; if a
+            layer is not supported, or a state dict holds more than one recurrent layer and no prefix is given.
+        TypeError: if the format has no such option, or `path` is no path, binary file or bytes.
         FileNotFoundError: if there is no such file.
         ImportError: if the package that reads the format is not installed.
 
@@ -46,86 +57,116 @@ def load(path: str | os.PathLike[str], **options: Any) -> Module:
     ...     pyrnn.load(f"{folder}/gru.npz", batch_first=True)
     GRU(3, 5, batch_first=True)
     """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix in MODELS:
-        return _model(import_module(f"pyrnn.weights.{MODELS[suffix]}").load, path, suffix, options)
-    if suffix not in FORMATS:
-        known = ", ".join([*FORMATS, *MODELS])
-        raise ValueError(f"{os.fspath(path)} should end in one of {known}; got {suffix or 'no suffix'}")
-    if suffix == ".safetensors" and has_architecture(path):
-        from .nn import Sequential
+    with opened(path, limit) as source:
+        if source.kind not in FORMATS.values():
+            read = import_module(f"pyrnn.weights.{READERS[source.kind]}").load
+            return _model(read, source, limit, options)
+        if source.kind == "safetensors" and _has_architecture(source):
+            from .nn import Sequential
 
-        return _model(Sequential.load, path, suffix, options)
-    return _from_arrays(path, options)
+            return _model(Sequential.load, source, limit, options)
+        tree = arrays_of(source, limit)
+    try:
+        layer, doubt = _recurrent(tree, dict(options))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{source.name} cannot be loaded: {error}") from error
+    if doubt:
+        warnings.warn(f"{source.name}: {doubt}", UserWarning, stacklevel=2)
+    return layer
 
 
-def has_architecture(path: str | os.PathLike[str]) -> bool:
+def holds_layers(path: str | os.PathLike[str]) -> str:
+    """The kind of a file that holds the layers too, a key of READERS; "" for a state dict."""
+    with opened(path) as source:
+        alone = source.kind in FORMATS.values() and not (source.kind == "safetensors" and _has_architecture(source))
+        return "" if alone else source.kind
+
+
+def _has_architecture(source: Source) -> bool:
     """Whether a `.safetensors` file was written by `nn.Sequential.save`, so that it holds the layers too."""
-    from .weights.safetensors import ARCHITECTURE, metadata, safetensors_package
+    from .weights.safetensors import ARCHITECTURE, metadata
 
-    try:
-        package = safetensors_package()
-    except ImportError:
-        return False  # load_state_dict says what to do
-    try:
-        return ARCHITECTURE in metadata(os.fspath(path))
-    except package.SafetensorError:
-        return False  # load_state_dict says what is wrong
+    return ARCHITECTURE in metadata(source.file)
 
 
 def named_arrays(tree: Mapping[str, Any], before: str = "") -> dict[str, Array]:
     """The arrays of a checkpoint by dotted name; numbers, strings and lists, as optimizers have them, are left out."""
-    found: dict[str, Array] = {}
+    return {name: value for name, value in _leaves(tree, before) if isinstance(value, np.ndarray)}
+
+
+def _leaves(tree: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
         if isinstance(value, Mapping):
-            found |= named_arrays(value, f"{before}{name}.")
-        elif isinstance(value, np.ndarray):
-            found[f"{before}{name}"] = value
-    return found
+            yield from _leaves(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
-def prefixes(arrays: Mapping[str, Array]) -> list[str]:
-    """What stands before the names of each recurrent layer, "" included."""
-    return [name.removesuffix(FIRST) for name in arrays if name == FIRST or name.endswith(f".{FIRST}")]
-
-
-def _model(read: Any, path: str | os.PathLike[str], suffix: str, options: Mapping[str, Any]) -> Module:
-    taken = [name for name in signature(read).parameters if name != "path"]
+def _model(read: Any, source: Source, limit: int | None, options: Mapping[str, Any]) -> Module:
+    taken = [name for name in signature(read).parameters if name not in ("path", "limit")]
     for name in options:
         if name not in taken:
             known = f"only {', '.join(taken)}" if taken else "no options"
-            raise TypeError(f"a {suffix} file that holds the layers takes {known}, got {name}=")
-    model: Module = read(path, **options)
+            raise TypeError(f"a file of {source.kind} that holds the layers takes {known}, got {name}=")
+    more = {} if limit is None else {"limit": limit}
+    with source.on_disk() as path:
+        model: Module = read(path, **options, **more)
     return model
 
 
-def _from_arrays(path: str | os.PathLike[str], options: Mapping[str, Any]) -> Module:
-    arrays = named_arrays(load_state_dict(path))
-    try:
-        return _recurrent(arrays, options)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}") from error
-
-
-def _recurrent(arrays: Mapping[str, Array], options: Mapping[str, Any]) -> Module:
+def _recurrent(tree: Mapping[str, Any], options: dict[str, Any]) -> tuple[Any, str]:
     """The layer of a state dict. One that is not alone is not taken for the whole model unless it is asked for."""
+    metadata: Metadata = metadata_of(tree)
+    kept = {name: value for name, value in _leaves(tree) if isinstance(value, (np.ndarray, Placeholder))}
     if "prefix" in options:
-        return from_state_dict(arrays, **options)
-    found = prefixes(arrays)
+        return described(kept, options.pop("prefix"), options, metadata)
+    found = prefixes(kept)
     if len(found) > 1:
-        names = ", ".join(f'prefix="{prefix}"' for prefix in found[:6])
+        names = ", ".join(f"prefix={quoted(prefix)}" for prefix in found[:6])
         raise ValueError(f"it holds {len(found)} recurrent layers; say which with {names}")
     if not found:
-        return from_state_dict(arrays, **options)  # which says what it looked for
-    others = list(_others(arrays, found[0]))
+        _refuse_code(kept)
+        return described(kept, "", options, metadata)  # which says what it looked for
+    others = list(_others(tree, found[0]))
     if others:
         raise ValueError(
-            f"beside a recurrent layer it holds {len(others)} arrays of others ({', '.join(others[:4])[:200]}), and "
-            f'not how they follow each other; take the recurrent layer alone with prefix="{found[0]}"'
+            f"beside a recurrent layer it holds {len(others)} arrays of others ({listed(others[:4])}), and "
+            f"not how they follow each other; take the recurrent layer alone with prefix={quoted(found[0])}"
         )
-    return from_state_dict(arrays, prefix=found[0], **options)
+    return described(kept, found[0], options, metadata)
 
 
-def _others(arrays: Mapping[str, Array], prefix: str) -> Iterator[str]:
+def _refuse_code(kept: Mapping[str, Any]) -> None:
+    """ValueError for a file without a layer that has objects of classes, in which the weights may be."""
+    unread = [f"{quoted(name)[1:-1]} {value!r}" for name, value in kept.items() if isinstance(value, Placeholder)]
+    arrays = len(kept) - len(unread)
+    if unread and not arrays:
+        more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""
+        raise ValueError(
+            f"it holds no arrays, but objects with their classes ({', '.join(unread[:3])}{more}), and code is not "
+            "executed; where it was written, save the weights alone: torch.save(model.state_dict(), path)"
+        )
+
+
+def _others(tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Names of arrays that belong to other layers of the network: all others of the dict that holds this one, and
+    what is named as weights in other dicts. The rest of a checkpoint (optimizer, random state, metrics) is none.
+    """
+    home, beside = _home(tree, prefix)
     kinds = (f"{prefix}weight_", f"{prefix}bias_")
-    return (name for name in arrays if not name.startswith(kinds))
+    for name, value in _leaves(tree):
+        if isinstance(value, np.ndarray) and not parameter_of(name).startswith(kinds):
+            last = name.rpartition(".")[2]
+            is_weight = last.startswith(("weight", "bias")) or last.endswith(("weight", "bias"))
+            if is_weight or (name.startswith(home) and name.removeprefix(home) in beside):
+                yield name
+
+
+def _home(tree: Mapping[str, Any], prefix: str) -> tuple[str, Mapping[str, Any]]:
+    """The dict in which the names that begin with the prefix stand, and its own dotted name."""
+    home = ""
+    while True:
+        inside = [key for key, value in tree.items() if isinstance(value, Mapping) and prefix.startswith(f"{key}.")]
+        if not inside:
+            return home, tree
+        home, prefix, tree = f"{home}{inside[0]}.", prefix.removeprefix(f"{inside[0]}."), tree[inside[0]]

@@ -8,17 +8,25 @@ write into an array behind their back would go unseen; so a parameter is replace
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from inspect import signature
+from operator import setitem
 from typing import Any, Self
 
 import numpy as np
 
+from .budget import Budget
+from .placeholder import Placeholder
+from .quoting import quoted
+from .state_dict import IncompatibleKeys, StateDict, mismatches
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_LEFT: ContextVar[list[int] | None] = ContextVar("bytes left for parameters", default=None)
+KINDS = ("_parameters", "_buffers")
+_BUDGET: ContextVar[Budget | None] = ContextVar("what the parameters of modules may take", default=None)
 
 
 class Module:
@@ -30,6 +38,7 @@ class Module:
     """
 
     training: bool
+    _version = 1  # of the state dict, as torch counts it
 
     def __init__(self) -> None:
         self.__dict__.update(_parameters={}, _buffers={}, _modules={}, training=True)
@@ -47,7 +56,7 @@ class Module:
 
     def __getattr__(self, name: str) -> Any:
         # Only reached when ordinary look-up fails; __dict__ is empty while unpickling.
-        for kind in ("_parameters", "_buffers"):
+        for kind in KINDS:
             values = self.__dict__.get(kind, {})
             if name in values:
                 return values[name]
@@ -70,11 +79,14 @@ class Module:
         The dict is made anew, so that whoever packed the weights can tell by its identity that they changed.
         """
         changed = {name: _read_only(value) for name, value in values.items()}
-        for kind in ("_parameters", "_buffers"):
+        _swap(self._replacements(changed, ""))
+
+    def _replacements(self, values: Mapping[str, Array], start: str) -> Iterator[tuple[dict[str, Any], str, Any]]:
+        """What `_swap` takes to put values, named from `start` on, in place of this module's own."""
+        for kind in KINDS:
             mine: dict[str, Array] = self.__dict__[kind]
-            mine = {name: changed.get(name, value) for name, value in mine.items()}
-            if any(name in changed for name in mine):
-                self.__dict__[kind] = mine
+            if any(start + name in values for name in mine):
+                yield self.__dict__, kind, {name: values.get(start + name, value) for name, value in mine.items()}
 
     def _held(self) -> dict[str, Array]:
         """Parameters and buffers of this module alone, in the state dict's order."""
@@ -95,9 +107,17 @@ class Module:
         """All buffers by state-dict name, as read-only arrays (no copies)."""
         return self._named("_buffers")
 
-    def state_dict(self) -> dict[str, Array]:
-        """Parameters and buffers by name, as writable copies: what torch's `load_state_dict` takes."""
-        return {name: value.copy() for name, value in self._named("_parameters", "_buffers").items()}
+    def state_dict(self) -> StateDict:
+        """Parameters and buffers by name, as writable copies: what torch's `load_state_dict` takes.
+
+        As torch's, it has an attribute `_metadata`: here with the options that weights do not tell, by module.
+        """
+        metadata = {name: {"version": part._version, **part._options()} for name, part in self.named_modules()}
+        return StateDict({name: value.copy() for name, value in self._named(*KINDS).items()}, metadata)
+
+    def _options(self) -> dict[str, Any]:
+        """The constructor's arguments that names and shapes of the weights do not tell."""
+        return {}
 
     def _named(self, *kinds: str) -> dict[str, Array]:
         return {
@@ -107,41 +127,38 @@ class Module:
             for name, value in module.__dict__[kind].items()
         }
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Takes parameters and buffers from a mapping of names to array-likes (NumPy, torch tensors, lists).
 
-        Values are cast to the module's dtype, as torch does. Either all are taken or, on an error, none.
+        Values are cast to the module's dtype, as torch does. Either all are taken or, on an error or Ctrl-C, none.
 
         Args:
             state_dict: names as in `state_dict()`.
             strict: whether missing and unexpected names are errors.
 
+        Returns:
+            `missing_keys` and `unexpected_keys`, two lists of names.
+
         Raises:
-            RuntimeError: naming every missing, unexpected and mis-shaped key.
+            RuntimeError: naming missing, unexpected and mis-shaped keys.
             TypeError: if `state_dict` is no mapping or a value is not numeric.
+            ValueError: if NumPy is told to raise where a cast overflows, and one does.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        own = self._named("_parameters", "_buffers")
-        taken = {name: to_array(value, name) for name, value in state_dict.items() if name in own}
-        problems = []
-        if strict:
-            problems += _listed("Missing key(s) in state_dict", [n for n in own if n not in state_dict])
-            problems += _listed("Unexpected key(s) in state_dict", [n for n in state_dict if n not in own])
-        problems += [
-            f"size mismatch for {name}: got shape {value.shape}, the module has {own[name].shape}."
-            for name, value in taken.items()
-            if value.shape != own[name].shape
-        ]
+        own = self._named(*KINDS)
+        keys = IncompatibleKeys([name for name in own if name not in state_dict],
+                                [name for name in state_dict if name not in own])  # fmt: skip
+        taken = {name: to_array(state_dict[name], name) for name in own if name in state_dict}
+        problems = keys.problems() if strict else []
+        problems += mismatches((name, value.shape, own[name].shape) for name, value in taken.items())
         if problems:
             heading = f"Error(s) in loading state_dict for {type(self).__name__}:"
             raise RuntimeError("\n\t".join([heading, *problems]))
-        for prefix, module in self.named_modules():
-            start = f"{prefix}." if prefix else ""
-            held = module._held()
-            mine = {n: taken[start + n].astype(held[n].dtype, copy=False) for n in held if start + n in taken}
-            if mine:
-                module._replace(mine)
+        cast = {name: _read_only(_cast(value, own[name].dtype, name)) for name, value in taken.items()}
+        modules = list(self.named_modules())
+        _swap(new for prefix, part in modules for new in part._replacements(cast, f"{prefix}." if prefix else ""))
+        return keys
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments by name, but for dtype and seed: numbers, strings and lists, as JSON has them.
@@ -183,43 +200,66 @@ class Module:
         return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
 
 
-@contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """Inside the block, the modules made hold so many bytes of parameters and buffers together, or ValueError.
+class CastError(ValueError, FloatingPointError, RuntimeWarning):
+    """A number does not fit a dtype. NumPy was told to raise one of the last two; callers may catch that."""
 
-    For sizes that come from a file: it has to hold as much itself.
+
+def _swap(new: Iterable[tuple[dict[str, Any], str, Any]]) -> None:
+    """Sets entries (dict, key, value), all or none: Ctrl-C comes between two instructions of Python, and here is one.
+
+    `deque` calls `setitem` from C. The old values live until it is done, so no destructor runs in between.
     """
-    token = _LEFT.set([size])
+    targets, keys, values = zip(*new, strict=True) if (new := list(new)) else ((), (), ())
+    old = [target[key] for target, key in zip(targets, keys, strict=True)]
+    deque(map(setitem, targets, keys, values), maxlen=0)
+    del old
+
+
+@contextmanager
+def at_most(budget: Budget) -> Iterator[None]:
+    """Inside the block, all parameters and buffers of modules that are made are spent from the budget.
+
+    For sizes that come from a file.
+    """
+    token = _BUDGET.set(budget)
     try:
         yield
     finally:
-        _LEFT.reset(token)
+        _BUDGET.reset(token)
 
 
 def check_room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
     """ValueError if an array of this shape, not made yet, is more than `at_most` allows."""
-    left = _LEFT.get()
-    if left is not None and math.prod(shape) * dtype.itemsize > left[0]:
-        raise ValueError(f"parameters of shape {tuple(shape)} are larger than the file that should hold them")
+    budget = _BUDGET.get()
+    if budget is not None:
+        budget.check(math.prod(shape) * dtype.itemsize, f"parameters of shape {tuple(shape)}")
 
 
 def _spend(value: Array) -> None:
-    check_room(value.shape, value.dtype)
-    left = _LEFT.get()
-    if left is not None:
-        left[0] -= value.nbytes
+    budget = _BUDGET.get()
+    if budget is not None:
+        budget.spend(value.nbytes, f"parameters of shape {value.shape}")
 
 
 def to_array(value: Any, name: str) -> Array:
     """A real-valued NumPy array from an array-like; torch tensors are read without importing torch."""
+    if isinstance(value, Placeholder):
+        raise TypeError(f"{quoted(name)} is {value!r}; expected an array of real numbers")
     if hasattr(value, "detach"):  # a tensor: NumPy has no bfloat16, and refuses tensors that want gradients
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":
             value = value.float()
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} should be an array of real numbers, got dtype {array.dtype}")
+        raise TypeError(f"{quoted(name)[1:-1]} should be an array of real numbers, got dtype {array.dtype}")
     return array
+
+
+def _cast(value: Array, dtype: np.dtype[Any], name: str) -> Array:
+    try:
+        return value.astype(dtype, copy=False)
+    except (FloatingPointError, RuntimeWarning) as error:
+        raise CastError(f"{name} holds numbers of {value.dtype} that {dtype} cannot hold ({error})") from error
 
 
 def _checked(module: Module, name: str, value: Any) -> Array:
@@ -227,7 +267,7 @@ def _checked(module: Module, name: str, value: Any) -> Array:
     array = to_array(value, name)
     if array.shape != current.shape:
         raise ValueError(f"{name} should have shape {current.shape}, got {array.shape}")
-    return array.astype(current.dtype, copy=False)
+    return _cast(array, current.dtype, name)
 
 
 def _read_only(value: Array) -> Array:
@@ -235,7 +275,3 @@ def _read_only(value: Array) -> Array:
     owner = np.array(value, order="C", copy=True)
     owner.flags.writeable = False
     return owner.view()
-
-
-def _listed(heading: str, names: list[str]) -> list[str]:
-    return [f"{heading}: " + ", ".join(f'"{name}"' for name in names) + "."] if names else []

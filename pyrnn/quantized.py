@@ -127,6 +127,9 @@ class Quantized(Recurrent):
         """TypeError: a file holds the float32 layer."""
         raise TypeError("a quantized layer has no config; save the float32 layer, and quantize what is loaded")
 
+    def _options(self) -> dict[str, Any]:
+        return self.unquantized()._options()
+
     def extra_repr(self) -> str:
         return f"{self._of.__name__}({super().extra_repr()}), format={self.format!r}"
 

@@ -27,6 +27,7 @@ from .options import (
 from .packing import Specified
 from .pullback import Pullback, state_of, state_parts
 from .steps import active_steps, extent
+from .state_dict import OPTIONS as STATE_OPTIONS
 from .stream import Stream
 from .trace import Trace
 
@@ -249,6 +250,10 @@ class Recurrent(Specified):
             for _ in range(self.num_layers - 1)
         ]
 
+    def _options(self) -> dict[str, Any]:
+        config = self.config()
+        return {name: config[name] for name in STATE_OPTIONS if name in config}
+
     def _spec(self) -> _core.Spec:
         return _core.Spec.make(
             self.mode,
@@ -268,6 +273,7 @@ class Recurrent(Specified):
         defaults: dict[str, Any] = {
             "proj_size": 0,
             "num_layers": 1,
+            "nonlinearity": "tanh",
             "bias": True,
             "batch_first": False,
             "dropout": 0.0,

@@ -27,6 +27,7 @@ class BatchNorm(Layer):
     running_mean: Array
     running_var: Array
     num_batches_tracked: Array
+    _version = 2  # the first that has num_batches_tracked
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, *, dtype: DTypeLike = np.float32

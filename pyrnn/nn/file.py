@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from ..budget import Budget
 from ..initial import skip_init
 from ..module import Module, at_most
 from ..weights import load_state_dict, replaced
@@ -28,14 +29,14 @@ def save(network: Module, path: Path) -> None:
         package.numpy.save_file(flat(network.state_dict()), unfinished, metadata={ARCHITECTURE: architecture})
 
 
-def load(path: Path) -> tuple[dict[str, Module], dict[str, Any]]:
+def load(path: Path, limit: int | None = None) -> tuple[dict[str, Module], dict[str, Any]]:
     """The layers by name, with weights of zeros, and the arrays that belong to them."""
-    _check_suffix(path)
-    tensors = load_state_dict(path)
+    tensors = load_state_dict(path, limit=limit)
     try:
         descriptions = _architecture(path)
         _check_sizes(descriptions, max(os.path.getsize(path), SMALL), len(tensors))
-        with skip_init(), at_most(max(sum(array.nbytes for array in tensors.values()), 8 * SMALL)):
+        held = max(sum(array.nbytes for array in tensors.values()), 8 * SMALL)
+        with skip_init(), at_most(Budget(0, held if limit is None else limit)):
             return named_layers(descriptions, tensors=tensors), tensors
     except RecursionError as error:
         raise ValueError(f"{os.fspath(path)} cannot be loaded: its architecture is nested too deeply.") from error
@@ -44,7 +45,8 @@ def load(path: Path) -> tuple[dict[str, Module], dict[str, Any]]:
 
 
 def _architecture(path: Path) -> Any:
-    found = metadata(os.fspath(path))
+    with open(path, "rb") as file:
+        found = metadata(file)
     if ARCHITECTURE not in found:
         raise ValueError("it holds weights alone, and no architecture; make the model and use load_state_dict")
     return json.loads(found[ARCHITECTURE])

@@ -171,8 +171,12 @@ class Sequential(Module):
         file.save(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, limit: int | None = None) -> Self:
         """The network of a file that `save` wrote, in evaluation mode. Files may come from strangers.
+
+        Args:
+            path: of the file.
+            limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
 
         Raises:
             ValueError: if the file is damaged, names a layer or an argument that is not known, or sizes that its
@@ -188,7 +192,7 @@ class Sequential(Module):
         >>> bool((twin(x) == model(x)).all())
         True
         """
-        layers, tensors = file.load(path)
+        layers, tensors = file.load(path, limit)
         try:
             network = cls(layers)
             network.load_state_dict(tensors)

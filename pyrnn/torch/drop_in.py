@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+from ..state_dict import OPTIONS
 from .composed import Network
 from .coverage import PLAIN
 
@@ -17,7 +18,7 @@ CHOSEN = ("activation", "recurrent_activation", "peephole")  # attributes of a m
 class DropIn(nn.Module):
     """A module of torch's whose calls the kernels run where they can.
 
-    Nothing of it is part of a state_dict, a pickle or a copy.
+    Nothing of it is part of a pickle or a copy; of a state_dict, the options that weights do not tell, as `_metadata`.
     """
 
     _original: type[nn.Module]  # torch's class
@@ -57,6 +58,13 @@ class DropIn(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self.__dict__.pop("_packed", None)
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+    def _save_to_state_dict(self: Any, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[no-untyped-call]
+        metadata = getattr(destination, "_metadata", None)
+        if metadata is not None:  # what weights do not tell; torch passes over it
+            options = {name: getattr(self, name) for name in OPTIONS if hasattr(self, name)}
+            metadata.setdefault(prefix.removesuffix("."), {}).update(options)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[no-untyped-call]

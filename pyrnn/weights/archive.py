@@ -7,11 +7,14 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import BinaryIO
 
-HARMLESS = 2**24  # bytes that any file may take
+from pyrnn.budget import Budget
+from pyrnn.quoting import quoted
+
 LOCAL_HEADER = 30  # bytes in front of a record's name and extra field; it ends with their lengths
 DESCRIPTOR = 24  # bytes, at most, that may follow a record
 
@@ -19,6 +22,7 @@ DESCRIPTOR = 24  # bytes, at most, that may follow a record
 _DAMAGE = (
     zipfile.BadZipFile,
     EOFError,
+    NotImplementedError,
     OverflowError,
     RuntimeError,
     UnicodeDecodeError,
@@ -28,40 +32,61 @@ _DAMAGE = (
 
 
 def allowance(path: str) -> int:
-    """Bytes that the contents of a file may take in memory.
-
-    Compressed zeros and tensors that share a storage honestly take more than the file; 64 times its size is
-    beyond any real one.
-    """
-    return 64 * os.path.getsize(path) + HARMLESS
+    """Bytes that the contents of a file may take in memory: what a Budget of it has in total."""
+    return Budget(os.path.getsize(path)).total
 
 
 def read_records(
-    path: str, check_names: Callable[[list[str]], None] = lambda names: None, compressed: bool = False
+    source: str | BinaryIO,
+    check_names: Callable[[list[str]], None] = lambda names: None,
+    compressed: bool = False,
+    budget: Budget | None = None,
 ) -> dict[str, bytes]:
     """Contents of every record by name, checksums verified.
 
     Args:
-        path: of the archive.
+        source: path of the archive, or a file that can seek.
         check_names: called with the names before anything else is looked at; raises to refuse the file.
         compressed: whether records may be deflated.
+        budget: what the records may take; by default, what the length of the file allows.
     """
-    with open(path, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                entries = archive.infolist()
-                check_names([entry.filename for entry in entries])
-                _check(entries, compressed)
-                _check_layout(file, entries, archive.start_dir)
-                if sum(entry.file_size for entry in entries) > allowance(path):
-                    raise ValueError("its records would unpack to more than 64 times the size of the file")
-                return {entry.filename: _read(archive, entry) for entry in entries}
-        except _DAMAGE as error:
-            raise ValueError(f"its zip archive is damaged or encrypted ({error})") from error
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # a seek to a negative offset; the rest is the disk's
-                raise
-            raise ValueError("its zip archive is damaged (an offset is out of range)") from error
+    with opened(source) as (file, archive):
+        return dict(each_record(file, archive, check_names, compressed, budget or Budget(file.seek(0, 2))))
+
+
+@contextmanager
+def opened(source: str | BinaryIO) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
+    """The file and its archive; inside the block, what zipfile says of damage becomes a ValueError."""
+    if isinstance(source, str):
+        with open(source, "rb") as file, opened(file) as both:
+            yield both
+        return
+    try:
+        with zipfile.ZipFile(source) as archive:
+            yield source, archive
+    except _DAMAGE as error:
+        raise ValueError(f"its zip archive is damaged or encrypted ({quoted(error)[1:-1]})") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a seek to a negative offset; the rest is the disk's
+            raise
+        raise ValueError("its zip archive is damaged (an offset is out of range)") from error
+
+
+def each_record(
+    file: BinaryIO,
+    archive: zipfile.ZipFile,
+    check_names: Callable[[list[str]], None],
+    compressed: bool,
+    budget: Budget,
+) -> Iterator[tuple[str, bytes]]:
+    """Name and contents of one record after the other. All are checked before the first is read."""
+    entries = archive.infolist()
+    check_names([entry.filename for entry in entries])
+    _check(entries, compressed)
+    _check_layout(file, entries, archive.start_dir)
+    budget.spend(sum(entry.file_size for entry in entries), "the records of its zip archive")
+    for entry in entries:
+        yield entry.filename, _read(archive, entry)
 
 
 def _check(entries: list[zipfile.ZipInfo], compressed: bool) -> None:
@@ -69,13 +94,13 @@ def _check(entries: list[zipfile.ZipInfo], compressed: bool) -> None:
         raise ValueError("two records of its zip archive have the same name")
     for entry in entries:
         if entry.filename != entry.orig_filename:
-            raise ValueError(f"the name of its record {entry.filename[:100]!r} holds a NUL character")
+            raise ValueError(f"the name of its record {quoted(entry.filename)} holds a NUL character")
         if compressed and entry.compress_type == zipfile.ZIP_DEFLATED:
             continue
         if entry.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f"its record {entry.filename[:100]!r} is compressed in a way this format does not use")
+            raise ValueError(f"its record {quoted(entry.filename)} is compressed in a way this format does not use")
         if entry.compress_size != entry.file_size:
-            raise ValueError(f"its record {entry.filename[:100]!r} claims two different sizes")
+            raise ValueError(f"its record {quoted(entry.filename)} claims two different sizes")
 
 
 def _check_layout(file: BinaryIO, entries: list[zipfile.ZipInfo], directory: int) -> None:
@@ -95,5 +120,5 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     with archive.open(entry) as record:
         data = record.read(entry.file_size)  # without a size it would unpack a bomb and then cut it
     if len(data) != entry.file_size:
-        raise ValueError(f"its record {entry.filename[:100]!r} is cut short")
+        raise ValueError(f"its record {quoted(entry.filename)} is cut short")
     return data

@@ -7,14 +7,19 @@ import tokenize
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
 
+from pyrnn.budget import Budget
 from pyrnn.module import Array
-from pyrnn.weights.archive import read_records
+from pyrnn.quoting import quoted
+from pyrnn.state_dict import dumped, loaded, with_metadata
+from pyrnn.weights.archive import each_record, opened
 from pyrnn.weights.arrays import MAX_AXES, STORED, decoded, flat
+
+OPTIONS = b"pyrnn: "  # and JSON, in the comment of the archive: np.load shows every record as an array
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 # NumPy parses the header as Python, and lets some of what the parser raises pass.
@@ -29,21 +34,38 @@ _HEADER_ERRORS = (
 )
 
 
-def load(path: str) -> dict[str, Array]:
+def load(file: BinaryIO, budget: Budget) -> dict[str, Array]:
     """Reads the arrays; np.savez_compressed files as well."""
-    records = read_records(path, compressed=True)
-    return {name.removesuffix(".npy"): _array(name, data) for name, data in records.items()}
+    with opened(file) as (_, archive):
+        records = each_record(file, archive, _check_names, True, budget)
+        arrays = {name.removesuffix(".npy"): _array(name, data) for name, data in records}
+        comment = archive.comment
+    return with_metadata(arrays, loaded(comment[len(OPTIONS) :])) if comment.startswith(OPTIONS) else arrays
 
 
 def save(state_dict: Mapping[str, Any], path: str) -> None:
     """Writes uncompressed arrays, as np.savez does, but under any name (np.savez refuses `file`)."""
     arrays = flat(state_dict)
+    options = dumped(state_dict).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             if "\0" in name:
-                raise ValueError(f"an .npz file cannot hold the name {name!r}, which has a NUL character")
+                raise ValueError(f"an .npz file cannot hold the name {quoted(name)}, which has a NUL character")
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as record:
                 npy.write_array(record, array, allow_pickle=False)
+        if options:
+            if len(options) + len(OPTIONS) > zipfile.ZIP_MAX_COMMENT:
+                raise ValueError(
+                    f"the options of its layers take {len(options)} bytes, more than an .npz file holds beside the "
+                    "arrays; write a .pt or .safetensors file"
+                )
+            archive.comment = OPTIONS + options
+
+
+def _check_names(names: list[str]) -> None:
+    stems = {name.removesuffix(".npy") for name in names}
+    if len(stems) != len(names):
+        raise ValueError("two of its arrays have the same name")
 
 
 def _array(name: str, data: bytes) -> Array:
@@ -51,12 +73,14 @@ def _array(name: str, data: bytes) -> Array:
     try:
         shape, fortran, dtype = _HEADERS[npy.read_magic(stream)](stream)
     except _HEADER_ERRORS as error:
-        raise ValueError(f"its record {name} is no .npy array of numbers ({type(error).__name__})") from error
+        raise ValueError(f"its record {quoted(name)} is no .npy array of numbers ({type(error).__name__})") from error
     if dtype.name not in STORED:
-        raise ValueError(f"{name} has dtype {dtype}; only arrays of real numbers are loaded")
+        raise ValueError(f"{quoted(name)} has dtype {str(dtype)[:100]}; only arrays of real numbers are loaded")
+    if not all(type(length) is int for length in shape):  # NumPy lets True pass
+        raise ValueError(f"its record {quoted(name)} has a shape that is not made of integers: {str(shape)[:100]}")
     start, size = stream.tell(), math.prod(shape) * dtype.itemsize
     if len(shape) > MAX_AXES or min(shape, default=0) < 0 or size != len(data) - start:
-        raise ValueError(f"{name} claims a shape and dtype {dtype} that are not the size of its record")
+        raise ValueError(f"{quoted(name)} claims a shape and dtype {dtype} that are not the size of its record")
     read_as = np.dtype(STORED[dtype.name]).newbyteorder(dtype.byteorder)
     stored = np.frombuffer(data, read_as, offset=start) if size else np.empty(0, read_as)
     return decoded(stored.reshape(shape, order="F" if fortran else "C"), dtype.name)

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pyrnn.module import Array
+from pyrnn.quoting import quoted
 from pyrnn.weights.arrays import number_array
-from pyrnn.weights.unpickled import MAX_DEPTH, STORAGES
+from pyrnn.weights.objects import STORAGES
+from pyrnn.weights.unpickled import MAX_DEPTH
 
 _STORAGE_OF = {dtype: name for name, dtype in STORAGES.items() if dtype}
 
@@ -33,12 +35,12 @@ def dumps(tree: Mapping[str, Any]) -> tuple[bytes, list[Array]]:
 
 def _object(value: Any, name: str, arrays: list[Array], depth: int) -> Iterator[bytes]:
     if depth > MAX_DEPTH:
-        raise ValueError(f"{name[:80]}... is nested more than {MAX_DEPTH} deep")
+        raise ValueError(f"{quoted(name)} is nested more than {MAX_DEPTH} deep")
     if isinstance(value, Mapping):
         yield op.EMPTY_DICT + op.MARK
         for key, item in value.items():
             if type(key) not in (str, int, float, bool, type(None)):
-                raise TypeError(f"the keys of {name} should be strings or numbers, got {key!r}")
+                raise TypeError(f"the keys of {quoted(name)} should be strings or numbers, got {quoted(key)}")
             yield _plain(key)
             yield from _object(item, f"{name}.{key}" if name else str(key), arrays, depth + 1)
         yield op.SETITEMS

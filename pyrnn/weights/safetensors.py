@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from pyrnn.budget import Budget
 from pyrnn.module import Array
+from pyrnn.quoting import quoted
+from pyrnn.state_dict import dumped, loaded, with_metadata
 from pyrnn.weights.arrays import STORED, decoded, flat
 
 # The key of the metadata that holds a network's layers; a single one, since safetensors writes several in any order.
 ARCHITECTURE = "pyrnn"
+OPTIONS = "pyrnn_options"  # and that of a state dict: JSON of the options that weights do not tell
+MAX_HEADER = 10**8  # bytes, the package's limit
 
 _DTYPES = {
     "F64": "float64",
@@ -31,16 +37,19 @@ _DTYPES = {
 }
 
 
-def load(path: str) -> dict[str, Array]:
+def load(file: BinaryIO, budget: Budget) -> dict[str, Array]:
     """Reads the arrays, sorted by name. Not by safetensors.numpy, which fails at bfloat16."""
     package = safetensors_package()
-    with open(path, "rb") as file:  # by pathlib it would take 3 ms to import that
-        data = file.read()
+    budget.spend(3 * file.seek(0, 2), "its arrays")  # the file, the package's copies and ours
+    file.seek(0)
+    data = file.read()
     try:
         tensors = package.deserialize(data)
     except package.SafetensorError as error:
-        raise ValueError(f"it is no sound safetensors file ({error})") from error
-    return {name: _array(name, tensor) for name, tensor in sorted(tensors, key=itemgetter(0))}
+        raise ValueError(f"it is no sound safetensors file ({quoted(error)[1:-1]})") from error
+    arrays = {name: _array(name, tensor) for name, tensor in sorted(tensors, key=itemgetter(0))}
+    options = _metadata(data).get(OPTIONS, "")
+    return with_metadata(arrays, loaded(options)) if options else arrays
 
 
 def save(state_dict: Mapping[str, Any], path: str) -> None:
@@ -48,21 +57,36 @@ def save(state_dict: Mapping[str, Any], path: str) -> None:
     package = safetensors_package()
     if "__metadata__" in state_dict:
         raise ValueError("a .safetensors file cannot hold an array named __metadata__; rename it")
+    options = dumped(state_dict)
     try:
-        package.numpy.save_file(flat(state_dict), path)
+        package.numpy.save_file(flat(state_dict), path, metadata={OPTIONS: options} if options else None)
     except package.SafetensorError as error:
         raise OSError(f"safetensors could not write the file: {error}") from error
 
 
-def metadata(path: str) -> dict[str, str]:
-    """The strings beside the arrays, by name."""
-    with safetensors_package().safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
+def metadata(file: BinaryIO) -> dict[str, str]:
+    """The strings beside the arrays, by name; none of a file that is damaged."""
+    file.seek(0)
+    head = file.read(8)
+    length = int.from_bytes(head, "little")
+    return _metadata(head + file.read(length)) if length <= MAX_HEADER else {}
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """As safetensors writes them: the header is a length of 8 bytes and a JSON of that length."""
+    header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+    if b"__metadata__" not in header:
+        return {}
+    try:
+        found = json.loads(header).get("__metadata__")
+    except (AttributeError, RecursionError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _array(name: str, tensor: dict[str, Any]) -> Array:
     if tensor["dtype"] not in _DTYPES:
-        raise ValueError(f"{name} has dtype {tensor['dtype']}; only arrays of real numbers are loaded")
+        raise ValueError(f"{quoted(name)} has dtype {tensor['dtype']}; only arrays of real numbers are loaded")
     dtype = _DTYPES[tensor["dtype"]]
     stored = np.frombuffer(tensor["data"], np.dtype(STORED[dtype]).newbyteorder("<"))
     return decoded(stored.reshape(tensor["shape"]), dtype)

@@ -1,0 +1,108 @@
+"""Source: a file to read, given as a path, an open file or bytes, and what its first bytes say it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, BinaryIO
+
+from pyrnn.budget import Budget
+from pyrnn.weights.kinds import HEAD, READERS, kind_of
+
+File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that is open for reading.
+
+    Attributes:
+        name: for sentences: the path, or "the file" where there is none.
+        path: None for bytes and open files.
+        file: seekable.
+        length: in bytes.
+        kind: the format, a key of READERS.
+    """
+
+    name: str
+    path: str | None
+    file: BinaryIO
+    length: int
+    kind: str
+
+    def budget(self, limit: int | None) -> Budget:
+        """What the contents may take. ValueError if the file alone is longer than the limit."""
+        budget = Budget(self.length, limit)
+        budget.check(self.length, "the file as it is")
+        return budget
+
+    @contextmanager
+    def on_disk(self) -> Iterator[str]:
+        """A path, for readers that want one; of bytes, a temporary file in a folder of its own."""
+        if self.path is not None:
+            yield self.path
+            return
+        import tempfile  # slow, and seldom needed
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, f"file.{self.kind}")
+            with open(path, "wb") as file:
+                self.file.seek(0)
+                file.write(self.file.read())
+            try:
+                yield path
+            except ValueError as error:
+                raise ValueError(str(error).replace(path, self.name)) from error
+
+
+@contextmanager
+def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
+    """The file, open, with its kind by content.
+
+    Raises:
+        TypeError: if it is no path, binary file or bytes.
+        ValueError: naming what the file is, if pyrnn does not read such files.
+        FileNotFoundError: if there is no such file.
+    """
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise TypeError(f"limit should be a number of bytes, or None, got {limit!r}")
+    if isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str):
+        path = os.fspath(given)
+        if os.path.isdir(path):
+            raise ValueError(f"{printable(path)} cannot be loaded: it is a folder; give the file of weights in it.")
+        with open(path, "rb") as file:
+            yield _source(printable(path), path, file)
+        return
+    yield _source("the file", None, BytesIO(_content(given, limit)))
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path for a sentence: bytes that are no text are escaped."""
+    return os.fspath(path).encode(errors="backslashreplace").decode()
+
+
+def _content(given: Any, limit: int | None) -> Any:
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        return given
+    if not hasattr(given, "read"):
+        raise TypeError(f"expected a path, a file open for reading in binary mode, or bytes, got {type(given).__name__}")
+    content = given.read() if limit is None else given.read(limit + 1)  # the budget refuses what is longer
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        raise TypeError('the file should be open in binary mode, open(path, "rb"): it gives text')
+    return content
+
+
+def _source(name: str, path: str | None, file: BinaryIO) -> Source:
+    length = file.seek(0, 2)
+    file.seek(0)
+    head = file.read(HEAD)
+    file.seek(0)
+    suffix = os.path.splitext(path)[1].lower() if path is not None else ""
+    kind, refusal = kind_of(head, file, suffix)
+    if kind not in READERS:
+        raise ValueError(f"{name} cannot be loaded: {refusal}.")
+    file.seek(0)
+    return Source(name, path, file, length, kind)
