@@ -28,7 +28,7 @@ KINDS: dict[int, tuple[type[Recurrent], type[Cell], str]] = {  # by the number o
 _OURS = re.compile(r"weight_|bias_|parametrizations\.(weight|bias)_")  # begins what may be a layer's parameter
 _LAYER = re.compile(r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))_l(0|[1-9][0-9]{0,8})(?:_reverse)?")
 _DOUBT = (
-    "the weights {}weight_ih_l0 ... of an RNN do not tell its nonlinearity: tanh is taken; say nonlinearity=\"tanh\" or "
+    'the weights {}weight_ih_l0 ... of an RNN do not tell its nonlinearity: tanh is taken; say nonlinearity="tanh" or '
     'nonlinearity="relu"'
 )
 
@@ -63,8 +63,7 @@ def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: 
     """
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"expected a mapping of names to arrays, got {type(state_dict).__name__}")
-    if not isinstance(prefix, str):
-        raise TypeError(f"prefix should be a string, got {type(prefix).__name__}")
+    check_prefix(prefix)
     layer, doubt = described(state_dict, prefix, options, checked(getattr(state_dict, "_metadata", None)))
     if doubt:
         warnings.warn(doubt, UserWarning, stacklevel=2)
@@ -94,9 +93,9 @@ def described(
         _check_names(mine, _core.Spec(mode, **sizes).parameters, "", cell.__name__)
     else:
         sizes |= {"num_layers": 1 + _last_layer(mine, prefix), "bidirectional": "weight_ih_l0_reverse" in mine}
-        told = {"peephole": True} if "weight_peephole_l0" in mine else {}
-        _check_names(mine, _core.Spec(mode, **sizes, **told).parameters, end, kind.__name__)
-        sizes |= told if kind is LSTM else {}
+        if kind is LSTM and "weight_peephole_l0" in mine:
+            sizes["peephole"] = True
+        _check_names(mine, _core.Spec(mode, **sizes).parameters, end, kind.__name__)
         if kind is not LSTM:
             del sizes["proj_size"]
     made = kind if end else cell
@@ -113,6 +112,12 @@ def described(
     layer.load_state_dict(mine)
     in_doubt = gates == 1 and not {"nonlinearity", "activation"} & set(taken)
     return layer.eval(), _DOUBT.format(prefix) if in_doubt else ""
+
+
+def check_prefix(prefix: Any) -> None:
+    """TypeError for what is not a string."""
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix should be a string, got {type(prefix).__name__}")
 
 
 def _parameters(state_dict: Mapping[str, Any], prefix: str) -> dict[str, Array]:
@@ -145,7 +150,9 @@ def _last_layer(mine: Mapping[str, Array], prefix: str) -> int:
     missing = next(k for k in range(len(numbers) + 1) if k not in numbers)
     if missing < len(numbers):
         last = max(numbers)
-        raise ValueError(f"its weights name layer {last}, and none names layer {missing} ({prefix}weight_ih_l{missing})")
+        raise ValueError(
+            f"its weights name layer {last}, and none names layer {missing} ({prefix}weight_ih_l{missing})"
+        )
     return len(numbers) - 1
 
 

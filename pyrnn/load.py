@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .from_state_dict import described, prefixes
+from .from_state_dict import check_prefix, described, prefixes
 from .module import Array, Module
 from .parametrized import parameter_of
 from .placeholder import Placeholder
@@ -59,8 +59,8 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
     """
     with opened(path, limit) as source:
         if source.kind not in FORMATS.values():
-            read = import_module(f"pyrnn.weights.{READERS[source.kind]}").load
-            return _model(read, source, limit, options)
+            module: Any = import_module(f"pyrnn.weights.{READERS[source.kind]}")
+            return _model(module.load, source, limit, options)
         if source.kind == "safetensors" and _has_architecture(source):
             from .nn import Sequential
 
@@ -114,26 +114,38 @@ def _model(read: Any, source: Source, limit: int | None, options: Mapping[str, A
     return model
 
 
-def _recurrent(tree: Mapping[str, Any], options: dict[str, Any]) -> tuple[Any, str]:
+def _recurrent(tree: Mapping[str, Any], options: dict[str, Any]) -> tuple[Module, str]:
     """The layer of a state dict. One that is not alone is not taken for the whole model unless it is asked for."""
     metadata: Metadata = metadata_of(tree)
     kept = {name: value for name, value in _leaves(tree) if isinstance(value, (np.ndarray, Placeholder))}
     if "prefix" in options:
-        return described(kept, options.pop("prefix"), options, metadata)
+        return _described(kept, options.pop("prefix"), options, metadata)
     found = prefixes(kept)
     if len(found) > 1:
         names = ", ".join(f"prefix={quoted(prefix)}" for prefix in found[:6])
         raise ValueError(f"it holds {len(found)} recurrent layers; say which with {names}")
     if not found:
         _refuse_code(kept)
-        return described(kept, "", options, metadata)  # which says what it looked for
+        return _described(kept, "", options, metadata)  # which says what it looked for
     others = list(_others(tree, found[0]))
     if others:
         raise ValueError(
             f"beside a recurrent layer it holds {len(others)} arrays of others ({listed(others[:4])}), and "
             f"not how they follow each other; take the recurrent layer alone with prefix={quoted(found[0])}"
         )
-    return described(kept, found[0], options, metadata)
+    return _described(kept, found[0], options, metadata)
+
+
+def _described(
+    kept: Mapping[str, Any], prefix: Any, options: Mapping[str, Any], metadata: Metadata
+) -> tuple[Module, str]:
+    """The layer. ValueError for a weight of it that the file has and pyrnn does not load."""
+    check_prefix(prefix)
+    starts = (f"{prefix}weight_", f"{prefix}bias_", f"{prefix}parametrizations.")
+    for name, value in kept.items():
+        if isinstance(value, Placeholder) and name.startswith(starts):
+            raise ValueError(f"{quoted(name)} is {value!r}: only tensors of real numbers are loaded")
+    return described(kept, prefix, options, metadata)
 
 
 def _refuse_code(kept: Mapping[str, Any]) -> None:

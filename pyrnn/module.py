@@ -26,6 +26,7 @@ from .state_dict import IncompatibleKeys, StateDict, mismatches
 Array = np.ndarray[Any, np.dtype[Any]]
 
 KINDS = ("_parameters", "_buffers")
+_LARGER = "parameters of shape {} are larger than the file that should hold them: they"
 _BUDGET: ContextVar[Budget | None] = ContextVar("what the parameters of modules may take", default=None)
 
 
@@ -232,13 +233,13 @@ def check_room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
     """ValueError if an array of this shape, not made yet, is more than `at_most` allows."""
     budget = _BUDGET.get()
     if budget is not None:
-        budget.check(math.prod(shape) * dtype.itemsize, f"parameters of shape {tuple(shape)}")
+        budget.check(math.prod(shape) * dtype.itemsize, _LARGER.format(tuple(shape)))
 
 
 def _spend(value: Array) -> None:
     budget = _BUDGET.get()
     if budget is not None:
-        budget.spend(value.nbytes, f"parameters of shape {value.shape}")
+        budget.spend(value.nbytes, _LARGER.format(value.shape))
 
 
 def to_array(value: Any, name: str) -> Array:

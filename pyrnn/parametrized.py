@@ -70,7 +70,9 @@ def _whole(parameter: str, parts: dict[str, Array], plain: Array | None) -> Arra
             "it was written, torch.nn.utils.parametrize.remove_parametrizations(module, name) makes it one array "
             "(torch.nn.utils.prune.remove for a pruned one)"
         )
-    kind = np.float64 if whole.dtype == np.float64 and all(v.dtype == np.float64 for v in parts.values()) else np.float32
+    kind = (
+        np.float64 if whole.dtype == np.float64 and all(v.dtype == np.float64 for v in parts.values()) else np.float32
+    )
     whole = whole.astype(kind)
     if plain is not None and not np.array_equal(plain, whole, equal_nan=True):
         raise ValueError(
@@ -87,7 +89,8 @@ def _weight_norm(g: Array, v: Array) -> Array | None:
     if sum(length > 1 for length in g.shape) > 1:
         return None  # weight_norm leaves one axis
     over = tuple(axis for axis in range(v.ndim) if g.ndim == 0 or g.shape[axis] != v.shape[axis])
-    return g * (v / np.sqrt((v * v).sum(axis=over, keepdims=True)))
+    whole: Array = g * (v / np.sqrt((v * v).sum(axis=over, keepdims=True)))
+    return whole
 
 
 def _spectral_norm(u: Array, v: Array, weight: Array) -> Array | None:

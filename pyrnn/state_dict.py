@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import NoneType
 from typing import Any, NamedTuple
 
 from .quoting import listed
 
-# What a constructor is told and the names and shapes of weights do not show; all else in a file's metadata is left.
-OPTIONS = (
-    "nonlinearity",
-    "activation",
-    "recurrent_activation",
-    "reset_after",
-    "peephole",
-    "batch_first",
-    "dropout",
-    "masked_output",
-)
+# What a constructor is told and the names and shapes of weights do not show, and the types it may have. All else in a
+# file's metadata is left.
+OPTIONS: dict[str, type | tuple[type, ...]] = {
+    "nonlinearity": str,
+    "activation": (str, NoneType),
+    "recurrent_activation": str,
+    "reset_after": bool,
+    "peephole": bool,
+    "batch_first": bool,
+    "dropout": (int, float),
+    "masked_output": str,
+}
 MAX_TEXT = 100  # letters of an option's value: more is no option of ours
 
 Metadata = dict[str, dict[str, Any]]
@@ -78,15 +80,14 @@ def checked(metadata: Any) -> Metadata:
     found: Metadata = {}
     for name, entry in metadata.items():
         if isinstance(name, str) and isinstance(entry, Mapping) and any(option in entry for option in OPTIONS):
-            kept = {option: entry[option] for option in ("version", *OPTIONS) if option in entry}
-            found[name] = {option: value for option, value in kept.items() if _is_plain(value)}
+            kinds = {"version": int, **OPTIONS}
+            kept = {option: entry[option] for option in kinds if option in entry}
+            found[name] = {option: value for option, value in kept.items() if _fits(value, kinds[option])}
     return found
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) <= MAX_TEXT
-    return value is None or isinstance(value, (bool, int, float))
+def _fits(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not (isinstance(value, str) and len(value) > MAX_TEXT)
 
 
 def metadata_of(tree: Mapping[Any, Any], before: str = "") -> Metadata:

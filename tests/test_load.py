@@ -97,19 +97,13 @@ def test_one_of_several_is_not_taken_for_the_whole(tmp_path: Path) -> None:
 def test_layers_beside_the_recurrent_one_are_not_dropped_in_silence(tmp_path: Path) -> None:
     state = {k: v for k, v in Tagger().state_dict().items() if not k.startswith("decoder")}
     torch.save(state, tmp_path / "a.pt")
-    with pytest.raises(ValueError, match=r"2 arrays of others \(out.weight, out.bias\)") as caught:
+    with pytest.raises(ValueError, match=r"2 arrays of others \(.out.weight., .out.bias.\)") as caught:
         pyrnn.load(tmp_path / "a.pt")
     assert 'prefix="encoder."' in str(caught.value)
     assert repr(pyrnn.load(tmp_path / "a.pt", prefix="encoder.")) == "GRU(3, 5)"
 
 
 # -- refusals ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["model", "model.bin", "model.tar.gz"])
-def test_an_unknown_suffix_names_the_known(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"should end in one of \.pt, .*\.safetensors.*\.keras, .*\.json; got"):
-        pyrnn.load(tmp_path / name)
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".npz", ".safetensors", ".keras", ".h5", ".onnx", ".json"])
@@ -125,17 +119,22 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "known"),
-    [("a.json", "return_sequences, dtype"), ("a.onnx", "output"), ("a.keras", "no options")],
+    ("name", "head", "known"),
+    [
+        ("a.json", b"[]", "return_sequences, dtype"),
+        ("a.onnx", b"\x08\x0a\x3a\x00", "output"),
+        ("a.keras", b"\x89HDF\r\n\x1a\n", "no options"),
+    ],
 )
-def test_an_option_that_the_format_has_not_is_refused(tmp_path: Path, name: str, known: str) -> None:
+def test_an_option_that_the_format_has_not_is_refused(tmp_path: Path, name: str, head: bytes, known: str) -> None:
+    (tmp_path / name).write_bytes(head)
     with pytest.raises(TypeError, match=rf"takes (only )?{known}, got batch_first="):
         pyrnn.load(tmp_path / name, batch_first=True)
 
 
 def test_arrays_without_a_recurrent_layer(tmp_path: Path) -> None:
     pyrnn.save_state_dict({"weight": np.eye(2)}, tmp_path / "a.npz")
-    with pytest.raises(ValueError, match=r"expected weight_ih_l0 and weight_hh_l0 .* which has: weight"):
+    with pytest.raises(ValueError, match=r"expected weight_ih_l0 and weight_hh_l0 .* which has: .weight"):
         pyrnn.load(tmp_path / "a.npz")
 
 
@@ -146,9 +145,18 @@ def test_arrays_that_do_not_fit_are_a_value_error(tmp_path: Path) -> None:
         pyrnn.load(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize(("package", "name"), [("h5py", "a.h5"), ("onnx", "a.onnx"), ("safetensors", "a.safetensors")])
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str, name: str) -> None:
-    (tmp_path / name).write_bytes(b"")
+@pytest.mark.parametrize(
+    ("package", "name", "head"),
+    [
+        ("h5py", "a.h5", b"\x89HDF\r\n\x1a\n"),
+        ("onnx", "a.onnx", b"\x08\x0a\x3a\x00"),
+        ("safetensors", "a.safetensors", b"\x02\0\0\0\0\0\0\0{}"),
+    ],
+)
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str, name: str, head: bytes
+) -> None:
+    (tmp_path / name).write_bytes(head)
     for loaded in [one for one in sys.modules if one == package or one.startswith(f"{package}.")]:
         monkeypatch.setitem(sys.modules, loaded, None)
     monkeypatch.setitem(sys.modules, package, None)

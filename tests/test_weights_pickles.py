@@ -1,12 +1,9 @@
-"""Pickles in torch files that hold code or lie about their tensors: refused, with nothing executed."""
+"""Pickles in torch files that are damaged or lie about their tensors: refused."""
 
 from __future__ import annotations
 
-import os
 import pickle as op
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from weights_files import (
-    DATA,
     SOUND,
-    archive,
     call,
-    dumped,
     entry,
     leaf,
     name,
@@ -37,90 +31,19 @@ def test_the_files_made_by_hand_are_sound_but_for_what_each_test_breaks(tmp_path
     assert torch.equal(torch.load(tmp_path / "model.pt")["weight"], torch.arange(4.0))
 
 
-class Net(torch.nn.Linear):
-    """A module of the user's."""
-
-
-class Call:
-    """Pickles as a call of a function."""
-
-    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self.made = (function, arguments)
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return self.made
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-@pytest.mark.parametrize(
-    ("function", "arguments", "named"),
-    [
-        (os.system, ["touch {}"], r"'(posix|nt)\.system'"),
-        (eval, ["open('{}', 'w')"], "eval'"),
-        (exec, ["open('{}', 'w')"], "exec'"),
-        (open, ["{}", "w"], r"'_?io\.open'"),
-        (getattr, [os, "system"], "getattr'"),
-        (op.loads, [dumped(name("os", "system"))], "loads'"),
-        (torch.load, ["{}"], r"'torch\.serialization\.load'"),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_calls_are_refused_by_name_and_not_made(
-    function: Callable[..., Any], arguments: list[Any], named: str, protocol: int, tmp_path: Path
-) -> None:
-    marker = tmp_path / "executed"
-    arguments = [word.format(marker) if isinstance(word, str) else 0 for word in arguments]
-    pickled = op.dumps({"weight": Call(function, *arguments)}, protocol)
-    path = archive(tmp_path / "model.pt", {"model/data.pkl": pickled, "model/data/0": DATA})
-    refused(
-        path,
-        f"it holds a .*{named}.*nothing of it was executed.*" + r"torch\.save\(model\.state_dict\(\), path\)",
-    )
-    assert not marker.exists()
-
-
-def test_whole_modules_are_refused_by_name(tmp_path: Path) -> None:
-    torch.save(Net(2, 3), tmp_path / "model.pt")
-    refused(tmp_path / "model.pt", rf"'{Net.__module__}\.Net'.*nothing of it was executed.*model\.state_dict\(\)")
-
-
-@pytest.mark.parametrize("value", [torch.ones(1, dtype=torch.complex64), torch.eye(2).to_sparse(), {1}, b"x", 1j])
-def test_what_is_neither_real_number_nor_name_is_refused(value: Any, tmp_path: Path) -> None:
-    torch.save({"weight": value}, tmp_path / "model.pt")
-    refused(tmp_path / "model.pt", "it holds a '.*only tensors of real numbers")
-
-
-def test_lazily_negated_tensors_are_refused(tmp_path: Path) -> None:
-    torch.save({"weight": torch.tensor([1j]).conj().imag}, tmp_path / "model.pt")
-    refused(tmp_path / "model.pt", "resolve_neg")
-
-
 ORDERED = call(name("collections", "OrderedDict"))
 STATE = op.EMPTY_DICT + leaf("key") + leaf(1) + op.SETITEM
 TREES = {
     "reduce of a string": (entry(call(leaf("os.system"), leaf("ls"))), "calls something that is no function"),
-    "reduce of a storage": (
-        entry(call(name("torch", "FloatStorage"))),
-        "calls something that is no function",
-    ),
     "reduce of a dtype": (
         entry(call(name("torch", "float32"), leaf(1))),
         "calls something that is no function",
     ),
     "arguments are no tuple": (entry(name("torch", "Size") + leaf(1) + op.REDUCE), "calls something"),
     "build on a dict": (op.EMPTY_DICT + STATE + op.BUILD, "sets attributes of an object"),
-    "build on a function": (
-        entry(name("torch._utils", "_rebuild_tensor_v2") + STATE + op.BUILD),
-        "sets attributes",
-    ),
-    "build on a tensor": (entry(tensor() + STATE + op.BUILD), "sets attributes"),
-    "build with slots": (ORDERED + leaf((None, {"a": 1})) + op.BUILD, "sets attributes"),
-    "new object": (
-        entry(name("collections", "OrderedDict") + op.EMPTY_TUPLE + op.NEWOBJ),
-        "instruction NEWOBJ",
-    ),
-    "instance": (op.MARK + op.INST + b"os\nsystem\n", "instruction INST"),
-    "extension": (op.EXT1 + b"\x01", "instruction EXT1"),
+    "a state of a list": (op.EMPTY_LIST + STATE + op.BUILD, "sets attributes of an object"),
+    "a buffer": (op.NEXT_BUFFER, "instruction NEXT_BUFFER"),
+    "a reference by text": (op.PERSID + b"storage\n", "instruction PERSID"),
     "append to a dict": (op.EMPTY_DICT + leaf(1) + op.APPEND, "appends to something that is no list"),
     "items of a list": (
         op.EMPTY_LIST + leaf(0) + leaf(1) + op.SETITEM,
@@ -131,14 +54,11 @@ TREES = {
         "sets items of something that is no dict",
     ),
     "half an item": (op.EMPTY_DICT + op.MARK + leaf("a") + op.SETITEMS, "a key that has no value"),
-    "a tuple for a key": (op.EMPTY_DICT + leaf((1,)) + leaf(1) + op.SETITEM, "neither a string nor a number"),
-    "a class for a value": (entry(name("collections", "OrderedDict")), "a class or a bare storage"),
-    "a storage for a value": (entry(storage()), "a class or a bare storage"),
     "a list": (op.EMPTY_LIST, "holds a list where a dict"),
     "a tensor": (tensor(), "holds a ndarray where a dict"),
     "numbers for names": (op.EMPTY_DICT + leaf(1) + leaf(2) + op.SETITEM, "where a dict of names"),
     "an unknown memo": (op.BINGET + b"\x07", "its pickle is damaged"),
-    "an empty stack": (op.POP, "instruction POP"),
+    "an empty stack": (op.POP, "its pickle is damaged"),
     "nothing": (b"", "its pickle is damaged"),
     "too few arguments": (entry(call(name("torch._utils", "_rebuild_tensor_v2"))), "its pickle is damaged"),
     "no mark": (op.TUPLE, "its pickle is damaged"),
@@ -147,9 +67,7 @@ TREES = {
     "other references": (entry(storage(kind="module")), "refers to something that is no tensor storage"),
     "a reference to text": (entry(leaf("module") + op.BINPERSID), "its pickle is damaged"),
     "a reference to a number": (entry(leaf(1) + op.BINPERSID), "its pickle is damaged"),
-    "a device of lists": (entry(call(name("torch", "device"), op.EMPTY_LIST)), "describes a device"),
-    "a long device": (entry(call(name("torch", "device"), leaf("x" * 101), leaf(1))), "describes a device"),
-    "a long name": (entry(name("m" * 10**5, "n")), "it holds a"),
+    "an object": (call(name("m" * 10**5, "n")), r"holds a whole object .*, <m{100}\.\.\., not loaded>"),
 }
 
 
@@ -182,12 +100,12 @@ TENSORS = {
     "more strides": (tensor((1,), (1, 1)), "1 sizes and 2 strides"),
     "many axes": (tensor((1,) * 33, (1,) * 33), "33 sizes and 33 strides"),
     "empty but vast": (tensor((0, 2**62), (1, 1)), "a size that no array can have"),
-    "expanded to the stars": (tensor((2**40,), (0,)), "more than 64 times the size of the file"),
+    "expanded to the stars": (tensor((2**40,), (0,)), "raise limit="),
     "expanded beyond": (tensor((2**40, 2**40), (0, 0)), "a size that no array can have"),
-    "no record": (tensor(of=storage("1")), "record data/1 of a tensor is missing"),
+    "no record": (tensor(of=storage("1")), 'record "data/1" of a tensor is missing'),
     "a record elsewhere": (
         tensor(of=storage("../data.pkl")),
-        "record data/../data.pkl of a tensor is missing",
+        'record "data/../data.pkl" of a tensor is missing',
     ),
     "fewer elements": (tensor((3,), of=storage(count=3)), "claims another size"),
     "more elements": (tensor(of=storage(count=5)), "claims another size"),

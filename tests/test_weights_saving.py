@@ -50,7 +50,7 @@ def test_endless_nesting_and_odd_keys_are_refused(tmp_path: Path) -> None:
     endless["again"] = endless
     with pytest.raises(ValueError, match="nested more than 100 deep"):
         save_state_dict(endless, tmp_path / "model.pt")
-    with pytest.raises(TypeError, match="keys of nested should be strings or numbers"):
+    with pytest.raises(TypeError, match='keys of "nested" should be strings or numbers'):
         save_state_dict({"nested": {(1, 2): 3}}, tmp_path / "model.pt")
 
 
@@ -99,9 +99,7 @@ def test_a_replaced_file_keeps_its_mode_and_links_to_it(suffix: str, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["model.bin", "model", "model.pt.gz"])
-def test_an_unknown_suffix_names_the_known_ones(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"\.pt, \.pth, \.safetensors, \.npz"):
-        load_state_dict(tmp_path / name)
+def test_writing_to_an_unknown_suffix_names_the_known_ones(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\.pt, \.pth, \.safetensors, \.npz"):
         save_state_dict({}, tmp_path / name)
 
@@ -115,6 +113,7 @@ def test_a_missing_file_or_folder_is_file_not_found(suffix: str, tmp_path: Path)
 
 
 def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_state_dict({}, tmp_path / "model.safetensors")
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     for call in (load_state_dict, lambda path: save_state_dict({}, path)):
         with pytest.raises(ImportError, match=r'pip install "pyrnn-cpu\[safetensors\]"'):

@@ -88,7 +88,9 @@ def _content(given: Any, limit: int | None) -> Any:
     if isinstance(given, (bytes, bytearray, memoryview)):
         return given
     if not hasattr(given, "read"):
-        raise TypeError(f"expected a path, a file open for reading in binary mode, or bytes, got {type(given).__name__}")
+        raise TypeError(
+            f"expected a path, a file open for reading in binary mode, or bytes, got {type(given).__name__}"
+        )
     content = given.read() if limit is None else given.read(limit + 1)  # the budget refuses what is longer
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise TypeError('the file should be open in binary mode, open(path, "rb"): it gives text')

@@ -97,7 +97,7 @@ class Tree:
         if math.prod(shape) * stored.itemsize != len(data):
             raise ValueError("a NumPy array in its pickle claims a shape that is not the size of its bytes")
         self._spend(2 * len(data))
-        stored = stored.newbyteorder(dtype.order)
+        stored = stored.newbyteorder(">" if dtype.order == ">" else "<")
         flat = np.frombuffer(data, stored) if data else np.empty(0, stored)
         array = decoded(flat.reshape(shape, order="F" if value.fortran else "C"), np.dtype(dtype.code).name)
         return array.item() if value.is_number else array

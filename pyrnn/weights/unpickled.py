@@ -177,7 +177,5 @@ class _Machine:
             for name, value in zip(state.items[::2], state.items[1::2], strict=True):
                 if type(name) is str and name == "_metadata":
                     target.metadata = value
-        elif type(target) not in (Made, Name, Tensor, Storage) or target is state:
-            raise ValueError("its pickle sets attributes of an object that has none")
-        elif type(target) is Made and target.name == "dict":
+        elif type(target) not in (Made, Name, Tensor, Storage) or getattr(target, "name", "") == "dict":
             raise ValueError("its pickle sets attributes of an object that has none")
