@@ -16,7 +16,7 @@ from .initial import skip_init
 from .layers import GRU, LSTM, RNN
 from .module import Array, to_array
 from .parametrized import parameter_of, put_together
-from .quoting import listed, quoted
+from .quoting import escaped, listed, quoted
 from .recurrent import Recurrent
 from .state_dict import IncompatibleKeys, Metadata, checked, mismatches
 
@@ -79,8 +79,8 @@ def described(
     end = "_l0" if "weight_ih_l0" in mine else ""
     if f"weight_ih{end}" not in mine or f"weight_hh{end}" not in mine:
         raise ValueError(
-            f"expected {prefix}weight_ih_l0 and {prefix}weight_hh_l0 in the state dict, or of a cell {prefix}weight_ih "
-            f"and {prefix}weight_hh, which has: {listed(state_dict)}; give the part before weight_ih as prefix="
+            f"expected {escaped(prefix)}weight_ih_l0 and weight_hh_l0 in the state dict (of a cell, weight_ih and "
+            f"weight_hh), which has: {listed(state_dict) or 'nothing'}; give the part before weight_ih as prefix="
         )
     for name, value in mine.items():
         if name.startswith(("weight_ih", "weight_hh", "weight_hr")) and (value.ndim != 2 or 0 in value.shape):
@@ -92,7 +92,7 @@ def described(
         sizes = {name: sizes[name] for name in ("input_size", "hidden_size", "bias")}
         _check_names(mine, _core.Spec(mode, **sizes).parameters, "", cell.__name__)
     else:
-        sizes |= {"num_layers": 1 + _last_layer(mine, prefix), "bidirectional": "weight_ih_l0_reverse" in mine}
+        sizes |= {"num_layers": 1 + _last_layer(mine), "bidirectional": "weight_ih_l0_reverse" in mine}
         if kind is LSTM and "weight_peephole_l0" in mine:
             sizes["peephole"] = True
         _check_names(mine, _core.Spec(mode, **sizes).parameters, end, kind.__name__)
@@ -111,7 +111,7 @@ def described(
         layer = made(**sizes, dtype=dtype, seed=0, **taken)
     layer.load_state_dict(mine)
     in_doubt = gates == 1 and not {"nonlinearity", "activation"} & set(taken)
-    return layer.eval(), _DOUBT.format(prefix) if in_doubt else ""
+    return layer.eval(), _DOUBT.format(escaped(prefix)) if in_doubt else ""
 
 
 def check_prefix(prefix: Any) -> None:
@@ -134,25 +134,25 @@ def _sizes(mine: Mapping[str, Array], end: str, prefix: str) -> tuple[int, dict[
     hidden = recurrent if projection is None else projection.shape[1]
     if rows % hidden or rows // hidden not in KINDS:
         raise ValueError(
-            f"{prefix}weight_hh{end} has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows "
+            f"{escaped(prefix)}weight_hh{end} has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows "
             "(RNN, GRU, LSTM)"
         )
     gates = rows // hidden
     if projection is not None and gates != 4:
-        raise ValueError(f"{prefix}weight_hr{end} is the projection of an LSTM, and the weights are of {gates} gates")
+        raise ValueError(
+            f"{escaped(prefix)}weight_hr{end} is the projection of an LSTM, and the weights are of {gates} gates"
+        )
     sizes = {"input_size": mine[f"weight_ih{end}"].shape[1], "hidden_size": hidden, "bias": f"bias_ih{end}" in mine}
     return gates, sizes | {"proj_size": 0 if projection is None else projection.shape[0]}
 
 
-def _last_layer(mine: Mapping[str, Array], prefix: str) -> int:
+def _last_layer(mine: Mapping[str, Array]) -> int:
     """The largest number of a layer. The numbers go from 0 up without a gap, so there is an array for each."""
     numbers = {int(found[1]) for name in mine if (found := _LAYER.fullmatch(name))}
     missing = next(k for k in range(len(numbers) + 1) if k not in numbers)
     if missing < len(numbers):
         last = max(numbers)
-        raise ValueError(
-            f"its weights name layer {last}, and none names layer {missing} ({prefix}weight_ih_l{missing})"
-        )
+        raise ValueError(f"its weights name layer {last}, and none names layer {missing} (weight_ih_l{missing})")
     return len(numbers) - 1
 
 

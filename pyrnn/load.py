@@ -15,7 +15,7 @@ from .from_state_dict import check_prefix, described, prefixes
 from .module import Array, Module
 from .parametrized import parameter_of
 from .placeholder import Placeholder
-from .quoting import listed, quoted
+from .quoting import escaped, listed, quoted
 from .state_dict import Metadata, metadata_of
 from .weights import FORMATS, arrays_of
 from .weights.kinds import READERS, SUFFIXES
@@ -150,7 +150,7 @@ def _described(
 
 def _refuse_code(kept: Mapping[str, Any]) -> None:
     """ValueError for a file without a layer that has objects of classes, in which the weights may be."""
-    unread = [f"{quoted(name)[1:-1]} {value!r}" for name, value in kept.items() if isinstance(value, Placeholder)]
+    unread = [f"{escaped(name)} {value!r}" for name, value in kept.items() if isinstance(value, Placeholder)]
     arrays = len(kept) - len(unread)
     if unread and not arrays:
         more = f" and {len(unread) - 3} more" if len(unread) > 3 else ""

@@ -20,7 +20,7 @@ import numpy as np
 
 from .budget import Budget
 from .placeholder import Placeholder
-from .quoting import quoted
+from .quoting import escaped, quoted
 from .state_dict import IncompatibleKeys, StateDict, mismatches
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -252,7 +252,7 @@ def to_array(value: Any, name: str) -> Array:
             value = value.float()
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
-        raise TypeError(f"{quoted(name)[1:-1]} should be an array of real numbers, got dtype {array.dtype}")
+        raise TypeError(f"{escaped(name)} should be an array of real numbers, got dtype {array.dtype}")
     return array
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .quoting import quoted
+from .quoting import escaped
 
 
 class Placeholder:
@@ -21,4 +21,4 @@ class Placeholder:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"<{quoted(self.name)[1:-1]}, not loaded>"
+        return f"<{escaped(self.name)}, not loaded>"

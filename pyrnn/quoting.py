@@ -14,9 +14,15 @@ def quoted(name: object) -> str:
     >>> print(quoted("weight"), quoted("a\ud800b\n"))
     "weight" "a\ud800b\n"
     """
+    return f'"{escaped(name)}"'
+
+
+def escaped(name: object) -> str:
+    """As `quoted`, without the quotes."""
     text = str(name)
     shown = text[:MOST_LETTERS].encode("unicode_escape").decode("ascii")
-    return f'"{shown}..."' if len(text) > MOST_LETTERS else f'"{shown}"'
+    cut = len(text) > MOST_LETTERS or len(shown) > MOST_LETTERS  # an escaped letter may take ten
+    return f"{shown[:MOST_LETTERS]}..." if cut else shown
 
 
 def listed(names: Iterable[object]) -> str:

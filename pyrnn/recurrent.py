@@ -26,8 +26,8 @@ from .options import (
 )
 from .packing import Specified
 from .pullback import Pullback, state_of, state_parts
-from .steps import active_steps, extent
 from .state_dict import OPTIONS as STATE_OPTIONS
+from .steps import active_steps, extent
 from .stream import Stream
 from .trace import Trace
 

@@ -166,9 +166,9 @@ def test_names_from_files_are_shown_short_and_printable(odd: str) -> None:
     zero = np.zeros(1)
     calls: list[Any] = [
         lambda: GRU.load_state_dict({**GRU.state_dict(), odd: zero}),
-        lambda: GRU.load_state_dict({f"{odd}{i}": zero for i in range(20_000)}),
+        lambda: GRU.load_state_dict({f"{i}{odd}": zero for i in range(20)}),
         lambda: pyrnn.from_state_dict({odd: zero}),
-        lambda: pyrnn.from_state_dict({f"{odd}{i}": zero for i in range(20_000)}),
+        lambda: pyrnn.from_state_dict({f"{i}{odd}": zero for i in range(20)}),
         lambda: pyrnn.from_state_dict({**GRU.state_dict(), f"weight_{odd}": zero}),
         lambda: pyrnn.from_state_dict({f"{odd}weight_ih_l0": zero, f"{odd}weight_hh_l0": zero}, odd),
         lambda: pyrnn.from_state_dict({**GRU.state_dict(), f"weight_hh_l0{odd}": np.array("text")}),

@@ -1,4 +1,4 @@
-"""Objects of other classes beside the weights: a placeholder each, nothing imported or called, and the weights load."""
+"""Objects of other classes beside the weights: each a placeholder, none imported or called, and the weights load."""
 
 from __future__ import annotations
 

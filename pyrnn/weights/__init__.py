@@ -1,7 +1,8 @@
 """State dicts in files: `.pt` and `.pth` (torch's own, without torch), `.safetensors`, `.npz`.
 
-A file that is written has the format of its suffix; of one that is read, the content tells it (kinds.py). Files may come from strangers: nothing in them is executed, the memory they take is bounded by their size, and
-what is wrong with one is said in a ValueError that names it.
+A file that is written has the format of its suffix; of one that is read, the content tells it (kinds.py). Files may
+come from strangers: nothing in them is executed, the memory they take is bounded by their size, and what is wrong with
+one is said in a ValueError that names it.
 """
 
 from __future__ import annotations

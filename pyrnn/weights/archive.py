@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import BinaryIO
 
 from pyrnn.budget import Budget
-from pyrnn.quoting import quoted
+from pyrnn.quoting import escaped, quoted
 
 LOCAL_HEADER = 30  # bytes in front of a record's name and extra field; it ends with their lengths
 DESCRIPTOR = 24  # bytes, at most, that may follow a record
@@ -65,7 +65,7 @@ def opened(source: str | BinaryIO) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]
         with zipfile.ZipFile(source) as archive:
             yield source, archive
     except _DAMAGE as error:
-        raise ValueError(f"its zip archive is damaged or encrypted ({quoted(error)[1:-1]})") from error
+        raise ValueError(f"its zip archive is damaged or encrypted ({escaped(error)})") from error
     except OSError as error:
         if error.errno != errno.EINVAL:  # a seek to a negative offset; the rest is the disk's
             raise

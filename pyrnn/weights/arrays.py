@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyrnn.module import Array, to_array
-from pyrnn.quoting import quoted
+from pyrnn.quoting import escaped
 
 MAX_AXES = 32  # what every NumPy allows
 
@@ -46,7 +46,7 @@ def number_array(value: Any, name: str) -> Array:
     array = np.asarray(value) if is_bool or isinstance(value, bool) else to_array(value, name)
     if array.dtype.name not in STORED:
         raise TypeError(
-            f"{quoted(name)[1:-1]} has dtype {array.dtype}, which torch lacks; convert it, e.g. to float64"
+            f"{escaped(name)} has dtype {array.dtype}, which torch lacks; convert it, e.g. to float64"
         )
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
@@ -55,5 +55,5 @@ def flat(state_dict: Mapping[str, Any]) -> dict[str, Array]:
     """The arrays of a state dict for a format that holds nothing else."""
     for name, value in state_dict.items():
         if isinstance(value, Mapping):
-            raise TypeError(f"{quoted(name)[1:-1]} is a mapping: only .pt and .pth files can hold nested state dicts")
+            raise TypeError(f"{escaped(name)} is a mapping: only .pt and .pth files can hold nested state dicts")
     return {name: number_array(value, name) for name, value in state_dict.items()}

@@ -76,8 +76,8 @@ _KINDS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
      "names and arrays with pyrnn.save_state_dict"),
     (
         lambda head: head[:1] == b"\x80" and _OLD_TORCH in head[:20],
-        "it was written by torch before 1.6, or with _use_new_zipfile_serialization=False; if you trust it, convert it "
-        "with a current torch: torch.save(torch.load(path), new_path)",
+        "it was written by torch before 1.6, or with _use_new_zipfile_serialization=False; if you trust it, convert "
+        "it with a current torch: torch.save(torch.load(path), new_path)",
     ),
     (
         lambda head: head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"),

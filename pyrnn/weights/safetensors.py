@@ -11,7 +11,7 @@ import numpy as np
 
 from pyrnn.budget import Budget
 from pyrnn.module import Array
-from pyrnn.quoting import quoted
+from pyrnn.quoting import escaped, quoted
 from pyrnn.state_dict import dumped, loaded, with_metadata
 from pyrnn.weights.arrays import STORED, decoded, flat
 
@@ -46,7 +46,7 @@ def load(file: BinaryIO, budget: Budget) -> dict[str, Array]:
     try:
         tensors = package.deserialize(data)
     except package.SafetensorError as error:
-        raise ValueError(f"it is no sound safetensors file ({quoted(error)[1:-1]})") from error
+        raise ValueError(f"it is no sound safetensors file ({escaped(error)})") from error
     arrays = {name: _array(name, tensor) for name, tensor in sorted(tensors, key=itemgetter(0))}
     options = _metadata(data).get(OPTIONS, "")
     return with_metadata(arrays, loaded(options)) if options else arrays
