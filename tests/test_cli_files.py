@@ -201,7 +201,7 @@ def test_one_layer_out_of_a_checkpoint(tmp_path: Path, target: str) -> None:
         ("gru.safetensors", "out.keras", "is read and not written"),
         ("gru.safetensors", "out.txt", "should end in one of .pt, .pth, .safetensors, .npz, .onnx, .json, got .txt"),
         ("gru.safetensors", "nowhere/out.onnx", "there is no folder"),
-        ("original.safetensors", "out.pt", "layer 'rnn' has reset_after=False, and a .pt file holds weights alone"),
+        ("original.safetensors", "out.pt", "layer 'rnn' has reset_after=False, and torch, which reads"),
         ("original.safetensors", "out.npz", "would compute reset_after=True"),
         ("model.pt", "out.npz", "only .pt and .pth files can hold nested state dicts"),
         ("model.pt", "out.onnx", "it holds 2 recurrent layers; say which with"),

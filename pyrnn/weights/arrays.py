@@ -45,9 +45,7 @@ def number_array(value: Any, name: str) -> Array:
     is_bool = str(getattr(value, "dtype", "")) in {"bool", "torch.bool"}
     array = np.asarray(value) if is_bool or isinstance(value, bool) else to_array(value, name)
     if array.dtype.name not in STORED:
-        raise TypeError(
-            f"{escaped(name)} has dtype {array.dtype}, which torch lacks; convert it, e.g. to float64"
-        )
+        raise TypeError(f"{escaped(name)} has dtype {array.dtype}, which torch lacks; convert it, e.g. to float64")
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 

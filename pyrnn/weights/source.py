@@ -91,9 +91,13 @@ def _content(given: Any, limit: int | None) -> Any:
         raise TypeError(
             f"expected a path, a file open for reading in binary mode, or bytes, got {type(given).__name__}"
         )
-    content = given.read() if limit is None else given.read(limit + 1)  # the budget refuses what is longer
+    content = given.read() if limit is None else given.read(limit + 1)
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise TypeError('the file should be open in binary mode, open(path, "rb"): it gives text')
+    try:
+        Budget(0, limit if limit is not None else len(content)).check(len(content), "the file as it is")
+    except ValueError as error:
+        raise ValueError(f"the file cannot be loaded: {error}.") from error
     return content
 
 
