@@ -50,9 +50,8 @@ def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: 
         RNNCell, LSTMCell or GRUCell where the names are those of a cell, "weight_ih".
 
     Raises:
-        ValueError: if the weights of a layer are not there, their shapes fit no cell, or a parametrization does not
-            say how it is computed.
-        RuntimeError: naming missing, unexpected and mis-shaped weights.
+        ValueError: if weights are missing, unexpected or mis-shaped, which it names, or a parametrization does not say
+            how it is computed.
         TypeError: if the layer has no such option, or a weight is not numeric.
 
     Example:
@@ -157,13 +156,13 @@ def _last_layer(mine: Mapping[str, Array]) -> int:
 
 
 def _check_names(mine: Mapping[str, Array], parameters: list[tuple[str, Any]], end: str, kind: str) -> None:
-    """torch's RuntimeError, before memory is taken for a layer."""
+    """ValueError with torch's sentences, before memory is taken for a layer."""
     own = {(name if end else name.removesuffix("_l0")): tuple(shape) for name, shape in parameters}
     keys = IncompatibleKeys([name for name in own if name not in mine], [name for name in mine if name not in own])
     shapes = ((name, value.shape, own[name]) for name, value in mine.items() if name in own)
     problems = keys.problems() + mismatches(shapes)
     if problems:
-        raise RuntimeError("\n\t".join([f"Error(s) in loading state_dict for {kind}:", *problems]))
+        raise ValueError("\n\t".join([f"Error(s) in loading state_dict for {kind}:", *problems]))
 
 
 def prefixes(names: Mapping[str, Any]) -> list[str]:

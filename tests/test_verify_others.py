@@ -55,7 +55,8 @@ def test_the_layout_of_the_data_is_an_option(tmp_path: Path, batch_first: bool) 
 
 def test_relu_taken_for_tanh(tmp_path: Path) -> None:
     path = saved(tmp_path, "relu")
-    model = pyrnn.load(path)  # tanh, which the file does not deny
+    with pytest.warns(UserWarning, match="tanh is taken"):
+        model = pyrnn.load(path)
     assert found(verify(path, "torch", X, model=model, nonlinearity="relu")) == ("l0", "forward", 0, "h")
 
 

@@ -115,7 +115,7 @@ def kind_of(head: bytes, file: BinaryIO, suffix: str = "") -> tuple[str, str]:
     for recognised, found in _KINDS:
         if recognised(head):
             return (found, "") if found in READERS else ("", found)
-    if suffix in SUFFIXES:
+    if SUFFIXES.get(suffix, "pt") not in ("pt", "npz"):  # which are zip archives
         return SUFFIXES[suffix], ""
     start = quoted(head[:20].decode("latin1"))
     return "", f"it is of no known format: it begins with {start}. {READ}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -15,7 +14,6 @@ from pyrnn.weights.kinds import HEAD, READERS, kind_of
 File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 
-@dataclass(frozen=True)
 class Source:
     """A file that is open for reading.
 
@@ -27,11 +25,8 @@ class Source:
         kind: the format, a key of READERS.
     """
 
-    name: str
-    path: str | None
-    file: BinaryIO
-    length: int
-    kind: str
+    def __init__(self, name: str, path: str | None, file: BinaryIO, length: int, kind: str) -> None:
+        self.name, self.path, self.file, self.length, self.kind = name, path, file, length, kind
 
     def budget(self, limit: int | None) -> Budget:
         """What the contents may take. ValueError if the file alone is longer than the limit."""
