@@ -235,7 +235,7 @@ def test_damaged_archives(changed: dict[str, bytes | None], because: str, saved:
 
 def test_an_archive_that_unpacks_to_vast_size(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyrnn.budget.HARMLESS", 0)
-    refused(rewritten(saved, zipfile.ZIP_DEFLATED, ballast=bytes(2**24)), "records of its zip archive would take .* raise limit=")
+    refused(rewritten(saved, zipfile.ZIP_DEFLATED, ballast=bytes(2**24)), "the records of its zip archive would take")
 
 
 def test_long_configurations_are_refused_unread(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
