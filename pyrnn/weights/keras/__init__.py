@@ -1,4 +1,4 @@
-"""Models and weights of Keras 2 and 3, read with h5py alone (pip install "pyrnn-cpu[keras]"): no Keras, no TensorFlow.
+"""Models and weights of Keras 2 and 3, read with pyfive (pip install "pyrnn-cpu[keras]"): no Keras, no TensorFlow.
 
 Read are `.keras`, full models in `.h5` or `.hdf5`, and weights alone (`.h5`, `.weights.h5`) into a model that is
 there. Files may come from strangers: nothing in them is executed, the memory they take is bounded by their size. A
@@ -24,12 +24,13 @@ from pyrnn.weights.keras.into import fill
 __all__ = ["load", "load_weights"]
 
 
-def load(path: str | os.PathLike[str]) -> nn.Sequential:
+def load(path: str | os.PathLike[str], *, limit: int | None = None) -> nn.Sequential:
     """The model of a `.keras` file or of a full-model `.h5` or `.hdf5` file.
 
     Args:
         path: of a file saved by Keras 2 or 3 (tf.keras included): a Sequential, or a functional model that is one
             chain of layers.
+        limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
 
     Returns:
         A Sequential of batch-first layers in evaluation mode, for inputs [B,T,*] as Keras has them, of the model's
@@ -40,7 +41,7 @@ def load(path: str | os.PathLike[str]) -> nn.Sequential:
         ValueError: if the file is damaged, or holds a layer or an attribute that is not supported, named in the
             message; or weights alone.
         FileNotFoundError: if there is no such file.
-        ImportError: if h5py is not installed.
+        ImportError: if pyfive is not installed.
 
     >>> import h5py, json, tempfile, numpy as np
     >>> dense = {"class_name": "Dense", "config": {"name": "out", "units": 2, "activation": "relu"}}
@@ -53,7 +54,7 @@ def load(path: str | os.PathLike[str]) -> nn.Sequential:
     array([[0., 6.]], dtype=float32)
     """
     try:
-        file = container.read(os.fspath(path))
+        file = container.read(os.fspath(path), limit)
         if file.model is None:
             raise ValueError("it holds weights alone, and not the layers; make the model and use load_weights")
         with skip_init():
@@ -63,7 +64,11 @@ def load(path: str | os.PathLike[str]) -> nn.Sequential:
 
 
 def load_weights(
-    path: str | os.PathLike[str], model: nn.Sequential, *, recurrent_activation: str | Sequence[str] | None = None
+    path: str | os.PathLike[str],
+    model: nn.Sequential,
+    *,
+    recurrent_activation: str | Sequence[str] | None = None,
+    limit: int | None = None,
 ) -> None:
     """Reads the weights of a file into a model that is there: all, or on an error none.
 
@@ -77,12 +82,13 @@ def load_weights(
         recurrent_activation: that of the gates the file was trained with, which it does not say; needed if the
             model has an LSTM or a GRU, and compared with them; a list, one a layer, if they differ. "sigmoid" is
             the default from Keras 2.3 and in tf.keras 2, "hard_sigmoid_keras2" that of Keras 2.2 and before.
+        limit: bytes that the file's contents may take in memory; by default 64 times its length, and 16 MiB.
 
     Raises:
         ValueError: if the file is damaged, its layers are not the model's, or recurrent_activation is missing or
             another than the model's. The message names the layer.
         FileNotFoundError: if there is no such file.
-        ImportError: if h5py is not installed.
+        ImportError: if pyfive is not installed.
 
     >>> import h5py, pyrnn, tempfile, numpy as np
     >>> from pyrnn import nn
@@ -98,6 +104,6 @@ def load_weights(
     if not isinstance(model, nn.Sequential):
         raise TypeError(f"model should be a pyrnn.nn.Sequential, got {type(model).__name__}")
     try:
-        fill(container.read(os.fspath(path)), model, recurrent_activation)
+        fill(container.read(os.fspath(path), limit), model, recurrent_activation)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error

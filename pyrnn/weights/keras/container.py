@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from pyrnn.budget import Budget
 from pyrnn.module import Array
-from pyrnn.weights.archive import allowance, read_records
+from pyrnn.quoting import quoted
+from pyrnn.weights.archive import read_records
 from pyrnn.weights.keras import hdf5
 
-MAX_JSON = 2**24  # bytes; a layer takes about a kilobyte
+JSON_RATIO = 24  # bytes that an object of Python may take for each of JSON: "{}," becomes 72
 WEIGHTS = "model.weights.h5"
 
 
@@ -25,6 +27,7 @@ class Container:
         standalone: whether that was the Keras 2 without TensorFlow ("2.2.4", not "2.2.4-tf").
         layer_names: of a file of weights alone in Keras 2's layout, in the order of the model.
         arrays: by path.
+        budget: what is left of it is for the layers.
     """
 
     model: dict[str, Any] | None
@@ -32,21 +35,31 @@ class Container:
     standalone: bool
     layer_names: list[str] | None
     arrays: dict[str, Array]
+    budget: Budget = field(default_factory=lambda: Budget(0))
 
 
-def read(path: str) -> Container:
-    """Reads a file. ValueError if it is damaged or hostile."""
+def read(path: str, limit: int | None = None) -> Container:
+    """Reads a file.
+
+    Args:
+        path: of the file.
+        limit: bytes that its contents may take, in place of what its length allows.
+
+    Raises:
+        ValueError: if it is damaged or hostile.
+    """
     with open(path, "rb") as file:
         is_zip = file.read(4) == b"PK\x03\x04"
-    return _read_zip(path) if is_zip else _read_hdf5(path)
+        budget = Budget(file.seek(0, 2), limit)
+    return _read_zip(path, budget) if is_zip else _read_hdf5(path, budget)
 
 
-def _read_zip(path: str) -> Container:
+def _read_zip(path: str, budget: Budget) -> Container:
     records = read_records(path, _check_names, compressed=True)
-    metadata = _json(records["metadata.json"], "metadata.json") if "metadata.json" in records else {}
-    contents = hdf5.read(records[WEIGHTS], allowance(path))
-    model = _json(records["config.json"], "config.json")
-    return _container(model, metadata.get("keras_version"), contents)
+    budget.spend(sum(map(len, records.values())), "its records")
+    found = {name: _json(records[name], name, budget) for name in ("metadata.json", "config.json") if name in records}
+    contents = hdf5.read(records[WEIGHTS], budget)
+    return _container(found["config.json"], found.get("metadata.json", {}).get("keras_version"), contents, budget)
 
 
 def _check_names(names: list[str]) -> None:
@@ -57,30 +70,31 @@ def _check_names(names: list[str]) -> None:
             raise ValueError(f"it is a zip archive without {name}: no model saved by Keras")
 
 
-def _read_hdf5(path: str) -> Container:
-    contents = hdf5.read(path, allowance(path))
+def _read_hdf5(path: str, budget: Budget) -> Container:
+    contents = hdf5.read(path, budget)
     config = contents.texts.get("model_config")
-    model = None if config is None else _json(config.encode(), "model_config")
-    return _container(model, contents.texts.get("keras_version"), contents)
+    model = None if config is None else _json(config.encode(), "model_config", budget)
+    return _container(model, contents.texts.get("keras_version"), contents, budget)
 
 
-def _container(model: dict[str, Any] | None, version: Any, contents: hdf5.Contents) -> Container:
+def _container(model: dict[str, Any] | None, version: Any, contents: hdf5.Contents, budget: Budget) -> Container:
     numbers = re.match(r"(\d{1,3})\.(\d{1,3})", version) if isinstance(version, str) else None
     found = (int(numbers[1]), int(numbers[2])) if numbers else None
     if found and found[0] not in (2, 3):
-        raise ValueError(f"Keras {version} wrote it; only files of Keras 2 and 3 are read: save it again with one")
+        raise ValueError(
+            f"Keras {quoted(version)[1:-1]} wrote it; only files of Keras 2 and 3 are read: save it again with one"
+        )
     # tf.keras has gone its own way since its 2.2.4; what it was before is Keras 2.1.6.
     standalone = found is not None and (found < (2, 2) or (found < (2, 4) and not str(version).endswith("-tf")))
-    return Container(model, found, standalone, contents.layer_names, contents.arrays)
+    return Container(model, found, standalone, contents.layer_names, contents.arrays, budget)
 
 
-def _json(data: bytes, name: str) -> dict[str, Any]:
-    if len(data) > MAX_JSON:
-        raise ValueError(f"its {name} has {len(data)} bytes; more than {MAX_JSON} are not read")
+def _json(data: bytes, name: str, budget: Budget) -> dict[str, Any]:
+    budget.spend(JSON_RATIO * len(data), f"its {name}")
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"its {name} is no sound JSON ({str(error)[:100]})") from error
+        raise ValueError(f"its {name} is no sound JSON ({quoted(error)[1:-1]})") from error
     if not isinstance(value, dict):
         raise ValueError(f"its {name} should be a JSON object, got {type(value).__name__}")
     return value

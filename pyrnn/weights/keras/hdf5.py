@@ -1,22 +1,30 @@
-"""HDF5 files from strangers: what Keras keeps in one, or a ValueError before memory is taken for it."""
+"""HDF5 files from strangers: what Keras keeps in one, or a ValueError before memory is taken for it.
+
+pyfive reads them, in pure Python. HDF5's own library, below h5py, goes round for ever on some damaged files, takes
+2 GB for a string that says it has them, and gives what lay in memory where a chunk is shorter than it says; a call of
+it cannot be interrupted. What is read here is bounded: `Bounded` counts the reads, a Budget what they take.
+"""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count, takewhile
+from itertools import count, islice, takewhile
 from typing import Any
 
-import numpy as np
-
+from pyrnn.budget import Budget
 from pyrnn.module import Array
+from pyrnn.quoting import quoted
+from pyrnn.weights.keras.bounded import Bounded
 
-HARMLESS_NAMES = 2**30  # bytes that the strings of one attribute may take
 MAX_ENTRIES = 10_000  # groups, arrays and names: far beyond any chain of layers
-FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32: HDF5's own; others would be looked for as plug-ins on the disk
+MAX_DEPTH = 100  # of groups within groups
 OF_THE_OPTIMIZER = ("optimizer", "optimizer_weights", "_optimizer")
 TEXTS = ("model_config", "keras_version", "backend")
+WANTED = re.compile(rf"{'|'.join(TEXTS)}|layer_names\d*")  # attributes that are read; all others are passed over
 
 
 @dataclass(frozen=True)
@@ -34,109 +42,131 @@ class Contents:
     arrays: dict[str, Array]
 
 
-def read(source: str | bytes, allowance: int) -> Contents:
+def read(source: str | bytes, budget: Budget) -> Contents:
     """All arrays of the HDF5 file of this path, or of these bytes, but the optimizer's.
 
     Args:
         source: a path, or the bytes of a file.
-        allowance: bytes that the arrays may take.
+        budget: what the arrays and texts may take.
 
     Raises:
         ValueError: if the file is damaged, or holds other things than arrays of real numbers, strings and groups.
         OSError: if it cannot be opened at all.
-        ImportError: if h5py is not installed.
+        ImportError: if pyfive is not installed.
     """
-    h5py = _package()
-    stream = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")  # noqa: SIM115
-    with stream:
-        try:
-            with h5py.File(stream, "r") as file:
-                return _Reader(h5py, allowance, stream.seek(0, 2)).contents(file)
-        except (OSError, KeyError, RuntimeError, TypeError, UnicodeError, OverflowError) as error:
-            raise ValueError(f"its HDF5 data are damaged ({str(error)[:200]})") from error
+    _check_package()
+    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as stream:
+        return _Reader(Bounded(stream), budget).contents()
 
 
 class _Reader:
-    def __init__(self, h5py: Any, allowance: int, size: int) -> None:
-        self._h5py, self._left, self._size, self._entries = h5py, allowance, size, 0
+    def __init__(self, file: Bounded, budget: Budget) -> None:
+        from pyrnn.weights.keras import dataset, objects
 
-    def contents(self, file: Any) -> Contents:
-        texts = {name: text for name in TEXTS if (text := self._text(file, name)) is not None}
-        root = self._member(file, "model_weights") if "model_weights" in file else file
+        self._dataset, self._objects = dataset, objects
+        self._file, self._budget, self._entries = file, budget, 0
+
+    def contents(self) -> Contents:
+        with _parsing():
+            root = self._objects.root_address(self._file)
+        attributes, entries = self._opened(root)
+        texts = {name: _text(attributes[name], name) for name in TEXTS if name in attributes}
+        if "model_weights" in entries:
+            attributes, entries = self._opened(_address(entries, "model_weights"))
         for name in TEXTS[1:]:  # a file of weights alone has them, if at all, at the same place as the arrays
-            if name not in texts and (text := self._text(root, name)) is not None:
-                texts[name] = text
-        return Contents(texts, self._names(root, "layer_names"), dict(self._arrays(root, "", 0)))
+            if name in attributes:
+                texts.setdefault(name, _text(attributes[name], name))
+        return Contents(texts, _names(attributes), dict(self._arrays(entries, "", 0)))
 
-    def _arrays(self, group: Any, path: str, depth: int) -> Iterator[tuple[str, Array]]:
-        if depth > 100:
-            raise ValueError("its groups are nested more than 100 deep")
-        for name in group:
-            self._entries += 1
-            if self._entries > MAX_ENTRIES:
-                raise ValueError(f"it has more than {MAX_ENTRIES} groups and arrays")
+    def _opened(self, address: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The attributes and the entries of a group."""
+        with _parsing():
+            group = self._objects.Objects(self._file, address, WANTED.fullmatch)
+            attributes = group.get_attributes()
+        strings = (string for value in attributes.values() for string in _strings(value))
+        self._budget.spend(sum(map(len, strings)), "the strings of its attributes")
+        return attributes, self._links(group)
+
+    def _links(self, group: Any) -> dict[str, Any]:
+        with _parsing():
+            found = list(islice(group.iter_links(), MAX_ENTRIES + 1 - self._entries))
+        self._entries += len(found)
+        if self._entries > MAX_ENTRIES:
+            raise ValueError(f"it has more than {MAX_ENTRIES} groups and arrays")
+        return dict(found)
+
+    def _arrays(self, entries: dict[str, Any], path: str, depth: int) -> Iterator[tuple[str, Array]]:
+        if depth > MAX_DEPTH:
+            raise ValueError(f"its groups are nested more than {MAX_DEPTH} deep")
+        for name in entries:
             if depth == 0 and name in OF_THE_OPTIMIZER:
                 continue
-            member = self._member(group, name)
-            if isinstance(member, self._h5py.Group):
-                yield from self._arrays(member, f"{path}{name}/", depth + 1)
-            elif isinstance(member, self._h5py.Dataset):
-                yield path + name, self._array(member, path + name)
-
-    def _member(self, group: Any, name: str) -> Any:
-        """What a group holds under a name. A link, to another file above all, is not followed."""
-        if not isinstance(group.get(name, getlink=True), self._h5py.HardLink):
-            raise ValueError(f"its entry {name!r} is a link")
-        return group[name]
-
-    def _array(self, dataset: Any, path: str) -> Array:
-        if dataset.dtype.kind not in "fiu" or dataset.shape is None:
-            raise ValueError(f"its array {path!r} has dtype {dataset.dtype}; only real numbers are loaded")
-        properties = dataset.id.get_create_plist()
-        filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
-        if dataset.is_virtual or properties.get_external_count() or not filters <= FILTERS:
-            raise ValueError(f"its array {path!r} lies in another file, or is packed by a plug-in")
-        self._left -= dataset.size * dataset.dtype.itemsize
-        if self._left < 0:
-            raise ValueError("its arrays would take more than 64 times the size of the file")
-        return np.asarray(dataset[()])
-
-    def _text(self, group: Any, name: str) -> str | None:
-        if name not in group.attrs:
-            return None
-        if group.attrs.get_id(name).shape != ():
-            raise ValueError(f"its attribute {name!r} should be one string")
-        return _string(group.attrs[name], name)
-
-    def _names(self, group: Any, name: str) -> list[str] | None:
-        """A list of strings; Keras cuts a long one into the attributes `name0`, `name1`, ..."""
-        if name in group.attrs:
-            return self._strings(group, name)
-        parts = list(takewhile(lambda part: part in group.attrs, (f"{name}{i}" for i in count())))
-        return [string for part in parts for string in self._strings(group, part)] if parts else None
-
-    def _strings(self, group: Any, name: str) -> list[str]:
-        shape = group.attrs.get_id(name).shape
-        if shape is None or len(shape) != 1 or shape[0] > MAX_ENTRIES:
-            raise ValueError(f"its attribute {name!r} should be a list of at most {MAX_ENTRIES} strings")
-        # Every string may be the whole file: HDF5 lets them share their bytes.
-        if shape[0] * self._size > max(64 * self._size, HARMLESS_NAMES):
-            raise ValueError(f"its attribute {name!r} has {shape[0]} strings, too many for a file of this size")
-        return [_string(value, name) for value in group.attrs[name]]
+            address = _address(entries, name)
+            with _parsing():
+                found = self._objects.Objects(self._file, address, lambda name: False)
+                is_array = self._dataset.is_dataset(found)
+            if is_array:
+                with _parsing():
+                    yield path + name, self._dataset.read_array(found, path + name, self._budget)
+            else:
+                below = self._links(found)
+                del found  # its messages may be many, and groups nest
+                yield from self._arrays(below, f"{path}{name}/", depth + 1)
 
 
-def _string(value: Any, name: str) -> str:
-    if isinstance(value, bytes):
-        return value.decode()
-    if not isinstance(value, str):
-        raise ValueError(f"its attribute {name!r} should hold text, got {type(value).__name__}")
-    return value
+def _address(entries: dict[str, Any], name: str) -> int:
+    """Where an entry of a group lies. A link is not followed: it may go round in a ring, or to another file."""
+    address = entries[name]
+    if not isinstance(address, int):
+        raise ValueError(f"its entry {quoted(name)} is a link")
+    return address
 
 
-def _package() -> Any:
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, bytes):
+        raise ValueError(f"its attribute {quoted(name)} should be one string")
+    return _decoded(value, name)
+
+
+def _names(attributes: dict[str, Any]) -> list[str] | None:
+    """The names of the layers; Keras cuts a long list into the attributes `layer_names0`, `layer_names1`, ..."""
+    parts = ["layer_names"]
+    if parts[0] not in attributes:
+        parts = list(takewhile(attributes.__contains__, (f"layer_names{i}" for i in count())))
+    for name in parts:
+        if not isinstance(attributes[name], list) or len(_strings(attributes[name])) < len(attributes[name]):
+            raise ValueError(f"its attribute {quoted(name)} should be a list of strings")
+    return [_decoded(value, name) for name in parts for value in attributes[name]] if parts else None
+
+
+def _strings(value: Any) -> list[bytes]:
+    """The strings in the value of an attribute, as `Objects` gives it."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, bytes)]
+
+
+def _decoded(value: bytes, name: str) -> str:
     try:
-        import h5py
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"its attribute {quoted(name)} is no text in UTF-8") from error
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Inside the block pyfive parses: it checks with assertions and raises what Python raises at wrong numbers."""
+    try:
+        yield
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        if type(error) is ValueError:  # by name of what is wrong
+            raise
+        raise ValueError(f"its HDF5 data are damaged ({quoted(error or type(error).__name__)[1:-1]})") from error
+
+
+def _check_package() -> None:
+    try:
+        import pyfive  # noqa: F401
     except ImportError as error:
-        message = 'files of Keras need the package h5py: pip install "pyrnn-cpu[keras]"'
+        message = 'files of Keras need the package pyfive: pip install "pyrnn-cpu[keras]"'
         raise ImportError(message) from error
-    return h5py

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pyrnn import GRU, LSTM, RNN, nn
 from pyrnn.module import Array, Module
 from pyrnn.weights.keras import layouts
+from pyrnn.weights.keras.channels import orders, reordered
 from pyrnn.weights.keras.container import Container
 from pyrnn.weights.keras.convert import network
 from pyrnn.weights.keras.recurrent import Cell
@@ -36,7 +37,7 @@ def fill(file: Container, model: nn.Sequential, recurrent_activation: str | Sequ
     """
     mine = [(name, module) for name, module in model._modules.items() if module.state_dict()]
     _check_gates(mine, recurrent_activation, needed=file.model is None)
-    found = _states(mine, file) if file.model is None else _copied(mine, network(file))
+    found = _states(mine, file, orders(model)) if file.model is None else _copied(mine, model, network(file))
     try:
         model.load_state_dict(model.state_dict() | dict(found))
     except RuntimeError as error:
@@ -73,8 +74,12 @@ def _gated(module: Module) -> list[LSTM | GRU]:
     return [cell for cell in cells if isinstance(cell, (LSTM, GRU))]
 
 
-def _copied(mine: list[tuple[str, Module]], loaded: nn.Sequential) -> Iterator[tuple[str, Array]]:
+def _copied(
+    mine: list[tuple[str, Module]], model: nn.Sequential, loaded: nn.Sequential
+) -> Iterator[tuple[str, Array]]:
     """From the model that the file describes, which has to be the same."""
+    if [nn.describe(layer) for layer in model] != [nn.describe(layer) for layer in loaded] and orders(model):
+        raise ValueError("its model has the channels last, and this one first; use load, or nn.ChannelsLast")
     theirs = [module for module in loaded if module.state_dict()]
     if len(theirs) != len(mine):
         raise ValueError(f"it has {len(theirs)} layers with weights, the model has {len(mine)}; use load")
@@ -85,11 +90,15 @@ def _copied(mine: list[tuple[str, Module]], loaded: nn.Sequential) -> Iterator[t
         yield from ((f"{name}.{key}", array) for key, array in other.state_dict().items())
 
 
-def _states(mine: list[tuple[str, Module]], file: Container) -> Iterator[tuple[str, Array]]:
+def _states(
+    mine: list[tuple[str, Module]], file: Container, order_of: dict[str, Array]
+) -> Iterator[tuple[str, Array]]:
     kinds = [(_kind(name, module), name) for name, module in mine]
     store = Store.of_weights(file.arrays, kinds, file.layer_names)
     for name, module in mine:
         for prefix, state in _layer_states(name, module, store):
+            if name in order_of:
+                state = reordered(module, state, order_of[name])
             yield from ((f"{name}.{prefix}{key}", array) for key, array in state.items())
     if store.left():
         raise ValueError(f"it has arrays that the model has no layer for: {', '.join(store.left())[:200]}")
