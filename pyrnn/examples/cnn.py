@@ -22,7 +22,11 @@ except ImportError as error:
 
 
 def make(seed: int = 0) -> nn.Sequential:
-    """Images [B,1,8,8] to scores [B,10]."""
+    """Images [B,1,8,8] to scores [B,10].
+
+    The channels come first, as in torch. Keras has them last, and its Flatten another order: `load_weights` of
+    `pyrnn.weights.keras` puts the weights of the same network of Keras into the order of this one.
+    """
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding="same", seed=seed),
         nn.BatchNorm2d(16),

@@ -73,8 +73,13 @@ def load_weights(
     """Reads the weights of a file into a model that is there: all, or on an error none.
 
     A file of weights alone says neither activations nor whether a Bidirectional sums or concatenates: the model
-    does. Its layers with weights are to be those of Keras, in the same order; all others do not matter. A file that
-    holds the layers too is held against the model.
+    does. Its layers with weights are to be those of Keras, in the same order. A file that holds the layers too is held
+    against the model.
+
+    Keras has the channels last. In a model that has them first, as torch, `nn.Flatten` gives the features another order
+    than Keras' Flatten, and the weights behind it are put into that order. Where the weights alone do not say what
+    Keras computed, as behind an `nn.Permute` of such channels, the layer is refused; `nn.ChannelsLast` around the
+    convolutions, poolings and norms has Keras' layout itself. Keras' data_format is taken to be "channels_last".
 
     Args:
         path: a `.h5`, `.hdf5` or `.weights.h5` file of Keras' save_weights, or one that `load` reads.
@@ -85,8 +90,8 @@ def load_weights(
         limit: bytes that the file's contents may take in memory; by default 64 times its length, and 16 MiB.
 
     Raises:
-        ValueError: if the file is damaged, its layers are not the model's, or recurrent_activation is missing or
-            another than the model's. The message names the layer.
+        ValueError: if the file is damaged, its layers are not the model's, a layer has two readings in Keras, or
+            recurrent_activation is missing or another than the model's. The message names the layer.
         FileNotFoundError: if there is no such file.
         ImportError: if pyfive is not installed.
 

@@ -47,7 +47,7 @@ class Objects(DataObjects):  # type: ignore[misc]  # pyfive has no types
         self.reading = file
         with file.at_most(MAX_BLOCKS):
             super().__init__(_Header(file), address)
-        self.fh = file
+        self.fh: Any = file
         for message in self.msgs:
             if message["flags"] & 2:
                 raise ValueError("an object of it shares its description with another (a committed datatype)")
