@@ -112,7 +112,7 @@ def test_a_model_that_is_not_supported_shows_its_arrays_and_why(tmp_path: Path, 
     found = inspected(capsys, path)
     assert found["holds"] == "a model not supported"
     assert found["layers"][0]["shapes"] == {"kernel:0": [3, 8]}
-    assert "layer 'odd' (Capsule): Capsule is not supported" in found["notes"][0]
+    assert 'layer "odd" (Capsule): Capsule is not supported' in found["notes"][0]
 
 
 def test_an_onnx_model_that_is_not_supported(tmp_path: Path, capsys: Capture) -> None:

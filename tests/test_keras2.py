@@ -94,7 +94,7 @@ def test_a_gru_from_before_reset_after(tmp_path: Path) -> None:
 def test_a_bias_of_the_other_form_is_named(tmp_path: Path) -> None:
     arrays = drawn("GRU", reset_after=True)
     path = keras2_file(tmp_path / "model.h5", [cell("GRU", "gru", reset_after=False)], named("gru/gru", arrays))
-    refused(path, "layer 'gru' (GRU)", "bias should have shape (9,), got (2, 9)", "the file's GRU is reset_after=True")
+    refused(path, 'layer "gru" (GRU)', "bias should have shape (9,), got (2, 9)", "the file's GRU is reset_after=True")
 
 
 def test_unit_forget_bias_is_in_the_bias_already(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_layout_of_cudnn(kind: str, by_name: bool, inputs: int, tmp_path: Pa
 
 def test_a_gru_of_cudnn_is_reset_after(tmp_path: Path) -> None:
     arrays, layer = to_cudnn("GRU", drawn("GRU", reset_after=True)), cell("GRU", "gru", reset_after=False)
-    refused(keras2_file(tmp_path / "model.h5", [layer], named("gru/gru", arrays)), "'gru'", "reset_after=False")
+    refused(keras2_file(tmp_path / "model.h5", [layer], named("gru/gru", arrays)), '"gru"', "reset_after=False")
 
 
 MERGED: dict[str, Any] = {
@@ -207,11 +207,11 @@ def test_functional_models_of_keras_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "because"),
     [
-        (functional(first="dense"), "its input_layers are [['dense', 0, 0]], expected 'in' alone"),
+        (functional(first="dense"), "its input_layers are [['dense', 0, 0]], expected \"in\" alone"),
         (functional(out="in"), "its output_layers"),
         (
             functional(source=["dense", 0, 0, {}]),
-            "layer 'dense' (Dense): it should have one input, the layer before it",
+            'layer "dense" (Dense): it should have one input, the layer before it',
         ),
         (functional(source=["in", 1, 0, {}]), "it should have one input"),
         (functional(source=["in", 0, 0, {"training": True}]), "called with training=True"),

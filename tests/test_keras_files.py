@@ -6,6 +6,7 @@ import copy
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,8 +57,12 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(value[key], (*path, key))
 
 
-@pytest.mark.parametrize("wrong", [None, -1, 10**400, "x", [], {}, [[]], True, float("nan"), 1e308], ids=repr)
-def test_whatever_stands_in_a_configuration_is_refused_or_read(wrong: Any) -> None:
+WRONG = [None, -1, 0, 10**12, 10**400, "x", "1", [], {}, [[]], [None], ["1"], [10**12], [-1, -1], [0.5], {"a": {}}]
+WRONG += [True, False, 0.5, -1e12, float("nan"), 1e308, "a\ud800", "\n", "x" * 10**6, [["a"]] * 10**5]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: repr(wrong)[:20])
+def test_whatever_stands_in_a_configuration_is_refused_in_one_short_sentence_or_read(wrong: Any) -> None:
     arrays = {name: np.ones(shape, np.float32) for name, shape in SHAPES.items()}
     outcomes = []
     for path in list(places(LAYERS))[1:]:
@@ -72,7 +77,46 @@ def test_whatever_stands_in_a_configuration_is_refused_or_read(wrong: Any) -> No
         except ValueError as error:
             outcomes.append(False)
             assert len(str(error)) < 1000  # noqa: PT017
+            assert str(error).isascii()  # noqa: PT017
     assert 0 < sum(outcomes) < len(outcomes)
+
+
+SIZES = [
+    described("RepeatVector", "again", n=10**9),
+    described("Reshape", "again", target_shape=[10**9, 10**9]),
+    described("MaxPooling1D", "again", pool_size=[10**9], padding="same"),
+    described("AveragePooling2D", "again", pool_size=[10**6, 10**6]),
+    described("Conv1D", "again", filters=2, kernel_size=[2], dilation_rate=[10**9], padding="causal"),
+    described("Dense", "again", units=10**12),
+    described("LSTM", "again", units=10**9, activation="tanh", recurrent_activation="sigmoid"),
+    described("Embedding", "again", input_dim=10**9, output_dim=10**9),
+]
+
+
+@pytest.mark.parametrize("layer", SIZES, ids=lambda layer: layer["class_name"])
+def test_a_size_that_the_file_cannot_pay_for_is_refused_before_memory_is_taken(layer: Any) -> None:
+    arrays = {"again/kernel": np.ones((2, 2, 2), np.float32), "again/bias": np.ones(2, np.float32)}
+    if layer["class_name"] != "Conv1D":
+        arrays = {"again/kernel": np.ones((2, 2), np.float32), "again/bias": np.ones(2, np.float32),
+                  "again/recurrent_kernel": np.ones((2, 2), np.float32)}  # fmt: skip
+    if layer["class_name"] == "Dense":
+        del arrays["again/recurrent_kernel"]
+    if layer["class_name"] == "Embedding":
+        arrays = {"again/embeddings": np.ones((2, 2), np.float32)}
+    model = {"class_name": "Sequential", "config": {"layers": [layer]}}
+    with pytest.raises(ValueError, match=r'layer "again" .*(raise limit=|should have shape|positive integer)'):
+        network(Container(model, (2, 4), False, None, arrays))
+
+
+def test_many_layers_take_no_more_than_seconds(tmp_path: Path) -> None:
+    names = [f"layer {i}" for i in range(990)]
+    layers = [described("Dense", name, units=2) for name in names]
+    arrays = {f"{name}/{name}/{part}": np.ones((2, 2)[: 1 + (part == "kernel")]) for name in names
+              for part in ("kernel", "bias")}  # fmt: skip
+    path = keras2_file(tmp_path / "model.h5", layers, arrays)
+    start = time.process_time()
+    assert len(load(path)._modules) == 990
+    assert time.process_time() - start < 5
 
 
 # -- .keras ------------------------------------------------------------------------------------------------

@@ -136,19 +136,27 @@ def test_hard_gates_of_keras_2_2(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], Callable[[], list[Any]], str]] = {
-    "gates": (kernels(), lambda: [pyrnn.LSTM(4, 3)], "does not say the recurrent_activation of layer '0'"),
+    "gates": (kernels(), lambda: [pyrnn.LSTM(4, 3)], 'does not say the recurrent_activation of layer "0"'),
     "gates, inside": (kernels(), lambda: [nn.Bidirectional(pyrnn.GRU(4, 3))], "does not say the recurrent_activation"),
-    "too few": (OUT, lambda: [nn.Linear(3, 2), nn.Linear(2, 2)], "it has 1 layers with weights .a., the model has 2"),
+    "too few": (
+        OUT,
+        lambda: [nn.Linear(3, 2), nn.Linear(2, 2)],
+        "it has 1 layers with weights ..a.., the model has 2",
+    ),
     "too many": (OUT | kernels(), lambda: [nn.Linear(3, 2)], "it has 2 layers with weights"),
     "shape": (OUT, lambda: [nn.Linear(4, 2)], r"size mismatch for 0.weight: got shape .2, 3., the module has .2, 4."),
-    "kind": (OUT, lambda: [nn.LayerNorm(3)], "layer '0': expected the arrays gamma, beta, the file has bias, kernel"),
-    "bias": (OUT, lambda: [nn.Linear(3, 2, bias=False)], "layer '0': expected the arrays kernel, the file has bias"),
-    "stack": (kernels(gates=1), lambda: [pyrnn.RNN(4, 3, num_layers=2)], "layer '0' of the model is RNN.4, 3, num"),
+    "kind": (
+        OUT,
+        lambda: [nn.LayerNorm(3)],
+        'layer "0": expected the arrays gamma, beta, the file has "bias", "kernel"',
+    ),
+    "bias": (OUT, lambda: [nn.Linear(3, 2, bias=False)], 'layer "0": expected the arrays kernel, the file has "bias"'),
+    "stack": (kernels(gates=1), lambda: [pyrnn.RNN(4, 3, num_layers=2)], 'layer "0" of the model is RNN.4, 3, num'),
     "two ways": (kernels(gates=1), lambda: [pyrnn.RNN(4, 3, bidirectional=True)], "one layer and one direction each"),
     "hidden": (
         kernels(gates=1),
         lambda: [pyrnn.RNN(4, 5)],
-        "layer '0' of the model: kernel should have shape .inputs",
+        'layer "0" of the model: kernel should have shape .inputs',
     ),
     "nested": (OUT, lambda: [nn.Sequential(nn.Linear(3, 2))], "is a Sequential, which Keras has not"),
 }
@@ -180,14 +188,16 @@ def test_the_second_layer_fails_and_the_first_is_as_it_was(tmp_path: Path) -> No
 def test_gates_other_than_the_models(tmp_path: Path) -> None:
     path = keras2_weights(tmp_path / "weights.h5", ["z"], kernels())
     model = nn.Sequential(pyrnn.LSTM(4, 3))
-    unchanged_and_refused(path, model, "but layer '0' of the model has 'sigmoid'", recurrent_activation="hard_sigmoid")
+    unchanged_and_refused(
+        path, model, "but layer \"0\" of the model has 'sigmoid'", recurrent_activation="hard_sigmoid"
+    )
 
 
 def test_gates_that_differ_from_layer_to_layer(tmp_path: Path) -> None:
     arrays = kernels() | kernels(inputs=3, prefix="a/a")
     path = keras2_weights(tmp_path / "weights.h5", ["z", "a"], arrays)
     model = nn.Sequential(pyrnn.LSTM(4, 3, recurrent_activation="hard_sigmoid_keras2"), pyrnn.LSTM(3, 3))
-    for wrong, because in ((["sigmoid", "sigmoid"], "but layer '0'"), (["sigmoid"], "should be one name, or 2")):
+    for wrong, because in ((["sigmoid", "sigmoid"], 'but layer "0"'), (["sigmoid"], "should be one name, or 2")):
         unchanged_and_refused(path, model, because, recurrent_activation=wrong)
     load_weights(path, model, recurrent_activation=["hard_sigmoid_keras2", "sigmoid"])
     np.testing.assert_array_equal(model.state_dict()["1.weight_ih_l0"], arrays["a/a/kernel:0"].T.astype(np.float32))
@@ -198,14 +208,14 @@ def test_the_other_form_of_a_gru(in_file: bool, tmp_path: Path) -> None:
     model = nn.Sequential(pyrnn.GRU(4, 3, reset_after=not in_file))
     path = tmp_path / "model.weights.h5"
     saved(path, [L.GRU(3, reset_after=in_file)], sequences())
-    because = f"layer '0' of the model: bias should have .* the file's GRU is reset_after={in_file}"
+    because = f'layer "0" of the model: bias should have .* the file\'s GRU is reset_after={in_file}'
     unchanged_and_refused(path, model, because, recurrent_activation="sigmoid")
 
 
 NUMBERED: dict[str, tuple[Callable[[], list[Any]], Callable[[], list[Any]], str]] = {
     "left": (lambda: [L.Dense(3), L.LayerNormalization()], lambda: [nn.Linear(4, 3)], "no layer for: .*/vars/0"),
-    "missing": (lambda: [L.Dense(3)], lambda: [nn.Linear(4, 3), nn.Linear(3, 3)], "layer '1': .* the file has none"),
-    "more": (lambda: [L.Dense(3)], lambda: [nn.Linear(4, 3, bias=False)], "the file has kernel, number 1"),
+    "missing": (lambda: [L.Dense(3)], lambda: [nn.Linear(4, 3), nn.Linear(3, 3)], 'layer "1": .* the file has none'),
+    "more": (lambda: [L.Dense(3)], lambda: [nn.Linear(4, 3, bias=False)], 'the file has "kernel", "number 1"'),
     "order": (
         lambda: [L.TimeDistributed(L.Dense(3)), L.Dense(3)],
         lambda: [nn.Linear(4, 3), nn.Linear(3, 3)],
@@ -226,7 +236,7 @@ def test_other_weights_of_keras_3(case: str, tmp_path: Path) -> None:
     [
         (
             [pyrnn.LSTM(4, 5, **FIRST)],
-            "layer '0' of the model is LSTM.*'masked_output': 'zero'.*, that of the file is",
+            "layer \"0\" of the model is LSTM.*'masked_output': 'zero'.*, that of the file is",
         ),
         ([nn.Linear(3, 2), nn.Linear(2, 2)], "it has 1 layers with weights, the model has 2; use load"),
     ],

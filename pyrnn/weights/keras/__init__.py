@@ -76,9 +76,9 @@ def load_weights(
     does. Its layers with weights are to be those of Keras, in the same order. A file that holds the layers too is held
     against the model.
 
-    Keras has the channels last. In a model that has them first, as torch, `nn.Flatten` gives the features another order
-    than Keras' Flatten, and the weights behind it are put into that order. Where the weights alone do not say what
-    Keras computed, as behind an `nn.Permute` of such channels, the layer is refused; `nn.ChannelsLast` around the
+    Keras has the channels last. In a model that has them first, as torch, `nn.Flatten` gives the features another
+    order than Keras' Flatten, and the weights behind it are put into that order. Where the weights alone do not say
+    what Keras computed, as behind an `nn.Permute` of such channels, the layer is refused; `nn.ChannelsLast` around the
     convolutions, poolings and norms has Keras' layout itself. Keras' data_format is taken to be "channels_last".
 
     Args:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pyrnn import nn
 from pyrnn.module import Module
-from pyrnn.weights.keras.config import Layer
+from pyrnn.quoting import quoted
+from pyrnn.weights.keras.config import Layer, shown, text
 
 SAME = ("tanh", "sigmoid", "relu")
 ELEMENTWISE = ("elu", "selu", "softplus", "softsign", "exponential", "swish", "silu", "gelu")
@@ -22,7 +23,8 @@ def of_cell(layer: Layer, attribute: str, default: str) -> str:
         return _hard_sigmoid(layer, attribute)
     if name not in SAME:
         layer.refuse(
-            f"{attribute}={name} is not supported in a recurrent layer, only tanh, sigmoid, relu, linear, hard_sigmoid"
+            f"{attribute}={shown(name)} is not supported in a recurrent layer, only tanh, sigmoid, relu, linear, "
+            "hard_sigmoid"
         )
     return name
 
@@ -39,7 +41,7 @@ def after(layer: Layer, attribute: str = "activation") -> list[Module]:
     if name == "leaky_relu":
         return [nn.Activation(name, alpha=0.2)]
     if name not in ELEMENTWISE:
-        layer.refuse(f"{attribute}={name} is not supported")
+        layer.refuse(f"{attribute}={shown(name)} is not supported")
     return [nn.Activation(name)]
 
 
@@ -48,8 +50,8 @@ def _name(layer: Layer, attribute: str, default: str) -> str:
     if value is None:
         return "linear"
     if not isinstance(value, str):
-        layer.refuse(f"{attribute} is a custom object, {str(value)[:80]!r}; only Keras' own activations, by name")
-    return value[:80]
+        layer.refuse(f"{attribute} is a custom object, {quoted(text(value))}; only Keras' own activations, by name")
+    return value
 
 
 def _hard_sigmoid(layer: Layer, attribute: str) -> str:

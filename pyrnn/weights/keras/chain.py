@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyrnn.weights.keras.config import Layer
+from pyrnn.quoting import quoted
+from pyrnn.weights.keras.config import Layer, shown, text
 from pyrnn.weights.keras.container import Container
 from pyrnn.weights.keras.masks import Masks, is_operation, tensor
 
@@ -24,7 +25,7 @@ def layers_of(file: Container) -> list[Layer]:
     kind, config = file.model.get("class_name"), file.model.get("config")
     if kind not in MODELS:
         raise ValueError(
-            f"its model is of the class {str(kind)[:80]!r}; only Sequential and functional models are read"
+            f"its model is of the class {quoted(text(kind))}; only Sequential and functional models are read"
         )
     # Keras before 2.2.3 wrote the bare list.
     found = config.get("layers") if isinstance(config, dict) else config
@@ -50,7 +51,7 @@ def _check_ends(config: dict[str, Any], layers: list[Layer]) -> None:
     for which, end in (("input_layers", layers[0]), ("output_layers", layers[-1])):
         if _history(config.get(which)) != [end.name]:
             raise ValueError(
-                f"its {which} are {str(config.get(which))[:80]}, expected {end.name[:80]!r} alone: only a model "
+                f"its {which} are {shown(config.get(which))}, expected {quoted(end.name)} alone: only a model "
                 "that is one chain of layers is read"
             )
 
@@ -69,7 +70,7 @@ def _history(ends: Any) -> list[Any] | None:
     if not isinstance(ends, list) or not ends:
         return None
     ends = ends if isinstance(ends[0], list) else [ends]
-    return [end[0] if end and end[1:] == [0, 0] else None for end in ends]
+    return [end[0] if isinstance(end, list) and end[1:] == [0, 0] else None for end in ends]
 
 
 def _inputs(node: Any, layer: Layer, layers: list[Layer], masks: Masks) -> list[Any]:
@@ -94,4 +95,4 @@ def _check_kwargs(kwargs: Any, layer: Layer) -> None:
         layer.refuse("its call has arguments that are no JSON object")
     for name, value in kwargs.items():
         if value not in (None, False):
-            layer.refuse(f"it is called with {name[:80]}={str(value)[:80]}, which is not supported")
+            layer.refuse(f"it is called with {shown(name)}={shown(value)}, which is not supported")

@@ -5,7 +5,10 @@ Every attribute is read, known to be idle, or refused: one that nobody looks at 
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, NoReturn
+
+from pyrnn.quoting import quoted
 
 Version = tuple[int, int]
 
@@ -40,6 +43,16 @@ LARGE = 1e300  # no honest number, and an integer beyond it is no float at all
 IDLE_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
 
+def text(value: object) -> str:
+    """A value of a configuration as a text; of a long list, or a deep one, the beginning."""
+    return value if isinstance(value, str) else reprlib.repr(value)
+
+
+def shown(value: object) -> str:
+    """The same as it stands in sentences: cut, and printable on any terminal."""
+    return quoted(text(value))[1:-1]
+
+
 class Layer:
     """One layer: its class, its name, its attributes.
 
@@ -54,7 +67,7 @@ class Layer:
 
     def __init__(self, description: Any, version: Version | None, standalone: bool = False) -> None:
         if not isinstance(description, dict) or not isinstance(description.get("class_name"), str):
-            raise ValueError(f"its configuration holds something that is no layer: {str(description)[:80]!r}")
+            raise ValueError(f"its configuration holds something that is no layer: {quoted(text(description))}")
         config = description.get("config")
         self.kind: str = description["class_name"]
         if not isinstance(config, dict):
@@ -67,11 +80,11 @@ class Layer:
         self._build = description.get("build_config")
         registered = description.get("registered_name")
         if registered not in (None, self.kind):
-            self.refuse(f"it is a custom class, {str(registered)[:80]!r}")
+            self.refuse(f"it is a custom class, {quoted(text(registered))}")
 
     def refuse(self, why: str) -> NoReturn:
         """Raises ValueError, naming the layer."""
-        raise ValueError(f"layer {self.name[:80]!r} ({self.kind[:80]}): {why}")
+        raise ValueError(f"layer {quoted(self.name)} ({shown(self.kind)}): {why}")
 
     def inner(self, attribute: str) -> Layer:
         """The layer that this one wraps."""
@@ -86,14 +99,14 @@ class Layer:
         """An attribute that is true or false."""
         value = self.get(attribute, default)
         if not isinstance(value, bool):
-            self.refuse(f"{attribute} should be true or false, got {str(value)[:80]!r}")
+            self.refuse(f"{attribute} should be true or false, got {quoted(text(value))}")
         return value
 
     def size(self, attribute: str) -> int:
         """An attribute that is a positive integer."""
         value = self.get(attribute)
         if type(value) is not int or not 0 < value < 2**31:
-            self.refuse(f"{attribute} should be a positive integer, got {str(value)[:80]!r}")
+            self.refuse(f"{attribute} should be a positive integer, got {quoted(text(value))}")
         return value
 
     def sizes(self, attribute: str, count: int, default: Any = None) -> list[int]:
@@ -101,29 +114,28 @@ class Layer:
         value = self.get(attribute, default)
         found = value if isinstance(value, list) else [value] * count
         if len(found) != count or not all(type(n) is int and 0 < n < 2**31 for n in found):
-            self.refuse(f"{attribute} should be {count} positive integers, got {str(value)[:80]!r}")
+            self.refuse(f"{attribute} should be {count} positive integers, got {quoted(text(value))}")
         return found
 
     def number(self, attribute: str, default: float | None = None) -> float:
         """An attribute that is a finite number."""
         value = self.get(attribute, default)
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < LARGE:
-            self.refuse(f"{attribute} should be a number, got {str(value)[:80]!r}")
+            self.refuse(f"{attribute} should be a number, got {quoted(text(value))}")
         return float(value)
 
     def expect(self, **values: Any) -> None:
         """Refuses an attribute that is there and has another than this value."""
         for attribute, value in values.items():
             if self.get(attribute, value) != value:
-                found = str(self.get(attribute))[:80]
-                self.refuse(f"{attribute}={found} is not supported, only {attribute}={value}")
+                self.refuse(f"{attribute}={shown(self.get(attribute))} is not supported, only {attribute}={value}")
 
     def last_axis(self, attribute: str, rank: int | None) -> None:
         """Refuses an attribute that names another than the last axis of an input of this rank."""
         value = self.get(attribute, -1)
         axis = value[0] if isinstance(value, list) and len(value) == 1 else value
         if axis != -1 and (rank is None or axis != rank - 1):
-            self.refuse(f"{attribute}={str(value)[:80]} is not supported, only the last axis (-1)")
+            self.refuse(f"{attribute}={shown(value)} is not supported, only the last axis (-1)")
 
     def dtype(self) -> str:
         """The precision of the layer: "float32" or "float64"."""
@@ -133,7 +145,7 @@ class Layer:
             value = inner.get("name") if isinstance(inner, dict) else None
         if value not in ("float32", "float64", None):
             self.refuse(
-                f"dtype={str(value)[:80]} is not supported: Keras would round to it and pyrnn would not; "
+                f"dtype={shown(value)} is not supported: Keras would round to it and pyrnn would not; "
                 "set the policy to float32 and save the model again"
             )
         return value or "float32"
@@ -150,4 +162,4 @@ class Layer:
         for attribute, value in self._config.items():
             idle = attribute in IDLE or attribute.endswith(IDLE_ENDINGS) or attribute in self._asked
             if not idle and value not in (None, False):
-                self.refuse(f"the attribute {attribute[:80]}={str(value)[:80]} is not known; it may change the result")
+                self.refuse(f"the attribute {shown(attribute)}={shown(value)} is not known; it may change the result")

@@ -9,7 +9,7 @@ from pyrnn import nn
 from pyrnn.module import Module
 from pyrnn.weights.keras import directions, layers, windows
 from pyrnn.weights.keras.chain import layers_of
-from pyrnn.weights.keras.config import Layer
+from pyrnn.weights.keras.config import Layer, shown
 from pyrnn.weights.keras.container import Container
 from pyrnn.weights.keras.flow import Flow
 from pyrnn.weights.keras.recurrent import KINDS
@@ -50,6 +50,9 @@ CONVERTERS: dict[str, Callable[[Layer, Flow], list[Module]]] = {
 }
 
 
+MOST_LETTERS = 200  # of a layer's name
+
+
 def network(file: Container) -> nn.Sequential:
     """The file's model in evaluation mode.
 
@@ -57,11 +60,12 @@ def network(file: Container) -> nn.Sequential:
         ValueError: naming layer and attribute, if a part of it is not supported.
     """
     chain = layers_of(file)
-    flow = Flow(Store(file.arrays, [(layer.kind, layer.name) for layer in chain]), rank=_first_rank(chain[0]))
+    store = Store(file.arrays, [(layer.kind, layer.name) for layer in chain])
+    flow = Flow(store, rank=_first_rank(chain[0]), budget=file.budget)
     found: dict[str, Module] = {}
     for layer in chain:
         if layer.kind not in CONVERTERS:
-            layer.refuse(f"{layer.kind[:80]} is not supported; known are {', '.join(CONVERTERS)}")
+            layer.refuse(f"{shown(layer.kind)} is not supported; known are {', '.join(CONVERTERS)}")
         modules = _converted(layer, flow)
         for module in modules:
             # The one with the weights takes the layer's name, one that only helps adds its own to it.
@@ -76,7 +80,7 @@ def _converted(layer: Layer, flow: Flow) -> list[Module]:
     try:
         modules = CONVERTERS[layer.kind](layer, flow)
         layer.close()
-    except ValueError as error:
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
         if str(error).startswith("layer "):
             raise
         layer.refuse(f"{error}")  # what the constructor of a pyrnn layer says does not name it
@@ -90,7 +94,7 @@ def _first_rank(layer: Layer) -> int | None:
 
 def _free(name: str, taken: dict[str, Module]) -> str:
     """A name like this that a Sequential can have as an attribute."""
-    name = re.sub(r"\W", "_", name) or "layer"
+    name = re.sub(r"\W", "_", name[:MOST_LETTERS]) or "layer"
     while name in taken or hasattr(nn.Sequential, name) or name == "training" or name.startswith("_"):
         name = f"layer{name}" if name.startswith("_") else f"{name}_"
     return name

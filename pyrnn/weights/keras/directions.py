@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrnn import GRU, LSTM, RNN, nn
-from pyrnn.weights.keras.config import Layer
+from pyrnn.weights.keras.config import Layer, shown
 from pyrnn.weights.keras.flow import Flow
 from pyrnn.weights.keras.layers import Modules
 from pyrnn.weights.keras.recurrent import CUDNN, KINDS, read_cell
@@ -37,7 +37,7 @@ def bidirectional(layer: Layer, flow: Flow) -> Modules:
     backward = layer.inner("layer" if layer.get("backward_layer") is None else "backward_layer")
     merge_mode = layer.get("merge_mode", "concat")
     if merge_mode not in MERGE_MODES:
-        layer.refuse(f"merge_mode={str(merge_mode)[:80]} is not supported, only {', '.join(MERGE_MODES)}")
+        layer.refuse(f"merge_mode={shown(merge_mode)} is not supported, only {', '.join(MERGE_MODES)}")
     sequences = forward.flag("return_sequences")
     if forward.flag("go_backwards") or not (layer.get("backward_layer") is None or backward.flag("go_backwards")):
         layer.refuse("go_backwards=True of its forward layer is not supported; let the forward layer run forward")
@@ -48,7 +48,7 @@ def bidirectional(layer: Layer, flow: Flow) -> Modules:
     sides = []
     for side, inner in (("forward_layer", forward), ("backward_layer", backward)):
         if inner.kind not in KINDS:
-            layer.refuse(f"{side}={inner.kind[:80]} is not supported, only {', '.join(KINDS)}")
+            layer.refuse(f"{side}={shown(inner.kind)} is not supported, only {', '.join(KINDS)}")
         _check_options(inner, flow)
         inner.flag("zero_output_for_mask")
         inner.flag("go_backwards")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pyrnn.budget import Budget
 from pyrnn.module import Array, Module
+from pyrnn.quoting import quoted
 from pyrnn.weights.keras.config import UNSAID, Layer
 from pyrnn.weights.keras.store import Store
 
@@ -19,6 +21,7 @@ class Flow:
         mask_from: the name of the layer that made the mask that comes along, or None.
         turned: whether it came through go_backwards, which in Keras turns the sequence but not its mask.
         dtypes: of the layers with weights so far.
+        budget: what is left of the file's.
     """
 
     store: Store
@@ -26,10 +29,15 @@ class Flow:
     mask_from: str | None = None
     turned: bool = False
     dtypes: set[str] = field(default_factory=set)
+    budget: Budget = field(default_factory=lambda: Budget(0))
 
     def take(self, layer: Layer, names: Sequence[str], part: str = "") -> dict[str, Array]:
         """The arrays of one part of a layer; ValueError if the file has others."""
         return self.store.take(layer.name, part, names)
+
+    def claim(self, numbers: int, what: str) -> None:
+        """Refuses a size in a configuration that makes a layer take more for its output than the file may take."""
+        self.budget.check(4 * numbers, what)
 
     def dtype(self, layer: Layer) -> str:
         """The precision of a layer with weights; refused if another one before it has another."""
@@ -53,7 +61,8 @@ class Flow:
         """Refuses a layer that Keras would give another mask, or one in another order than its input."""
         if layer.mask_from not in (UNSAID, self.mask_from):
             layer.refuse(
-                f"it is called with the mask of {layer.mask_from!r}, where that of {self.mask_from!r} comes along"
+                f"it is called with the mask of {quoted(layer.mask_from)}, where that of {quoted(self.mask_from)} "
+                "comes along"
             )
         if self.mask_from is not None and self.turned:
             layer.refuse(

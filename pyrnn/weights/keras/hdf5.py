@@ -99,6 +99,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise ValueError(f"its groups are nested more than {MAX_DEPTH} deep")
         for name in entries:
+            self._budget.spend(2 * len(path + name), "the names of its groups and arrays")
             if depth == 0 and name in OF_THE_OPTIMIZER:
                 continue
             address = _address(entries, name)

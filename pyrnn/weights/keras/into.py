@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pyrnn import GRU, LSTM, RNN, nn
 from pyrnn.module import Array, Module
+from pyrnn.quoting import listed, quoted
 from pyrnn.weights.keras import layouts
 from pyrnn.weights.keras.channels import orders, reordered
 from pyrnn.weights.keras.container import Container
@@ -49,12 +50,15 @@ def _check_gates(mine: list[tuple[str, Module]], asked: str | Sequence[str] | No
     gated = [(name, cells) for name, module in mine if (cells := _gated(module))]
     if gated and needed and asked is None:
         raise ValueError(
-            f"it does not say the recurrent_activation of layer {gated[0][0]!r}: give recurrent_activation=, for "
-            '"hard_sigmoid" of Keras 2 (the default up to Keras 2.2) "hard_sigmoid_keras2", else mostly "sigmoid"; '
+            f"it does not say the recurrent_activation of layer {quoted(gated[0][0])}: give recurrent_activation=, "
+            'for "hard_sigmoid" of Keras 2 (the default up to Keras 2.2) "hard_sigmoid_keras2", else mostly '
+            '"sigmoid"; '
             "pyrnn.verify.verify(..., model=) tells whether the model then computes what Keras does"
         )
     if asked is None:
         return
+    if not isinstance(asked, (str, Sequence)):
+        raise TypeError(f"recurrent_activation should be a name or a list of names, got {type(asked).__name__}")
     wanted = [asked] * len(gated) if isinstance(asked, str) else list(asked)
     if len(wanted) != len(gated):
         raise ValueError(
@@ -64,7 +68,7 @@ def _check_gates(mine: list[tuple[str, Module]], asked: str | Sequence[str] | No
         for cell in cells:
             if cell.recurrent_activation != activation:
                 raise ValueError(
-                    f"recurrent_activation={activation!r} is asked for, but layer {name!r} of the model has "
+                    f"recurrent_activation={activation!r} is asked for, but layer {quoted(name)} of the model has "
                     f"{cell.recurrent_activation!r}: make the model with the one it was trained with"
                 )
 
@@ -86,7 +90,7 @@ def _copied(
     for (name, module), other in zip(mine, theirs, strict=True):
         ours, given = (type(one).__name__ + str(one.config()) for one in (module, other))
         if ours != given:
-            raise ValueError(f"layer {name!r} of the model is {ours}, that of the file is {given}; use load")
+            raise ValueError(f"layer {quoted(name)} of the model is {ours}, that of the file is {given}; use load")
         yield from ((f"{name}.{key}", array) for key, array in other.state_dict().items())
 
 
@@ -101,13 +105,13 @@ def _states(
                 state = reordered(module, state, order_of[name])
             yield from ((f"{name}.{prefix}{key}", array) for key, array in state.items())
     if store.left():
-        raise ValueError(f"it has arrays that the model has no layer for: {', '.join(store.left())[:200]}")
+        raise ValueError(f"it has arrays that the model has no layer for: {listed(store.left())}")
 
 
 def _kind(name: str, module: Module) -> str:
     inside = module.layer if isinstance(module, nn.ChannelsLast) else module
     if type(inside) not in KINDS:
-        raise ValueError(f"layer {name!r} of the model is a {type(inside).__name__}, which Keras has not")
+        raise ValueError(f"layer {quoted(name)} of the model is a {type(inside).__name__}, which Keras has not")
     return KINDS[type(inside)]
 
 
@@ -127,14 +131,14 @@ def _layer_states(name: str, module: Module, store: Store) -> Iterator[tuple[str
 def _cell_state(name: str, layer: Module, store: Store, part: str) -> Arrays:
     assert isinstance(layer, (RNN, LSTM, GRU))
     if layer.num_layers > 1 or layer.bidirectional or layer.proj_size or layer.peephole:
-        raise ValueError(f"layer {name!r} of the model is {layer}; Keras' have one layer and one direction each")
+        raise ValueError(f"layer {quoted(name)} of the model is {layer}; Keras' have one layer and one direction each")
     reset_after = isinstance(layer, GRU) and layer.reset_after
     kind = "SimpleRNN" if isinstance(layer, RNN) else type(layer).__name__
     cell = Cell(kind, layer.hidden_size, layer.bias, reset_after)
     try:
         return cell.weights(store.take(name, part, cell.names()))
     except ValueError as error:
-        raise ValueError(f"layer {name!r} of the model: {error}") from error
+        raise ValueError(f"layer {quoted(name)} of the model: {error}") from error
 
 
 def _plain_state(name: str, module: Module, store: Store) -> Arrays:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from pyrnn import Linear, nn
 from pyrnn.module import Array, Module
+from pyrnn.quoting import quoted
 from pyrnn.weights.keras import activations, layouts
-from pyrnn.weights.keras.config import Layer
+from pyrnn.weights.keras.config import Layer, shown, text
 from pyrnn.weights.keras.flow import Flow
 
 Modules = list[Module]
@@ -29,7 +32,7 @@ def dense(layer: Layer, flow: Flow, owner: Layer | None = None) -> Modules:
 def time_distributed(layer: Layer, flow: Flow) -> Modules:
     inner = layer.inner("layer")
     if inner.kind != "Dense":
-        layer.refuse(f"layer={inner.kind[:80]} is not supported, only Dense")
+        layer.refuse(f"layer={shown(inner.kind)} is not supported, only Dense")
     found = dense(inner, flow, layer)
     inner.close()
     return found
@@ -131,22 +134,26 @@ def flatten(layer: Layer, flow: Flow) -> Modules:
 def reshape(layer: Layer, flow: Flow) -> Modules:
     shape = layer.get("target_shape")
     if not isinstance(shape, list) or not all(type(n) is int for n in shape):
-        layer.refuse(f"target_shape should be a list of integers, got {str(shape)[:80]!r}")
+        layer.refuse(f"target_shape should be a list of integers, got {quoted(text(shape))}")
+    flow.claim(prod(max(n, 1) for n in shape), f"target_shape={shown(shape)}")
     flow.end_time(1 + len(shape))
     return [nn.Reshape(shape)]
 
 
 def permute(layer: Layer, flow: Flow) -> Modules:
     dims = layer.get("dims")
-    if not isinstance(dims, list) or sorted(map(str, dims)) != sorted(str(i + 1) for i in range(len(dims))):
-        layer.refuse(f"dims should be a list of the axes from 1 on, got {str(dims)[:80]!r}")
+    whole = isinstance(dims, list) and all(type(n) is int for n in dims)
+    if not whole or sorted(dims) != list(range(1, len(dims) + 1)):
+        layer.refuse(f"dims should be a list of the axes from 1 on, got {quoted(text(dims))}")
     flow.end_time(1 + len(dims))
     return [nn.Permute((0, *dims))]
 
 
 def repeat_vector(layer: Layer, flow: Flow) -> Modules:
+    steps = layer.size("n")
+    flow.claim(steps, f"n={steps}")
     flow.end_time(3)
-    return [nn.RepeatVector(layer.size("n"), batch_first=True)]
+    return [nn.RepeatVector(steps, batch_first=True)]
 
 
 def check_shape(layer: Layer, name: str, array: Array, shape: tuple[int | None, ...]) -> None:
@@ -158,4 +165,4 @@ def check_shape(layer: Layer, name: str, array: Array, shape: tuple[int | None, 
 
 def check_channels_last(layer: Layer) -> None:
     if layer.get("data_format") not in (None, "channels_last"):
-        layer.refuse(f"data_format={str(layer.get('data_format'))[:80]} is not supported, only channels_last")
+        layer.refuse(f"data_format={shown(layer.get('data_format'))} is not supported, only channels_last")

@@ -17,6 +17,8 @@ def dense(arrays: Arrays) -> Arrays:
 def conv(arrays: Arrays) -> Arrays:
     """kernel [*,C/g,O] as weight [O,C/g,*]."""
     kernel = arrays["kernel"]
+    if kernel.ndim < 3:
+        raise ValueError(f"the kernel of a convolution should have 3 or 4 axes, got shape {kernel.shape}")
     return {"weight": kernel.transpose(kernel.ndim - 1, kernel.ndim - 2, *range(kernel.ndim - 2))} | _bias(arrays)
 
 

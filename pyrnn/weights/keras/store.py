@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from typing import Self
 
 from pyrnn.module import Array
+from pyrnn.quoting import listed, quoted
 
 ROOTS = ("layers", "_layer_checkpoint_dependencies")  # Keras 3, and Keras 2.12
 RUNTIME = re.compile(r"rnn_state|seed_generator_state")  # of a stateful layer, of a dropout
@@ -25,7 +27,7 @@ class Store:
     def __init__(
         self, arrays: dict[str, Array], layers: Sequence[tuple[str, str]], folders: Sequence[str] | None = None
     ) -> None:
-        self._arrays, self._taken = arrays, set[str]()
+        self._arrays, self._taken, self._paths = arrays, set[str](), sorted(arrays)
         root = _root(arrays)
         self._is_numbered = root is not None
         if root is None:
@@ -48,10 +50,11 @@ class Store:
             return cls(arrays, [(_class_of_linear(arrays, root) if k == "Dense" else k, name) for k, name in layers])
         if layer_names is None:
             raise ValueError("it is no file of Keras: it has neither numbered arrays nor an attribute layer_names")
-        folders = [folder for folder in layer_names if any(path.startswith(f"{folder}/") for path in arrays)]
+        paths = sorted(arrays)
+        folders = [folder for folder in layer_names if _below(paths, f"{folder}/")]
         if len(folders) != len(layers):
             raise ValueError(
-                f"it has {len(folders)} layers with weights ({', '.join(folders)[:200]}), the model has {len(layers)}"
+                f"it has {len(folders)} layers with weights ({listed(folders)}), the model has {len(layers)}"
             )
         return cls(arrays, layers, folders)
 
@@ -69,8 +72,8 @@ class Store:
         paths = self._numbered(name, part, names) if self._is_numbered else self._named(name, part)
         if set(paths) != set(names):
             raise ValueError(
-                f"layer {name[:80]!r}: expected the arrays {', '.join(names) or '(none)'}, the file has "
-                f"{', '.join(sorted(paths))[:200] or 'none'}"
+                f"layer {quoted(name)}: expected the arrays {', '.join(names) or '(none)'}, the file has "
+                f"{listed(sorted(paths)) or 'none'}"
             )
         self._taken.update(paths.values())
         return {key: self._arrays[path] for key, path in paths.items()}
@@ -86,9 +89,9 @@ class Store:
         if group.rpartition("/")[2].startswith("time_distributed"):
             part = "layer"
         folder = "/".join(filter(None, (group, part, "vars"))) + "/"
-        keys = [path.removeprefix(folder) for path in self._arrays if path.startswith(folder)]
+        keys = [path.removeprefix(folder) for path in _below(self._paths, folder)]
         if set(keys) != set(map(str, range(len(keys)))):
-            raise ValueError(f"layer {name[:80]!r}: its arrays should be numbered, got {', '.join(keys)[:200]}")
+            raise ValueError(f"layer {quoted(name)}: its arrays should be numbered, got {listed(keys)}")
         labels = [*names, *(f"number {i}" for i in range(len(names), len(keys)))]
         return {labels[i]: f"{folder}{i}" for i in range(len(keys))}
 
@@ -97,16 +100,21 @@ class Store:
         found: dict[str, str] = {}
         group = f"{self._groups[name]}/"
         side = part.partition("_")[0] if part.startswith(("forward", "backward")) else None
-        for path in self._arrays:
+        for path in _below(self._paths, group):
             folders, _, leaf = path.removeprefix(group).rpartition("/")
             leaf = re.sub(r":\d+$", "", leaf)
             other = side is not None and side != _side(folders)
-            if not path.startswith(group) or RUNTIME.fullmatch(leaf) or other:
+            if RUNTIME.fullmatch(leaf) or other:
                 continue
             if leaf in found:
-                raise ValueError(f"layer {name[:80]!r}: the file has more than one array {leaf[:80]!r} for it")
+                raise ValueError(f"layer {quoted(name)}: the file has more than one array {quoted(leaf)} for it")
             found[leaf] = path
         return found
+
+
+def _below(paths: Sequence[str], folder: str) -> Sequence[str]:
+    """Those of the sorted paths that begin with a folder, which ends in "/"; "0" is the next letter."""
+    return paths[bisect_left(paths, folder) : bisect_left(paths, f"{folder[:-1]}0")]
 
 
 def _root(arrays: dict[str, Array]) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from pyrnn import nn
 from pyrnn.weights.keras import activations, layouts
-from pyrnn.weights.keras.config import Layer
+from pyrnn.weights.keras.config import Layer, shown
 from pyrnn.weights.keras.flow import Flow
 from pyrnn.weights.keras.layers import Modules, check_channels_last, check_shape
 
@@ -28,12 +29,14 @@ def _conv(layer: Layer, flow: Flow, dims: int) -> Modules:
     if padding == "causal" and dims == 1:
         padding = [((sizes[0] - 1) * dilation[0], 0)]
     elif padding not in ("valid", "same"):
-        layer.refuse(f"padding={str(padding)[:80]} is not supported")
+        layer.refuse(f"padding={shown(padding)} is not supported")
     arrays = flow.take(layer, ("kernel", "bias") if bias else ("kernel",))
     kernel = arrays["kernel"]
     check_shape(layer, "kernel", kernel, (*sizes, None, filters))
     if filters % groups:
         layer.refuse(f"groups={groups} does not divide filters={filters}")
+    spans = [(size - 1) * step + 1 for size, step in zip(sizes, dilation, strict=True)]
+    flow.claim(prod(spans) * kernel.shape[-2], f"a kernel that spans {spans} places")
     kind = nn.Conv1d if dims == 1 else nn.Conv2d
     made = kind(
         kernel.shape[-2] * groups, filters, sizes, stride, padding, dilation, groups, bias,
@@ -52,7 +55,8 @@ def pooling(layer: Layer, flow: Flow) -> Modules:
     stride = sizes if layer.get("strides") is None else layer.sizes("strides", dims)
     padding = layer.get("padding", "valid")
     if padding not in ("valid", "same"):
-        layer.refuse(f"padding={str(padding)[:80]} is not supported")
+        layer.refuse(f"padding={shown(padding)} is not supported")
+    flow.claim(prod(sizes), f"pool_size={sizes}")
     kind: Any = getattr(nn, ("MaxPool" if layer.kind.startswith("Max") else "AvgPool") + f"{dims}d")
     flow.end_time(dims + 2)
     return [nn.ChannelsLast(kind(sizes, stride, padding if padding == "same" else 0))]
