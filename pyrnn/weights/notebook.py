@@ -3,14 +3,17 @@
     [{"type": "lstm", "params": {"W_f": [I,H], "U_f": [H,H], "b_f": [H], ... of the gates f, i, c, o}},
      {"type": "dense", "params": {"kernel": [I,O], "bias": [O]}}]
 
-The cell is c' = f c + i g, as everywhere. The notebook these files come from left out the input gate, c' = f c + g,
-and so computes other numbers from the same weights.
+The cell is c' = f c + i g, as everywhere, and its gates are x @ W + h @ U + b, with the rows of U for the units that
+give. The notebook these files come from differs in two ways, and so computes other numbers from the same weights: it
+multiplies U @ h, with the rows for the units that take, which recurrent="U@h" reads; and it leaves out the input gate,
+c' = f c + g, which no option gives.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +21,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyrnn import LSTM, Linear, nn
+from pyrnn.budget import Budget
 from pyrnn.initial import skip_init
 from pyrnn.module import Array, Module
+from pyrnn.quoting import listed, quoted
 from pyrnn.weights import replaced
+from pyrnn.weights.foreign import named
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 GATES = {"f": 1, "i": 0, "c": 2, "o": 3}  # in the order of the file; the place of each among torch's i f g o
 KEYS = {"type", "params", "return_sequences"}
+RECURRENT = ("h@U", "U@h")
+MAX_LAYERS = 1000
+JSON_RATIO = 24  # bytes that an object of Python may take for each of JSON: "{}," becomes 72
 
 
 def load(
-    path: str | os.PathLike[str], *, return_sequences: bool = False, dtype: DTypeLike = np.float64
+    path: str | os.PathLike[str],
+    *,
+    return_sequences: bool = False,
+    dtype: DTypeLike = np.float64,
+    recurrent: str = "h@U",
+    limit: int | None = None,
 ) -> nn.Sequential:
     """Reads the layers.
 
@@ -39,13 +53,16 @@ def load(
         return_sequences: whether all steps of the last LSTM go on, or the last step alone, which is what the
             notebooks do; for a file that does not say it itself, as one of `save` may.
         dtype: of the layers; the numbers in the file are of float64.
+        recurrent: the product that the U of the file were trained with, "h@U" or "U@h"; the file does not say it.
+        limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
 
     Returns:
         An nn.Sequential of batch-first LSTM, LastStep and Linear, in evaluation mode, for inputs [B,T,I].
 
     Raises:
         ValueError: if the file is damaged, a layer is neither "lstm" nor "dense", or an array is missing, too many
-            or of a wrong shape; the message names the layer.
+            or of a wrong shape, which is said with the name of the layer; if it is another kind of JSON, which is
+            named; or if recurrent is another.
         FileNotFoundError: if there is no such file.
 
     >>> import tempfile, numpy as np
@@ -57,9 +74,12 @@ def load(
     True
     array([[6.]])
     """
+    if recurrent not in RECURRENT:
+        raise ValueError(f'recurrent should be "h@U" or "U@h", got {quoted(recurrent)}')
     try:
+        entries = _read(path, limit)
         with skip_init():
-            return _sequential(_read(path), return_sequences, np.dtype(dtype))
+            return _sequential(entries, return_sequences, np.dtype(dtype), recurrent == "U@h")
     except (RecursionError, ValueError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {why}.") from error
@@ -105,20 +125,24 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
         Path(unfinished).write_text(text, encoding="utf-8")
 
 
-def _read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+def _read(path: str | os.PathLike[str], limit: int | None) -> list[dict[str, Any]]:
+    content = Path(path).read_bytes()
+    Budget(len(content), limit).spend(JSON_RATIO * len(content), "its JSON")
     try:
-        entries = json.loads(Path(path).read_bytes(), parse_constant=_refuse_constant)
+        entries = json.loads(content, parse_constant=_refuse_constant, parse_int=float)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"it is no JSON ({error})") from error
-    if not isinstance(entries, list) or not entries:
-        raise ValueError('it should hold a list of layers, [{"type": ..., "params": {...}}, ...]')
+        raise ValueError(f"it is no JSON ({quoted(error)[1:-1]})") from error
+    if not isinstance(entries, list) or not entries or not any(isinstance(entry, dict) for entry in entries):
+        raise ValueError(named(entries))
+    if len(entries) > MAX_LAYERS:
+        raise ValueError(f"it has {len(entries)} layers; at most {MAX_LAYERS} are read")
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict) or not isinstance(entry.get("params"), dict):
             raise ValueError(f'layer {place} should be an object with "type" and "params"')
         unknown = [key for key in entry if key not in KEYS]
         if unknown:
             raise ValueError(
-                f"layer {place} has the key {unknown[0][:80]!r}, which is not known; it may change the result"
+                f"layer {place} has the key {quoted(unknown[0])}, which is not known; it may change the result"
             )
     return entries
 
@@ -127,30 +151,35 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"it holds {name}, and weights should be finite")
 
 
-def _sequential(entries: Sequence[dict[str, Any]], return_sequences: bool, dtype: np.dtype[Any]) -> nn.Sequential:
+def _sequential(
+    entries: Sequence[dict[str, Any]], return_sequences: bool, dtype: np.dtype[Any], transposed: bool
+) -> nn.Sequential:
     last = max((place for place, entry in enumerate(entries) if entry.get("type") == "lstm"), default=None)
     layers: list[Module] = []
     for place, entry in enumerate(entries):
         kind, params = entry.get("type"), entry["params"]
         keeps = entry.get("return_sequences", True if place != last else return_sequences)
         if kind not in ("lstm", "dense"):
-            raise ValueError(f'layer {place} is of the type {str(kind)[:80]!r}; known are "lstm" and "dense"')
+            raise ValueError(f'layer {place} is of the type {_shown(kind)}; known are "lstm" and "dense"')
         if not isinstance(keeps, bool) or (not keeps and (kind, place) != ("lstm", last)):
             raise ValueError(f"layer {place}: return_sequences should be true, or of the last lstm true or false")
-        layers.append((_lstm if kind == "lstm" else _dense)(f"layer {place} ({kind})", params, dtype))
+        where = f"layer {place} ({kind})"
+        layers.append(_lstm(where, params, dtype, transposed) if kind == "lstm" else _dense(where, params, dtype))
         if place == last and not keeps:
             layers.append(nn.LastStep(batch_first=True))
     _check_widths(layers)
     return nn.Sequential(*layers).eval()
 
 
-def _lstm(where: str, params: dict[str, Any], dtype: np.dtype[Any]) -> Module:
+def _lstm(where: str, params: dict[str, Any], dtype: np.dtype[Any], transposed: bool) -> Module:
+    """The layer; `transposed` if U @ h is meant, so that U has torch's layout already."""
     _check_names(where, params, [f"{kind}_{gate}" for kind in "WUb" for gate in GATES])
     inputs, hidden = _matrix(where, params, "W_f").shape
     blocks: dict[str, list[Array]] = {"weight_ih_l0": [], "weight_hh_l0": [], "bias_ih_l0": []}
     for gate in sorted(GATES, key=GATES.__getitem__):
         for kind, rows, name in (("W", inputs, "weight_ih_l0"), ("U", hidden, "weight_hh_l0")):
-            blocks[name].append(_matrix(where, params, f"{kind}_{gate}", (rows, hidden)).T)
+            block = _matrix(where, params, f"{kind}_{gate}", (rows, hidden))
+            blocks[name].append(block if kind == "U" and transposed else block.T)
         blocks["bias_ih_l0"].append(_vector(where, params, f"b_{gate}", hidden))
     state = {name: np.concatenate(arrays) for name, arrays in blocks.items()}
     made = LSTM(inputs, hidden, batch_first=True, dtype=dtype, seed=0)
@@ -169,7 +198,7 @@ def _dense(where: str, params: dict[str, Any], dtype: np.dtype[Any]) -> Module:
 def _check_names(where: str, params: dict[str, Any], names: list[str]) -> None:
     for wrong, found in (("misses", set(names) - set(params)), ("has the unknown", set(params) - set(names))):
         if found:
-            raise ValueError(f"{where} {wrong} {', '.join(sorted(found))[:200]}")
+            raise ValueError(f"{where} {wrong} {listed(sorted(found))}")
 
 
 def _matrix(where: str, params: dict[str, Any], name: str, shape: tuple[int, int] | None = None) -> Array:
@@ -189,12 +218,20 @@ def _vector(where: str, params: dict[str, Any], name: str, size: int) -> Array:
 
 def _numbers(where: str, params: dict[str, Any], name: str) -> Array:
     try:
-        found = np.asarray(params[name])
-    except (OverflowError, ValueError) as error:  # rows of different lengths
+        found = np.asarray(params[name], object)  # of texts NumPy would make an array as wide as the longest
+    except ValueError as error:  # rows of different lengths
         raise ValueError(f"{where}: {name} is no array of numbers") from error
-    if found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+    kinds = set(map(type, found.flat))
+    if kinds & {dict, list}:
+        raise ValueError(f"{where}: {name} is no array of numbers")
+    if kinds - {float} or not np.isfinite(numbers := found.astype(np.float64)).all():
         raise ValueError(f"{where}: {name} should hold finite numbers alone")
-    return found.astype(np.float64)
+    return numbers
+
+
+def _shown(value: object) -> str:
+    """A value out of a file for a sentence: of a long list, or a deep one, the beginning."""
+    return quoted(value if isinstance(value, str) else reprlib.repr(value))
 
 
 def _check_widths(layers: Sequence[Module]) -> None:

@@ -56,7 +56,11 @@ def load(path: str | os.PathLike[str], *, limit: int | None = None) -> nn.Sequen
     try:
         file = container.read(os.fspath(path), limit)
         if file.model is None:
-            raise ValueError("it holds weights alone, and not the layers; make the model and use load_weights")
+            raise ValueError(
+                "it holds weights alone, as model.save_weights writes them, and not the layers; make an nn.Sequential "
+                "of the same layers and use load_weights (pyrnn.weights.keras.load_weights(path, model)), or save the "
+                'whole model: model.save("model.keras")'
+            )
         with skip_init():
             return network(file)
     except ValueError as error:
