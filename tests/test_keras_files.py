@@ -161,7 +161,7 @@ def test_damaged_archives(changed: dict[str, bytes | None], because: str, saved:
 def test_the_limit_holds_for_records_configurations_and_arrays_together(saved: Path) -> None:
     needed = next(limit for limit in range(0, 2**20, 100) if not raises(saved, limit))
     assert needed > 24 * len(zipfile.ZipFile(saved).read("config.json"))
-    for part in ("its records", "config.json", "strings of its attributes|its array"):
+    for part in ("records of its zip", "config.json", "strings of its attributes|its array"):
         assert any(re.search(part, raises(saved, limit)) for limit in range(0, needed, 100)), part
     for limit in range(0, needed, 100):
         assert "raise limit=" in raises(saved, limit)

@@ -44,8 +44,8 @@ KINDS: tuple[tuple[Callable[[Keys], bool], str], ...] = (
     (
         _has("model_data", "state_dict"),
         "it is a model of GuitarML (Proteus, NeuralPi, Chameleon), which pyrnn.load does not read; its recurrent "
-        'layer is pyrnn.from_state_dict(json.load(open(path))["state_dict"], prefix="rec.", batch_first=True), and "lin." '
-        "is a Linear behind it",
+        'layer is pyrnn.from_state_dict(json.load(open(path))["state_dict"], prefix="rec.", batch_first=True), and '
+        '"lin." is a Linear behind it',
     ),
     (
         _has("in_shape", "layers"),

@@ -55,8 +55,7 @@ def read(path: str, limit: int | None = None) -> Container:
 
 
 def _read_zip(path: str, budget: Budget) -> Container:
-    records = read_records(path, _check_names, compressed=True)
-    budget.spend(sum(map(len, records.values())), "its records")
+    records = read_records(path, _check_names, compressed=True, budget=budget)
     found = {name: _json(records[name], name, budget) for name in ("metadata.json", "config.json") if name in records}
     contents = hdf5.read(records[WEIGHTS], budget)
     return _container(found["config.json"], found.get("metadata.json", {}).get("keras_version"), contents, budget)

@@ -65,7 +65,7 @@ def read_array(objects: Objects, path: str, budget: Budget) -> Array:
         )
     if kind == CHUNKED:
         return _Chunks(objects, dtype, shape, what).array(where, budget)
-    budget.spend(prod(shape) * dtype.itemsize, what)
+    budget.spend(_taken(shape, dtype), what)
     data = _plain(objects, kind, where)
     if data is None:
         return _filled(objects, dtype, shape)
@@ -87,6 +87,11 @@ def _dtype(objects: Objects, path: str) -> np.dtype[Any]:
         raise ValueError(f"its array {quoted(path)} is of another type; only real numbers of IEEE are loaded")
     letter = "f" if is_float else "i" if bits & 8 else "u"
     return np.dtype(f"{'>' if bits & 1 else '<'}{letter}{size}")
+
+
+def _taken(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Bytes that an array takes: as it is read, and in its layer."""
+    return prod(shape) * (dtype.itemsize + max(dtype.itemsize, 4))
 
 
 def _layout(objects: Objects) -> tuple[int, int, int]:
@@ -136,7 +141,8 @@ class _Chunks:
         length = prod(chunk) * size
         found = [] if address == NOWHERE else list(self._found(address, axes))
         # A chunk of an array's edge counts as a whole one: it is unpacked as a whole.
-        budget.spend(max(prod(self._shape) * size, len(found) * length), f"{self._what} in chunks of {chunk}")
+        taken = max(_taken(self._shape, self._dtype), len(found) * length)
+        budget.spend(taken, f"{self._what} in chunks of {chunk}")
         array = _filled(self._objects, self._dtype, self._shape)
         for start, mask, place, packed in found:
             self._objects.reading.seek(place)
