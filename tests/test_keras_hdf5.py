@@ -196,7 +196,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
     "no deflate": (one_chunk((3, 2), b"not deflated", **GZIP), DAMAGED),
     "chunk bomb": (one_chunk((3, 2), bomb(1), **GZIP), "does not unpack to its size"),
     "shuffled bomb": (one_chunk((3, 2), bomb(2), shuffle=True, **GZIP), "does not unpack to its size"),
-    "checksum": (one_chunk((3, 2), bytes(24) + b"abcd", fletcher32=True), "fletcher32 checksum invalid"),
+    "checksum": (one_chunk((3, 2), bytes(24) + b"abcd", fletcher32=True), "has a chunk whose checksum is wrong"),
     "text": (lambda file: replaced(file, data=np.array([b"abc"])), "only real numbers of IEEE are loaded"),
     "texts": (lambda file: replaced(file, data=["abc"]), "only real numbers of IEEE are loaded"),
     "complex": (lambda file: replaced(file, data=np.ones((3, 2), np.complex64)), "only real numbers of IEEE are"),

@@ -145,6 +145,7 @@ FOREIGN: dict[str, tuple[Any, str]] = {
     "onnx": ({"irVersion": "8", "graph": {}}, "it is an ONNX model as JSON"),
     "numbers": ([1.5, 2, 3], "it is a list that begins with a number; it should hold a list of layers"),
     "rows": ([[1, 2], [3, 4]], "it is a list that begins with a list; it should"),
+    "objects": ([{"file": "a.onnx", "bytes": 7}], 'begins with an object with the keys "file", "bytes"; it should'),
     "texts": (["a\ud800b"], 'it is a list that begins with the text "a\\ud800b"; it should'),
     "other": ({"a": 1, "b": 2}, 'it is an object with the keys "a", "b"; it should hold a list of layers'),
     "many keys": ({"k" * 1000 + str(i): i for i in range(1000)}, "and 994 more; it should hold"),

@@ -98,5 +98,7 @@ def named(value: Any) -> str:
 def _kind(value: Any) -> str:
     if isinstance(value, str):
         return f"the text {quoted(value)}"
+    if isinstance(value, dict) and value:
+        return f"an object with the keys {listed(value)}"
     names = {bool: "true or false", float: "a number", list: "a list", dict: "an object", type(None): "null"}
     return names.get(type(value), "a number")

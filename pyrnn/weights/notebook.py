@@ -132,7 +132,7 @@ def _read(path: str | os.PathLike[str], limit: int | None) -> list[dict[str, Any
         entries = json.loads(content, parse_constant=_refuse_constant, parse_int=float)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"it is no JSON ({quoted(error)[1:-1]})") from error
-    if not isinstance(entries, list) or not entries or not any(isinstance(entry, dict) for entry in entries):
+    if not isinstance(entries, list) or not entries or not any(map(_is_layer, entries)):
         raise ValueError(named(entries))
     if len(entries) > MAX_LAYERS:
         raise ValueError(f"it has {len(entries)} layers; at most {MAX_LAYERS} are read")
@@ -145,6 +145,10 @@ def _read(path: str | os.PathLike[str], limit: int | None) -> list[dict[str, Any
                 f"layer {place} has the key {quoted(unknown[0])}, which is not known; it may change the result"
             )
     return entries
+
+
+def _is_layer(entry: Any) -> bool:
+    return isinstance(entry, dict) and not KEYS.isdisjoint(entry)
 
 
 def _refuse_constant(name: str) -> float:

@@ -173,10 +173,17 @@ class _Chunks:
             if name == DEFLATE:
                 data = self._inflated(data, length + length // 1000 + 1024)  # room for another filter's own
             else:
-                data = BTreeV1RawDataChunks._filter_chunk(data, 0, [{"filter_id": name}], self._dtype.itemsize)
+                data = self._filtered(data, name)
         if len(data) != length:
             raise ValueError(f"{self._what} has a chunk of {len(data)} bytes, where {length} are expected")
         return data
+
+    def _filtered(self, data: bytes, name: int) -> bytes:
+        """What shuffle or fletcher32 was given."""
+        try:
+            return bytes(BTreeV1RawDataChunks._filter_chunk(data, 0, [{"filter_id": name}], self._dtype.itemsize))
+        except ValueError as error:
+            raise ValueError(f"{self._what} has a chunk whose checksum is wrong") from error
 
     def _inflated(self, data: bytes, most: int) -> bytes:
         stream = zlib.decompressobj()

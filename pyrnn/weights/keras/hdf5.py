@@ -162,7 +162,9 @@ def _parsing() -> Iterator[None]:
     except Exception as error:
         if type(error) is ValueError:  # by name of what is wrong
             raise
-        raise ValueError(f"its HDF5 data are damaged ({quoted(error or type(error).__name__)[1:-1]})") from error
+        says = type(error).__name__ in ("InvalidHDF5File", "NotImplementedError")  # and not a slip of Python
+        why = quoted(error)[1:-1] if says and str(error) else "a part of it does not have the form that HDF5 gives it"
+        raise ValueError(f"its HDF5 data are damaged ({why})") from error
 
 
 def _check_package() -> None:
