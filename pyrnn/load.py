@@ -39,7 +39,7 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
         limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
         options: for a state dict what `from_state_dict` takes (prefix, batch_first, reset_after ...), in place of what
             the file says; its arrays in nested dicts have dotted names, "state_dict.rnn.weight_ih_l0". For `.onnx`:
-            output. For `.json`: return_sequences, dtype.
+            output. For `.json`: return_sequences, dtype, recurrent.
 
     Returns:
         In evaluation mode, an `nn.Sequential`, or for a state dict the RNN, LSTM, GRU or cell.

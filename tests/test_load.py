@@ -121,7 +121,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("name", "head", "known"),
     [
-        ("a.json", b"[]", "return_sequences, dtype"),
+        ("a.json", b"[]", "return_sequences, dtype, recurrent"),
         ("a.onnx", b"\x08\x0a\x3a\x00", "output"),
         ("a.keras", b"\x89HDF\r\n\x1a\n", "no options"),
     ],
@@ -148,7 +148,7 @@ def test_arrays_that_do_not_fit_are_a_value_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "name", "head"),
     [
-        ("h5py", "a.h5", b"\x89HDF\r\n\x1a\n"),
+        ("pyfive", "a.h5", b"\x89HDF\r\n\x1a\n"),
         ("onnx", "a.onnx", b"\x08\x0a\x3a\x00"),
         ("safetensors", "a.safetensors", b"\x02\0\0\0\0\0\0\0{}"),
     ],
