@@ -71,9 +71,11 @@ class Linear(Packing[_core.Linear]):
         output = weights.forward(rows).reshape(*input.shape[:-1], self.out_features)
 
         def pullback(grad_output: Array) -> Gradients:
-            if not isinstance(grad_output, np.ndarray) or grad_output.shape != output.shape:
-                got = getattr(grad_output, "shape", type(grad_output).__name__)
-                raise ValueError(f"grad_output should be an array of the output's shape, {output.shape}, got {got}")
+            check_array("grad_output", grad_output)
+            if grad_output.shape != output.shape:
+                raise ValueError(
+                    f"grad_output should be an array of the output's shape, {output.shape}, got {grad_output.shape}"
+                )
             grads = weights.backward(rows, grad_output.reshape(-1, self.out_features))
             return Gradients(
                 grads[0].reshape(input.shape),

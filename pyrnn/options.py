@@ -93,8 +93,8 @@ def check_array(name: str, value: Any, kind: type = np.ndarray) -> None:
         raise TypeError(f"{name} should be {expected}, got {type(value).__name__}")
     if kind is np.ndarray and isinstance(value, np.ma.MaskedArray):
         raise TypeError(
-            f"{name} is a masked array, and its mask would be lost: fill it with array.filled(0), and give the steps "
-            "to leave out as mask="
+            f"{name} is a MaskedArray, and its mask would be ignored: fill it with .filled(value), and say which "
+            "steps count with mask= where the layer takes one"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.nn.activations import SLOPES
+from pyrnn.nn.activations import BACKWARD
 
 SEED: dict[str, Any] = {"seed": 1}
 
@@ -40,7 +40,7 @@ def of_indices(mask_zero: bool, **options: Any) -> nn.Sequential:
 
 def elementwise() -> nn.Sequential:
     """Every activation that the library has."""
-    names = [name for name in SLOPES if name not in ("softplus", "gelu")]
+    names = [name for name in BACKWARD if name not in ("softplus", "gelu")]
     layers = [layer for name in names for layer in (nn.Linear(3, 3, **SEED), nn.Activation(name))]
     return nn.Sequential(*layers, nn.Activation("elu", alpha=0.3), nn.Activation("leaky_relu", alpha=0.3))
 

@@ -13,7 +13,7 @@ from nn_samples import SAMPLES, Array, draws, pair
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.nn.activations import SLOPES
+from pyrnn.nn.activations import BACKWARD
 
 LAYERS = pytest.mark.parametrize("name", SAMPLES)
 
@@ -73,7 +73,7 @@ def test_gradients_are_those_of_differences(name: str) -> None:
     assert_gradients(make, x)
 
 
-@pytest.mark.parametrize("name", SLOPES)
+@pytest.mark.parametrize("name", BACKWARD)
 def test_gradients_of_activations(name: str) -> None:
     assert_gradients(lambda: nn.Activation(name), 2 * draws(4, 5))
 
@@ -160,20 +160,20 @@ def test_float32_stays_float32(name: str) -> None:
 
 def test_a_column_of_gradients_needs_the_output_s_shape() -> None:
     _, pullback = nn.ReLU().vjp(draws(2, 3))
-    with pytest.raises(ValueError, match=r"of the output's shape, \(2, 3\), got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"of the output's shape and dtype, \(2, 3\) of float64, got \(3, 2\)"):
         pullback(draws(3, 2))
 
 
 LSTM = pyrnn.LSTM(3, 4, seed=0)
 REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "list": (lambda: nn.ReLU()([1.0]), TypeError, "ReLU: input should be a NumPy array, got list"),
-    "integers": (lambda: nn.Tanh()(np.arange(3)), TypeError, "of floating point, got dtype int64"),
+    "integers": (lambda: nn.Tanh()(np.arange(3)), TypeError, "of float32 or float64, got dtype int64"),
     "words as floats": (lambda: nn.Embedding(5, 2)(np.ones(3)), TypeError, "should hold integers, got dtype float64"),
     "unknown word": (lambda: nn.Embedding(5, 2)(np.array([5])), IndexError, "from 0 to 4 .* got 5"),
     "negative word": (lambda: nn.Embedding(5, 2)(np.array([-1])), IndexError, "from 0 to 4 .* got -1"),
     "padding_idx": (lambda: nn.Embedding(5, 2, padding_idx=5), ValueError, "within num_embeddings"),
     "p": (lambda: nn.Dropout(1.5), ValueError, "between 0 and 1, but got 1.5"),
-    "spatial": (lambda: nn.SpatialDropout1D()(draws(2, 3)), ValueError, r"at least 3 axes, got shape \(2, 3\)"),
+    "spatial": (lambda: nn.SpatialDropout1D()(draws(2, 3)), ValueError, r"expected input of shape \(time, batch, \*\), got \(2, 3\)"),
     "activation": (lambda: nn.Activation("hard_sigmoid"), ValueError, "name should be one of .*hard_sigmoid_keras2"),
     "alpha": (lambda: nn.Activation("relu", alpha=0.1), ValueError, "alpha should be a number, for elu or leaky_relu"),
     "softmax": (lambda: nn.Softmax(2)(draws(2, 3)), ValueError, "there is no axis 2"),
@@ -184,7 +184,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "permute": (lambda: nn.Permute((0, 2)), ValueError, "each number from 0 to 1 once"),
     "permute axes": (lambda: nn.Permute((0, 1))(draws(2, 3, 4)), ValueError, "input should have 2 axes"),
     "repeat": (lambda: nn.RepeatVector(2)(draws(2, 3, 4)), ValueError, r"should be \[B,C\], got shape \(2, 3, 4\)"),
-    "layer norm": (lambda: nn.LayerNorm(4)(draws(2, 3)), ValueError, r"should have sizes \[4\], got \(2, 3\)"),
+    "layer norm": (lambda: nn.LayerNorm(4)(draws(2, 3)), ValueError, r"expected input of shape \(\*, 4\), got \(2, 3\)"),
     "norm dtype": (lambda: nn.LayerNorm(3)(draws(2, 3)), ValueError, "should have dtype float32, got float64"),
     "mask": (lambda: nn.LastStep()(draws(5, 2, 3), mask=np.ones((2, 5), bool)), ValueError, r"shape \(5, 2\)"),
     "no steps": (lambda: nn.LastStep()(draws(0, 2, 3)), ValueError, "a sequence without steps has no last one"),

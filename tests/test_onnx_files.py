@@ -54,7 +54,7 @@ def test_other_external_data_are_refused(case: str, tmp_path: Path) -> None:
     (folder / "link.data").symlink_to(tmp_path / "m.data")
     location, fields = OUTSIDE[case]
     external(folder / "m.onnx", str(tmp_path / "m.data") if location == "ABSOLUTE" else location, **fields)
-    with pytest.raises(ValueError, match=r"m.onnx cannot be loaded: (external data of 'm'|it is no sound ONNX model)"):
+    with pytest.raises(ValueError, match=r"m.onnx cannot be loaded: (external data of .m.|it is no sound ONNX model)"):
         load(folder / "m.onnx")
 
 
@@ -68,7 +68,7 @@ def test_tensors_that_share_external_data_are_bounded(tmp_path: Path) -> None:
         copy.CopyFrom(model.graph.initializer[0])
         copy.name = f"copy{i}"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ValueError, match="share external data"):
+    with pytest.raises(ValueError, match="external data of .* would take"):
         load(path)
 
 
@@ -111,14 +111,14 @@ def unsorted(model: Any) -> None:
 
 
 SPOILED = {
-    function: "defines a function of its own, 'F'",
-    branches: "the If node 'q' has a graph in its attribute",
-    foreign: "the MatMul node 'y' is of the domain 'com.microsoft'",
+    function: 'defines a function of its own, "F"',
+    branches: 'the If node "q" has a graph in its attribute',
+    foreign: 'the MatMul node "y" is of the domain "com.microsoft"',
     sparse: "sparse initializers",
     short: "no sound ONNX model",
     huge: "no sound ONNX model",
-    untyped: "its input 'x' has an unknown dtype, 84",
-    keyed: "external data of 'm' have an unknown key, 'command'",
+    untyped: 'its input "x" is of data_type 84, which ONNX does not have',
+    keyed: 'external data of "m" have an unknown key, "command"',
     unsorted: "no sound ONNX model",
 }
 

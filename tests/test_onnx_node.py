@@ -54,13 +54,13 @@ def arrays(gates: int, directions: int = 1, dtype: Any = np.float32) -> list[Any
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "clip": ("LSTM", {"clip": 3.0}, "attribute clip"),
     "input_forget": ("LSTM", {"input_forget": 1}, "attribute input_forget"),
-    "direction": ("GRU", {"direction": "sideways"}, "direction='sideways'"),
+    "direction": ("GRU", {"direction": "sideways"}, 'direction="sideways"'),
     "layout": ("GRU", {"layout": 2}, "layout=2"),
-    "an unknown attribute": ("GRU", {"zoneout": 0.1}, "attribute 'zoneout'"),
-    "an activation": ("RNN", {"activations": ["Softplus"]}, "activation 'Softplus'"),
+    "an unknown attribute": ("GRU", {"zoneout": 0.1}, 'attribute "zoneout"'),
+    "an activation": ("RNN", {"activations": ["Softplus"]}, 'activation "Softplus"'),
     "alpha": ("RNN", {"activations": ["HardSigmoid"], "activation_alpha": [0.3]}, "alpha=0.3"),
     "too many alphas": ("RNN", {"activation_alpha": [0.3]}, "activation_alpha"),
-    "too few activations": ("GRU", {"activations": ["Tanh"]}, "1 activations; expected 2"),
+    "too few activations": ("GRU", {"activations": ["Tanh"]}, "should have a list of 2 activations"),
     "two functions": ("LSTM", {"activations": ["Sigmoid", "Tanh", "Relu"]}, "candidate"),
     "hidden_size": ("LSTM", {"hidden_size": 6}, "hidden_size=6"),
     "both directions": ("LSTM", {"direction": "bidirectional"}, "W should have shape"),
@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_what_is_not_supported_is_refused_by_name(case: str) -> None:
     op, attributes, sentence = REFUSED[case]
     node = onnx.helper.make_node(op, ["X", "W", "R"], ["Y"], name="tone", **attributes)
-    with pytest.raises(ValueError, match=f"the {op} node 'tone'.*{sentence}"):
+    with pytest.raises(ValueError, match=f'the {op} node "tone".*{sentence}'):
         run_node(node, arrays({"RNN": 1, "GRU": 3, "LSTM": 4}[op]))
 
 
@@ -88,7 +88,7 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
     ]:
         with pytest.raises(ValueError, match=sentence):
             run_node(node, inputs)
-    with pytest.raises(ValueError, match="the Relu node 'y' is no recurrent node"):
+    with pytest.raises(ValueError, match='the Relu node "y" is no recurrent node'):
         run_node(onnx.helper.make_node("Relu", ["x"], ["y"]), [x])
 
 

@@ -1,7 +1,9 @@
 // The functions of a cell: `gate` squashes its gates, `state` its candidate and output. A cell takes them as an
 // object: Standard is the usual pair, compiled in; Chosen asks at every vector, for networks trained elsewhere.
 //
-// slope(y) is the derivative as a function of the result y. Peepholes (Gers & Schmidhuber 2000) let the cell state
+// slope(y) is the derivative as a function of the result y. state_back and gate_back take a gradient from the result to
+// the argument: they multiply by the slope, and where a function is flat (relu below 0) they select a zero, as torch does,
+// because 0 * inf would be NaN. Peepholes (Gers & Schmidhuber 2000) let the cell state
 // into the gates' sums, a_i += p_i c, a_f += p_f c, a_o += p_o c'; Standard has none.
 #pragma once
 
@@ -16,7 +18,9 @@ template <class V> [[gnu::always_inline]] inline V one() noexcept { return splat
 template <class V> [[gnu::always_inline]] inline V tanh_slope(V y) noexcept { return fma(-y, y, one<V>()); }
 template <class V> [[gnu::always_inline]] inline V sigmoid_slope(V y) noexcept { return y * (one<V>() - y); }
 template <class V> [[gnu::always_inline]] inline V relu(V a) noexcept { return a < V{} ? V{} : a; }  // NaN passes
-template <class V> [[gnu::always_inline]] inline V relu_slope(V y) noexcept { return y > V{} ? one<V>() : V{}; }
+template <class V> [[gnu::always_inline]] inline V relu_back(V grad, V y) noexcept {
+  return y <= V{} ? V{} : grad;  // at NaN the gradient passes
+}
 
 template <class V> [[gnu::always_inline]] inline V between_0_and(Element<V> top, V x) noexcept {
   x = relu(x);
@@ -32,9 +36,11 @@ template <class V> [[gnu::always_inline]] inline V hard_sigmoid_keras3(V a) noex
 template <class V> struct Standard {
   [[gnu::always_inline]] Standard(const CellOptions<Element<V>>&, int, int) noexcept {}
   [[gnu::always_inline]] V state(V a) const noexcept { return tanh(a); }
-  [[gnu::always_inline]] V state_slope(V y) const noexcept { return tanh_slope(y); }
+  [[gnu::always_inline]] V state_back(V grad, V y) const noexcept { return grad * tanh_slope(y); }
+  // onto + state_back(grad, y), rounded once.
+  [[gnu::always_inline]] V state_back(V grad, V y, V onto) const noexcept { return fma(grad, tanh_slope(y), onto); }
   [[gnu::always_inline]] V gate(V a) const noexcept { return sigmoid(a); }
-  [[gnu::always_inline]] V gate_slope(V y) const noexcept { return sigmoid_slope(y); }
+  [[gnu::always_inline]] V gate_back(V grad, V y) const noexcept { return grad * sigmoid_slope(y); }
   [[gnu::always_inline]] V peep(Peephole, V, V sum) const noexcept { return sum; }
 };
 
@@ -42,7 +48,7 @@ template <class V> struct Standard {
 template <class V> struct Rectified : Standard<V> {
   using Standard<V>::Standard;
   [[gnu::always_inline]] V state(V a) const noexcept { return relu(a); }
-  [[gnu::always_inline]] V state_slope(V y) const noexcept { return relu_slope(y); }
+  [[gnu::always_inline]] V state_back(V grad, V y) const noexcept { return relu_back(grad, y); }
 };
 
 template <class V> struct Chosen {
@@ -54,9 +60,16 @@ template <class V> struct Chosen {
   Chosen(const CellOptions<T>& chosen, int hidden, int unit) noexcept
       : options(chosen), peephole(chosen.peephole ? chosen.peephole + unit : nullptr), H(hidden) {}
   V state(V a) const noexcept { return apply(options.activation, a); }
-  V state_slope(V y) const noexcept { return slope(options.activation, y); }
+  V state_back(V grad, V y) const noexcept {
+    return reaching(options.activation, grad, y) * slope(options.activation, y);
+  }
+  V state_back(V grad, V y, V onto) const noexcept {
+    return fma(reaching(options.activation, grad, y), slope(options.activation, y), onto);
+  }
   V gate(V a) const noexcept { return apply(options.recurrent_activation, a); }
-  V gate_slope(V y) const noexcept { return slope(options.recurrent_activation, y); }
+  V gate_back(V grad, V y) const noexcept {
+    return reaching(options.recurrent_activation, grad, y) * slope(options.recurrent_activation, y);
+  }
 
   // sum + p c: into a gate's sum on the way in, and into the gradient of c on the way back (then c is the gate's
   // gradient).
@@ -76,17 +89,24 @@ template <class V> struct Chosen {
     }
     return a;
   }
+  // The gradient, or zero where the function is flat. At NaN relu lets it pass and a hard sigmoid does not, as in torch.
+  static V reaching(Activation f, V grad, V y) noexcept {
+    switch (f) {
+      case Activation::relu: return relu_back(grad, y);
+      case Activation::hard_sigmoid_keras2:
+      case Activation::hard_sigmoid_keras3: return y > V{} ? (y < one<V>() ? grad : V{}) : V{};
+      default: return grad;
+    }
+  }
+  // The derivative where it is not zero by selection.
   static V slope(Activation f, V y) noexcept {
-    const V inside = y > V{} ? (y < one<V>() ? one<V>() : V{}) : V{};
     switch (f) {
       case Activation::tanh: return tanh_slope(y);
       case Activation::sigmoid: return sigmoid_slope(y);
-      case Activation::relu: return relu_slope(y);
-      case Activation::hard_sigmoid_keras2: return splat(T(0.2)) * inside;
-      case Activation::hard_sigmoid_keras3: return inside / splat(T(6));
-      default: break;
+      case Activation::hard_sigmoid_keras2: return splat(T(0.2));
+      case Activation::hard_sigmoid_keras3: return one<V>() / splat(T(6));
+      default: return one<V>();
     }
-    return one<V>();
   }
 };
 

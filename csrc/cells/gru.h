@@ -39,10 +39,10 @@ template <class V> struct Gru {
   // d = dLoss/dh'; da are the gradients of the sums. On exit d is what flows to the step before past W_hh.
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State prev, State& d, State&, Slots& da) noexcept {
-    da.n = d.h * (one<V>() - s.z) * fn.state_slope(s.n);
+    da.n = fn.state_back(d.h * (one<V>() - s.z), s.n);
     da.hn = da.n * s.r;
-    da.r = da.n * s.hn * fn.gate_slope(s.r);
-    da.z = d.h * (prev.h - s.n) * fn.gate_slope(s.z);
+    da.r = fn.gate_back(da.n * s.hn, s.r);
+    da.z = fn.gate_back(d.h * (prev.h - s.n), s.z);
     d.h = d.h * s.z;
   }
 };
@@ -76,7 +76,7 @@ template <class V> struct GruReset {
   // Runs after GruUpdate's backward and the product that gives d.rh.
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State prev, State& d, State&, Slots& da) noexcept {
-    da.r = d.rh * prev.h * fn.gate_slope(s.r);
+    da.r = fn.gate_back(d.rh * prev.h, s.r);
     d.h = fma(d.rh, s.r, d.h);
   }
 };
@@ -98,8 +98,8 @@ template <class V> struct GruUpdate {
 
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State prev, State& d, State&, Slots& da) noexcept {
-    da.n = d.h * (one<V>() - s.z) * fn.state_slope(s.n);
-    da.z = d.h * (prev.h - s.n) * fn.gate_slope(s.z);
+    da.n = fn.state_back(d.h * (one<V>() - s.z), s.n);
+    da.z = fn.gate_back(d.h * (prev.h - s.n), s.z);
     d.h = d.h * s.z;
   }
 };

@@ -39,11 +39,11 @@ template <class V> struct Lstm {
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State prev, State& d, State& total, Slots& da) noexcept {
     const V squashed = fn.state(s.c);
-    da.o = d.h * squashed * fn.gate_slope(s.o);
-    const V dc = fn.peep(Peephole::o, da.o, fma(d.h * s.o, fn.state_slope(squashed), d.c));
-    da.i = dc * s.g * fn.gate_slope(s.i);
-    da.f = dc * prev.c * fn.gate_slope(s.f);
-    da.g = dc * s.i * fn.state_slope(s.g);
+    da.o = fn.gate_back(d.h * squashed, s.o);
+    const V dc = fn.peep(Peephole::o, da.o, fn.state_back(d.h * s.o, squashed, d.c));
+    da.i = fn.gate_back(dc * s.g, s.i);
+    da.f = fn.gate_back(dc * prev.c, s.f);
+    da.g = fn.state_back(dc * s.i, s.g);
     total.c = dc;
     d.c = fn.peep(Peephole::i, da.i, fn.peep(Peephole::f, da.f, dc * s.f));
   }

@@ -33,7 +33,7 @@ template <class V> struct Rnn {
   // d = dLoss/dh'; da is the gradient of the sum. Nothing flows to the step before but through W_hh.
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State, State& d, State&, Slots& da) noexcept {
-    da.a = d.h * fn.state_slope(s.a);
+    da.a = fn.state_back(d.h, s.a);
   }
 };
 

@@ -7,7 +7,8 @@ namespace pyrnn {
 namespace {
 
 // sums[n] = sum over rows m = 0 .. M-1, in this order, of rows[m][n]. Compensated (Kahan 1965): thousands of rows
-// added one by one would lose three digits that a pairwise sum, as torch's, keeps.
+// added one by one would lose three digits that a pairwise sum, as torch's, keeps. A sum that became infinite has lost
+// nothing: infinity minus infinity would make it NaN, where torch's stays infinite.
 template <class T, int V>
 void column_sums(Rows<const T> rows, int M, int n, int N, bool accumulate, T* sums, T* lost_sums) noexcept {
   Vec<T> sum[V] = {}, lost[V] = {};
@@ -20,7 +21,8 @@ void column_sums(Rows<const T> rows, int M, int n, int N, bool accumulate, T* su
     const T* row = cursor.next() + n;
     for (int v = 0; v < V; ++v) {
       const Vec<T> term = load(row + v * lanes<T>, N - n - v * lanes<T>) - lost[v], total = sum[v] + term;
-      lost[v] = (total - sum[v]) - term;
+      const Vec<T> zero_or_nan = total - total;  // not of `lost` itself: the next row waits for that
+      lost[v] = zero_or_nan == zero_or_nan ? (total - sum[v]) - term : Vec<T>{};
       sum[v] = total;
     }
   }

@@ -26,6 +26,14 @@ KERNELS = {
 }  # fmt: skip
 
 
+def _kernel(name: str) -> Callable[[Array], Array]:
+    """A function of the kernels; of an array without axes NumPy's own functions give a number, hence asarray."""
+    return lambda x: _core.activate(name, np.asarray(x))
+
+
+_exp, _tanh, _sigmoid = map(_kernel, ("exponential", "tanh", "sigmoid"))
+
+
 def _softplus(x: Array) -> Array:
     found: Array = np.logaddexp(x, x.dtype.type(0))
     return found
@@ -45,41 +53,66 @@ def _normal_cdf(x: Array) -> Array:
 OTHERS = {"softplus": _softplus, "gelu": _gelu}
 
 
-def _gelu_tanh_slope(x: Array) -> Array:
+# The way back of each function: grad to the gradient of x, of grad, x, y = f(x) and alpha. Where torch selects, these
+# select (np.where), because a slope of 0 times infinity would be NaN; where torch multiplies, they multiply.
+Slope = Callable[[Array, Array, Array, Any], Array]
+
+
+def _elu_back(grad: Array, x: Array, alpha: float, scale: float = 1.0) -> Array:
+    # alpha e^x, and not y + alpha, which is 0 from x = -17 on
+    below = grad * (x.dtype.type(alpha * scale) * _exp(np.minimum(x, 0)))
+    found: Array = np.where(x <= 0, below, grad * x.dtype.type(scale))  # at NaN the gradient passes
+    return found
+
+
+def _softplus_back(grad: Array, x: Array) -> Array:
+    e = _exp(np.minimum(x, 20))
+    found: Array = np.where(x > 20, grad, grad * (e / (1 + e)))
+    return found
+
+
+def _softsign_back(grad: Array, x: Array) -> Array:
+    below, zero = 1 + np.abs(x), x.dtype.type(0)
+    # torch's second term is NaN for an infinite x, as softsign itself is, and for an infinite gradient
+    return grad / np.square(below) + np.where(np.isfinite(grad), zero, zero * np.nan) + zero * (x / below)
+
+
+def _gelu_back(grad: Array, x: Array) -> Array:
+    return grad * (_normal_cdf(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+
+
+def _gelu_tanh_back(grad: Array, x: Array) -> Array:
     scale = math.sqrt(2 / math.pi)
-    t = _core.activate("tanh", scale * (x + 0.044715 * x * x * x))
+    t = _tanh(scale * (x + 0.044715 * x * x * x))
     slope: Array = 0.5 * (1 + t) + 0.5 * scale * x * (1 - t * t) * (1 + 0.134145 * x * x)
-    return slope
+    return grad * slope
 
 
-def _silu_slope(x: Array) -> Array:
-    s = _core.activate("sigmoid", x)
-    slope: Array = s * (1 + x * (1 - s))
-    return slope
+def _silu_back(grad: Array, x: Array) -> Array:
+    s = _sigmoid(x)
+    found: Array = grad * (s * (1 + x * (1 - s)))
+    return found
 
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, arXiv:1706.02515
-# The derivative, of x, y = f(x) and alpha.
-SLOPES: dict[str, Callable[[Array, Array, Any], Array]] = {
-    "linear": lambda x, y, alpha: np.ones_like(x),
-    "identity": lambda x, y, alpha: np.ones_like(x),
-    "relu": lambda x, y, alpha: (x > 0).astype(x.dtype),
-    "sigmoid": lambda x, y, alpha: y * (1 - y),
-    "tanh": lambda x, y, alpha: 1 - y * y,
-    "hard_sigmoid_keras2": lambda x, y, alpha: 0.2 * (np.abs(x) < 2.5).astype(x.dtype),
-    "hard_sigmoid_keras3": lambda x, y, alpha: (np.abs(x) < 3).astype(x.dtype) / 6,
-    "elu": lambda x, y, alpha: np.where(x > 0, x.dtype.type(1), y + x.dtype.type(alpha)),
-    "selu": lambda x, y, alpha: np.where(
-        x > 0, x.dtype.type(_SELU_SCALE), y + x.dtype.type(_SELU_SCALE * _SELU_ALPHA)
-    ),
-    "softplus": lambda x, y, alpha: _core.activate("sigmoid", x),
-    "softsign": lambda x, y, alpha: 1 / np.square(1 + np.abs(x)),
-    "exponential": lambda x, y, alpha: y,
-    "leaky_relu": lambda x, y, alpha: np.where(x > 0, x.dtype.type(1), x.dtype.type(alpha)),
-    "swish": lambda x, y, alpha: _silu_slope(x),
-    "silu": lambda x, y, alpha: _silu_slope(x),
-    "gelu": lambda x, y, alpha: _normal_cdf(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi),
-    "gelu_tanh": lambda x, y, alpha: _gelu_tanh_slope(x),
+BACKWARD: dict[str, Slope] = {
+    "linear": lambda grad, x, y, alpha: grad,
+    "identity": lambda grad, x, y, alpha: grad,
+    "relu": lambda grad, x, y, alpha: np.where(y <= 0, x.dtype.type(0), grad),
+    "sigmoid": lambda grad, x, y, alpha: grad * (y * (1 - y)),
+    "tanh": lambda grad, x, y, alpha: grad * (1 - y * y),
+    "hard_sigmoid_keras2": lambda grad, x, y, alpha: np.where(np.abs(x) < 2.5, grad * x.dtype.type(0.2), 0),
+    "hard_sigmoid_keras3": lambda grad, x, y, alpha: np.where(np.abs(x) < 3, grad * x.dtype.type(1 / 6), 0),
+    "elu": lambda grad, x, y, alpha: _elu_back(grad, x, alpha),
+    "selu": lambda grad, x, y, alpha: _elu_back(grad, x, _SELU_ALPHA, _SELU_SCALE),
+    "softplus": lambda grad, x, y, alpha: _softplus_back(grad, x),
+    "softsign": lambda grad, x, y, alpha: _softsign_back(grad, x),
+    "exponential": lambda grad, x, y, alpha: grad * y,
+    "leaky_relu": lambda grad, x, y, alpha: np.where(x > 0, grad, grad * x.dtype.type(alpha)),
+    "swish": lambda grad, x, y, alpha: _silu_back(grad, x),
+    "silu": lambda grad, x, y, alpha: _silu_back(grad, x),
+    "gelu": lambda grad, x, y, alpha: _gelu_back(grad, x),
+    "gelu_tanh": lambda grad, x, y, alpha: _gelu_tanh_back(grad, x),
 }
 # torch's defaults; Keras has 0.2 for leaky_relu, or 0.3 in its layer.
 ALPHAS = {"elu": 1.0, "leaky_relu": 0.01}
@@ -105,8 +138,8 @@ class Activation(Layer):
 
     def __init__(self, name: str, alpha: float | None = None) -> None:
         super().__init__()
-        if not isinstance(name, str) or name not in SLOPES:
-            raise ValueError(f"name should be one of {', '.join(SLOPES)}, got {name!r}")
+        if not isinstance(name, str) or name not in BACKWARD:
+            raise ValueError(f"name should be one of {', '.join(BACKWARD)}, got {name!r}")
         if alpha is not None and (
             name not in ALPHAS or isinstance(alpha, bool) or not isinstance(alpha, (int, float))
         ):
@@ -117,7 +150,7 @@ class Activation(Layer):
         alpha = ALPHAS.get(self.name, 0.0) if self.alpha is None else self.alpha
         name = self.name
         output = _core.activate(KERNELS[name], input, alpha) if name in KERNELS else OTHERS[name](input)
-        return output, lambda grad: grad * SLOPES[name](input, output, alpha)
+        return np.asarray(output), lambda grad: BACKWARD[name](grad, input, output, alpha)
 
 
 class _Named(Activation):

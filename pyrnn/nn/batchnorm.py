@@ -14,6 +14,7 @@ from ..module import Array
 from ..options import check_size, float_dtype
 from ..pullback import Gradients
 from .layer import Back, Layer
+from .moments import repaired
 from .windows import check_channels
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ class BatchNorm(Layer):
         scale = (1 / np.sqrt(variance.astype(np.float64) + self.eps)).astype(input.dtype)
         unit = (input - _wide(mean.astype(input.dtype), input)) * _wide(scale, input)
         axes, count = (0, *range(2, input.ndim)), input.size // self.num_features
+        if training:
+            # No number lies further from the mean than this, so that none overflows on its way to unit.
+            furthest = np.sqrt(variance) * np.sqrt(count)
+            found, sound = (unit, _wide(scale, input)), _wide(furthest <= np.finfo(input.dtype).max, input)
+            unit, wide_scale = repaired(input, axes, self.eps, found, sound)
+            scale = wide_scale.reshape(-1)
 
         def back(grad: Array) -> Gradients:
             dweight, dbias = (grad * unit).sum(axes), grad.sum(axes)

@@ -9,7 +9,7 @@ import numpy as np
 from ..module import Array, Module
 from ..pullback import Gradients
 from .architecture import describe
-from .layer import Back, Layer, check_array
+from .layer import Back, Layer, float_array, shape_error
 
 
 class ChannelsLast(Layer):
@@ -38,22 +38,27 @@ class ChannelsLast(Layer):
 
     def __call__(self, input: Array) -> Array:
         """The output for an input; what the layer inside refuses is refused with its sentence."""
-        return _last(self.layer(self._array(input)))
+        return self._last(self.layer(self._array(input)))
 
     def _array(self, input: Any) -> Array:
-        return np.moveaxis(check_array(self, input, axes=2), -1, 1)
+        array = float_array(self, input)
+        if array.ndim < 2:
+            raise shape_error(self, "(batch, *, channels)", array)
+        return np.moveaxis(array, -1, 1)
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
-        output, pullback = self.layer.vjp(input)
+        output, *_, pullback = self.layer.vjp(input)
 
         def back(grad: Array) -> Gradients:
             found = pullback(np.moveaxis(grad, -1, 1))
             parameters = {f"layer.{name}": gradient for name, gradient in found.parameters.items()}
-            return Gradients(_last(found.input), None, parameters)
+            return Gradients(self._last(found.input), None, parameters)
 
-        return _last(output), back
+        return self._last(output), back
 
-
-def _last(y: Array) -> Array:
-    """[B,C,*] as [B,*,C], in C order: the kernels read no other."""
-    return np.ascontiguousarray(np.moveaxis(y, 1, -1))
+    def _last(self, y: Any) -> Array:
+        """[B,C,*] as [B,*,C], in C order: the kernels read no other."""
+        if not isinstance(y, np.ndarray) or y.ndim < 2:
+            kind = type(self.layer).__name__
+            raise ValueError(f"ChannelsLast: the layer inside should give one array (batch, channels, *); {kind} does not")
+        return np.ascontiguousarray(np.moveaxis(y, 1, -1))

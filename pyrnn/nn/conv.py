@@ -61,7 +61,7 @@ class Conv(Layer, Packing[list[_core.Linear]]):
                 f"groups should divide in_channels and out_channels, got {groups} for {in_channels} and {out_channels}"
             )
         self.in_channels, self.out_channels, self.groups = int(in_channels), int(out_channels), int(groups)
-        self._windows = Windows(self._dims, kernel_size, stride, padding, dilation)
+        self._windows = Windows(type(self).__name__, self._dims, kernel_size, stride, padding, dilation)
         shape = (out_channels, in_channels // groups, *self._windows.kernel_size)
         random, fan = Random(seed), math.prod(shape[1:])
         self._add_parameter("weight", random.uniform(shape, fan, float_dtype(dtype)))

@@ -9,7 +9,7 @@ import numpy as np
 from ..initial import Random
 from ..module import Array
 from ..options import check_bools
-from .layer import Back, Layer, check_array
+from .layer import Back, Layer, float_array, shape_error
 
 
 class Dropout(Layer):
@@ -72,7 +72,10 @@ class SpatialDropout1D(Dropout):
         self.batch_first = batch_first
 
     def _array(self, input: Any) -> Array:
-        return check_array(self, input, axes=3)
+        array = float_array(self, input)
+        if array.ndim < 3:
+            raise shape_error(self, "(batch, time, *)" if self.batch_first else "(time, batch, *)", array)
+        return array
 
     def _drawn(self, input: Array) -> tuple[int, ...]:
         time = 1 if self.batch_first else 0

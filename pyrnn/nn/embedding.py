@@ -10,10 +10,14 @@ from ..initial import Random
 from ..module import Array
 from ..options import check_bools, check_size, float_dtype
 from ..pullback import Gradients
-from .layer import Back, Layer
+from .layer import Back, Layer, plain_array
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+
+
+class OutOfRange(IndexError, ValueError):
+    """An index that the table does not have: torch's IndexError, and a ValueError as other wrong inputs are."""
 
 
 class Embedding(Layer):
@@ -84,13 +88,12 @@ class Embedding(Layer):
         return table[input], back
 
     def _array(self, input: Any) -> Array:
-        if not isinstance(input, np.ndarray):
-            raise TypeError(f"Embedding: input should be a NumPy array, got {type(input).__name__}")
-        if input.dtype.kind not in "iu":
-            raise TypeError(f"Embedding: input should hold integers, got dtype {input.dtype}; use .astype('int64')")
-        if input.size and not (input.min() >= 0 and input.max() < self.num_embeddings):
-            worst = input.min() if input.min() < 0 else input.max()
-            raise IndexError(
+        array = plain_array(self, input)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"Embedding: input should hold integers, got dtype {array.dtype}; use .astype('int64')")
+        if array.size and not (array.min() >= 0 and array.max() < self.num_embeddings):
+            worst = array.min() if array.min() < 0 else array.max()
+            raise OutOfRange(
                 f"Embedding: indices should be from 0 to {self.num_embeddings - 1} (num_embeddings - 1), got {worst}"
             )
-        return input
+        return array

@@ -81,6 +81,8 @@ class GlobalAveragePool1d(_Pooling):
     """
 
     def _masked(self, input: Array, mask: Array | None) -> tuple[Array, Back]:
+        if not input.shape[self._time]:
+            raise ValueError(f"GlobalAveragePool1d: a sequence without steps has no mean, got shape {input.shape}")
         counts = self._counts(input, mask)
         number = np.maximum(counts.sum(self._time, keepdims=True), 1).astype(input.dtype)
         output = (np.where(counts, input, 0) / number).sum(self._time)
@@ -107,7 +109,11 @@ class GlobalMaxPool1d(_Pooling):
         if not input.shape[self._time]:
             raise ValueError(f"GlobalMaxPool1d: a sequence without steps has no maximum, got shape {input.shape}")
         counts = self._counts(input, mask)
-        place = np.expand_dims(np.where(counts, input, -np.inf).argmax(self._time), self._time)
+        counts = np.broadcast_to(counts, input.shape)
+        best = np.where(counts, input, -np.inf).argmax(self._time, keepdims=True)
+        # Where all that count are -inf, the best may be one that does not count: then the first that does.
+        first = counts.argmax(self._time, keepdims=True)
+        place = np.where(np.take_along_axis(counts, best, self._time), best, first)
         there = counts.any(self._time, keepdims=True)
         found = np.where(there, np.take_along_axis(input, place, self._time), 0)
 

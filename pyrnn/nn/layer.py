@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 
 from ..module import Array, Module
-from ..options import check_flags
+from ..options import check_array, check_flags
 from ..pullback import Gradients
 
 Back = Callable[[Array], Any]
 Way = Callable[[Array], Gradients]
+
+
+def quiet() -> np.errstate:
+    """A block where numbers that are not finite go their way without a warning, as in torch."""
+    return np.errstate(all="ignore")
 
 
 class Layer(Module):
@@ -37,15 +42,17 @@ class Layer(Module):
             TypeError: if the input is not a NumPy array, or not of floating point.
             ValueError: if its shape does not fit.
         """
-        return self._forward(self._array(input))[0]
+        with quiet():
+            return self._forward(self._array(input))[0]
 
     def vjp(self, input: Array) -> tuple[Array, Way]:
         """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
-        output, back = self._forward(self._array(input).copy())  # the caller's may change before the pullback runs
+        with quiet():  # the caller's array may change before the pullback runs, hence the copy
+            output, back = self._forward(self._array(input).copy())
         return output, pullback_of(output, back)
 
     def _array(self, input: Any) -> Array:
-        return check_array(self, input)
+        return float_array(self, input)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.config().items())
@@ -75,15 +82,20 @@ class MaskedLayer(Layer):
             TypeError: if the input is not a NumPy array of floating point, or the mask not an array.
             ValueError: if a shape does not fit.
         """
-        return self._forward(self._array(input), mask)[0]
+        with quiet():
+            return self._forward(self._array(input), mask)[0]
 
     def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
         """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
-        output, back = self._forward(self._array(input), mask)
+        with quiet():
+            output, back = self._forward(self._array(input), mask)
         return output, pullback_of(output, back)
 
     def _array(self, input: Any) -> Array:
-        return check_array(self, input, axes=3)
+        array = float_array(self, input)
+        if array.ndim < 3:
+            raise shape_error(self, "(batch, time, *)" if self.batch_first else "(time, batch, *)", array)
+        return array
 
     @property
     def _time(self) -> int:
@@ -92,25 +104,39 @@ class MaskedLayer(Layer):
 
 def pullback_of(output: Array, back: Back) -> Way:
     """A pullback out of `back`, which checks the gradient that it is given."""
-    shape = output.shape
+    shape, dtype = output.shape, output.dtype
 
     def pullback(grad_output: Array) -> Gradients:
-        if not isinstance(grad_output, np.ndarray) or grad_output.shape != shape:
-            got = getattr(grad_output, "shape", type(grad_output).__name__)
-            raise ValueError(f"grad_output should be an array of the output's shape, {shape}, got {got}")
-        found = back(grad_output)
-        return found if isinstance(found, Gradients) else Gradients(found, None, {})
+        check_array("grad_output", grad_output)
+        if grad_output.shape != shape or (dtype.kind == "f" and grad_output.dtype != dtype):
+            raise ValueError(
+                f"grad_output should be an array of the output's shape and dtype, {shape} of {dtype}, got "
+                f"{grad_output.shape} of {grad_output.dtype}"
+            )
+        with quiet():
+            found = back(np.asarray(grad_output))
+        return found if isinstance(found, Gradients) else Gradients(np.asarray(found), None, {})
 
     return pullback
 
 
-def check_array(layer: Module, input: Any, axes: int = 0) -> Array:
-    """The input back, if it is an array of floating point of at least so many axes."""
-    name = type(layer).__name__
-    if not isinstance(input, np.ndarray):
-        raise TypeError(f"{name}: input should be a NumPy array, got {type(input).__name__}")
-    if input.dtype.kind != "f":
-        raise TypeError(f"{name}: input should be of floating point, got dtype {input.dtype}; use .astype('float32')")
-    if input.ndim < axes:
-        raise ValueError(f"{name}: input should have at least {axes} axes, got shape {input.shape}")
-    return input
+def plain_array(layer: Module, input: Any) -> Array:
+    """The input as a plain array, whatever it holds; TypeError for what is no array, or is one with a mask."""
+    check_array(f"{type(layer).__name__}: input", input)
+    return np.asarray(input)  # of a numpy.matrix the numbers, without its products
+
+
+def float_array(layer: Module, input: Any) -> Array:
+    """The input as a plain array; TypeError for anything but float32 and float64."""
+    array = plain_array(layer, input)
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(
+            f"{type(layer).__name__}: input should be of float32 or float64, got dtype {array.dtype}; use "
+            ".astype('float32')"
+        )
+    return array
+
+
+def shape_error(layer: Module, wanted: str, array: Array, hint: str = "") -> ValueError:
+    """The error for an input whose axes do not fit."""
+    return ValueError(f"{type(layer).__name__}: expected input of shape {wanted}, got {array.shape}{hint}")

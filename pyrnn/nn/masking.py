@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..module import Array
-from .layer import Back, Layer
+from .layer import Back, Layer, float_array, shape_error
 
 
 class Masking(Layer):
@@ -29,10 +31,17 @@ class Masking(Layer):
             raise TypeError(f"mask_value should be a number, got {mask_value!r}")
         self.mask_value = float(mask_value)
 
+    def _array(self, input: Any) -> Array:
+        array = float_array(self, input)
+        if not array.ndim:
+            raise shape_error(self, "(*, features)", array)
+        return array
+
     def make_mask(self, input: Array) -> Array:
         """bool, shaped as the input without its last axis: False where all features equal the value."""
         # In the input's precision: 0.1 in float32 is another number than in float64.
-        return np.asarray(np.any(self._array(input) != input.dtype.type(self.mask_value), axis=-1))
+        array = self._array(input)
+        return np.asarray(np.any(array != array.dtype.type(self.mask_value), axis=-1))
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         counts = self.make_mask(input)[..., None]

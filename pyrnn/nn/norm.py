@@ -10,7 +10,8 @@ import numpy as np
 from ..module import Array, check_room
 from ..options import check_bools, check_size, float_dtype
 from ..pullback import Gradients
-from .layer import Back, Layer
+from .layer import Back, Layer, shape_error
+from .moments import normalised
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
@@ -72,9 +73,7 @@ class LayerNorm(Layer):
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         axes = tuple(range(-len(self.normalized_shape), 0))
-        centred = input - input.mean(axes, keepdims=True)
-        scale = 1 / np.sqrt((centred * centred).mean(axes, keepdims=True) + input.dtype.type(self.eps))
-        unit = centred * scale
+        unit, scale = normalised(input, axes, self.eps)
         weight, held = self._parameters.get("weight", input.dtype.type(1)), self._parameters
         output = unit * weight
         if "bias" in held:
@@ -94,7 +93,7 @@ class LayerNorm(Layer):
         array = super()._array(input)
         count = len(self.normalized_shape)
         if array.ndim < count or list(array.shape[array.ndim - count :]) != self.normalized_shape:
-            raise ValueError(f"LayerNorm: the last axes should have sizes {self.normalized_shape}, got {array.shape}")
+            raise shape_error(self, f"(*, {', '.join(map(str, self.normalized_shape))})", array)
         if array.dtype != self._dtype:
             raise ValueError(f"LayerNorm: input should have dtype {self._dtype}, got {array.dtype}")
         return array

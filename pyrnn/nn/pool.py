@@ -25,7 +25,7 @@ class Pool(Layer):
 
     def __init__(self, kernel_size: Sizes, stride: Sizes | None = None, padding: Padding = 0) -> None:
         super().__init__()
-        windows = Windows(self._dims, kernel_size, kernel_size if stride is None else stride, padding)
+        windows = Windows(type(self).__name__, self._dims, kernel_size, kernel_size if stride is None else stride, padding)
         if not isinstance(windows.padding, str):
             for size, pad in zip(windows.kernel_size, windows.padding, strict=True):
                 # A window of nothing but padding has no largest element and no average.
@@ -53,6 +53,12 @@ class MaxPool(Pool):
             better = (seen > output) | np.isnan(seen)  # as torch: the first of the largest, and NaN before all
             np.copyto(output, seen, where=better)
             winner[better] = i
+        lost = np.isneginf(output)
+        if wide is not input and lost.any():  # as torch: the first of several -inf, and never padding
+            inside = np.zeros(wide_shape, bool)
+            self._windows.inner(inside, lengths)[...] = True
+            for i, there in reversed(list(enumerate(self._windows.taps(inside, output.shape[2:])))):
+                winner[lost & there] = i
 
         def back(grad: Array) -> Array:
             dwide = np.zeros(wide_shape, grad.dtype)
@@ -218,7 +224,7 @@ class GlobalMaxPool2d(_Global):
     """
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
-        shape, flat = input.shape, input.reshape(*input.shape[:2], -1)
+        shape, flat = input.shape, input.reshape(*input.shape[:2], input.shape[2] * input.shape[3])
         winner = flat.argmax(2)[..., None]
 
         def back(grad: Array) -> Array:

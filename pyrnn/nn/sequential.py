@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..module import Array, Module
+from ..options import check_arrays
 from ..pullback import Gradients
 from ..recurrent import Recurrent
 from . import file
 from .architecture import describe
-from .layer import Way, pullback_of
+from .layer import Way, plain_array, pullback_of
 from .summary import Shapes, table
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Sequential(Module):
         Raises:
             TypeError, ValueError, RuntimeError, IndexError: as the layer that refuses its input; a note names it.
         """
+        self._check(input, mask)
         return self._through(input, mask, [])[0]
 
     def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
@@ -103,6 +105,7 @@ class Sequential(Module):
 
         `.input` is None if the network begins with an Embedding: integers have no gradient.
         """
+        self._check(input, mask)
         output, _, way = self._recorded(input, mask)
         return output, way
 
@@ -199,6 +202,16 @@ class Sequential(Module):
         except (RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}") from error
         return network.eval()
+
+    def _check(self, input: Any, mask: Any) -> None:
+        """What no layer may look at: an empty Sequential has none, and a mask goes on without them."""
+        check_arrays(mask=mask)
+        if mask is not None and (mask.dtype != bool or mask.ndim != 2):
+            raise ValueError(
+                f"mask should be an array of bool with two axes, got {mask.dtype} of shape {mask.shape}"
+            )
+        if not self._modules:
+            plain_array(self, input)
 
     def _through(self, input: Array, mask: Array | None, shapes: Shapes) -> tuple[Array, Array | None]:
         """The output and the mask beside it; each layer's output shape is put in `shapes`."""

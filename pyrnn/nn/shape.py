@@ -10,7 +10,7 @@ import numpy as np
 
 from ..module import Array
 from ..options import check_bools, check_size
-from .layer import Back, Layer
+from .layer import Back, Layer, plain_array
 
 
 class _Moving(Layer):
@@ -19,9 +19,7 @@ class _Moving(Layer):
     ends_mask = True
 
     def _array(self, input: Any) -> Array:
-        if not isinstance(input, np.ndarray):
-            raise TypeError(f"{type(self).__name__}: input should be a NumPy array, got {type(input).__name__}")
-        return input
+        return plain_array(self, input)
 
 
 class Flatten(_Moving):

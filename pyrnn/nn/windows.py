@@ -13,7 +13,7 @@ import numpy as np
 
 from ..module import Array, Module
 from ..options import check_size
-from .layer import check_array
+from .layer import float_array, shape_error
 
 Sizes = int | Sequence[int]
 Padding = str | int | Sequence[int | Sequence[int]]
@@ -23,10 +23,14 @@ class Windows:
     """Where the windows of a convolution or a pooling lie: one entry of everything an axis.
 
     Attributes:
+        layer: the name of the layer, for messages.
         padding: "same", "valid", or a number an axis, or a pair (before, after).
     """
 
-    def __init__(self, dims: int, kernel_size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes = 1) -> None:
+    def __init__(
+        self, layer: str, dims: int, kernel_size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes = 1
+    ) -> None:
+        self.layer = layer
         self.kernel_size = per_axis("kernel_size", kernel_size, dims)
         self.stride = per_axis("stride", stride, dims)
         self.dilation = per_axis("dilation", dilation, dims)
@@ -52,7 +56,7 @@ class Windows:
         sizes = tuple(n + before + after for n, (before, after) in zip(lengths, pads, strict=True))
         if any(n == 0 or size < e for n, size, e in zip(lengths, sizes, self.extent, strict=True)):
             raise ValueError(
-                f"kernel_size {self.kernel_size} with dilation {self.dilation} covers {self.extent}, which is larger "
+                f"{self.layer}: kernel_size {self.kernel_size} with dilation {self.dilation} covers {self.extent}, which is larger "
                 f"than the input of {lengths} padded to {sizes}: take a smaller kernel or more padding"
             )
         if sizes == lengths:
@@ -118,16 +122,15 @@ def listed(padding: str | tuple[Any, ...]) -> Any:
 
 def check_channels(layer: Module, input: Any, dims: int, channels: int | None = None, dtype: Any = None) -> Array:
     """The input back, if it is an array [B,C,*] of the layer's channels and dtype."""
-    name = type(layer).__name__
-    array = check_array(layer, input)
+    array = float_array(layer, input)
     if array.ndim != dims + 2 or channels not in (None, array.shape[1]):
         wanted = ["batch", str(channels or "channels"), *[["length"], ["height", "width"]][dims - 1]][: dims + 2]
         hint = ""
         if array.ndim == dims + 1:
             hint = "; a single sample needs a batch axis, x[None]"
-        elif channels == array.shape[-1]:
+        elif array.ndim > 1 and channels == array.shape[-1]:
             hint = "; where the channels come last, wrap the layer in ChannelsLast"
-        raise ValueError(f"{name}: expected input of shape ({', '.join(wanted)}), got {array.shape}{hint}")
+        raise shape_error(layer, f"({', '.join(wanted)})", array, hint)
     if dtype is not None and array.dtype != dtype:
-        raise ValueError(f"{name}: expected input of dtype {dtype}, got {array.dtype}")
+        raise ValueError(f"{type(layer).__name__}: expected input of dtype {dtype}, got {array.dtype}")
     return array

@@ -58,14 +58,20 @@ class Steps(NamedTuple):
 
 EVERY_STEP = Steps()
 
-# hardtanh, as it has the slope of the kernels at the corners: none.
+
+
+def clipped(a: Tensor, top: float) -> Tensor:
+    """a between 0 and top. As in the kernels, no gradient comes back at the corners, beyond them or at NaN."""
+    return torch.where((a > 0) & (a < top), a, a.detach().clamp(0.0, top))
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
     "identity": lambda a: a,
-    "hard_sigmoid_keras2": lambda a: functional.hardtanh(0.2 * a + 0.5, 0.0, 1.0),
-    "hard_sigmoid_keras3": lambda a: functional.hardtanh(a + 3, 0.0, 6.0) / 6,
+    "hard_sigmoid_keras2": lambda a: clipped(0.2 * a + 0.5, 1.0),
+    "hard_sigmoid_keras3": lambda a: clipped(a + 3, 6.0) / 6,
 }
 
 

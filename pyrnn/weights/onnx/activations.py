@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyrnn.quoting import quoted
+
 DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
 
 # Of an ONNX function: the defaults of its alpha and beta, None where it has none. Each takes the next value of the
@@ -35,9 +37,11 @@ def activations(who: str, op: str, directions: int, given: dict[str, Any]) -> tu
     """
     count = len(DEFAULTS[op])
     names = given.pop("activations", list(DEFAULTS[op]) * directions)
-    if len(names) != count * directions:
-        raise ValueError(f"{who} has {len(names)} activations; expected {count} for each of {directions} directions")
+    if not isinstance(names, list) or len(names) != count * directions:
+        raise ValueError(f"{who} should have a list of {count} activations for each of {directions} directions")
     lists = {name: list(given.pop(name, [])) for name in ("activation_alpha", "activation_beta")}
+    if not all(isinstance(value, (int, float)) for values in lists.values() for value in values):
+        raise ValueError(f"{who} has an activation_alpha or activation_beta that is no list of numbers")
     ours = [_ours(who, name, *lists.values()) for name in names]
     for name, left in lists.items():
         if left:
@@ -53,9 +57,9 @@ def activations(who: str, op: str, directions: int, given: dict[str, Any]) -> tu
 
 
 def _ours(who: str, name: str, alphas: list[float], betas: list[float]) -> str:
-    known = next((known for known in NUMBERS if known.lower() == name.lower()), None)
+    known = next((known for known in NUMBERS if known.lower() == str(name).lower()), None)
     if known is None:
-        raise ValueError(f"{who} has the activation {name!r}; {', '.join(NUMBERS)} are supported")
+        raise ValueError(f"{who} has the activation {quoted(name)}; {', '.join(NUMBERS)} are supported")
     alpha, beta = (
         default if default is None else round(float(values.pop(0)), 6) if values else default
         for default, values in zip(NUMBERS[known], (alphas, betas), strict=True)

@@ -10,7 +10,7 @@ from pyrnn import Linear, nn
 from pyrnn.module import Array, Module
 from pyrnn.weights.onnx.graph import Graph, Importer, floats
 from pyrnn.weights.onnx.package import title
-from pyrnn.weights.onnx.views import Atom, View, atoms, axis_of, followed, place, settled, source_of
+from pyrnn.weights.onnx.views import Atom, View, atoms, axis_of, followed, place, settled, shown, source_of
 
 
 def matmul(graph: Graph, node: Any, given: dict[str, Any]) -> View:
@@ -18,7 +18,7 @@ def matmul(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     view, [weight] = graph.input(node), graph.weights(node, 1, 1)
     if weight.ndim != 2:
         raise ValueError(f"{title(node)} has a constant of shape {weight.shape}; expected two axes")
-    return _linear(view, weight.T, None, title(node))
+    return _linear(graph, view, weight.T, None, title(node))
 
 
 def gemm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
@@ -31,7 +31,7 @@ def gemm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     bias = graph.weights(node, 2, 1)[0] if len(node.input) > 2 and node.input[2] else None
     if len(view.axes) != 2 or weight.ndim != 2:
         raise ValueError(f"{title(node)} should have matrices of two axes")
-    return _linear(view, weight, bias, title(node))
+    return _linear(graph, view, weight, bias, title(node))
 
 
 def add(graph: Graph, node: Any, given: dict[str, Any]) -> View:
@@ -47,10 +47,14 @@ def add(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     return View(view.axes, type(source)(source.axes, [*source.layers[:-1], made], source.before))
 
 
-def _linear(view: View, weight: Array, bias: Array | None, who: str) -> View:
+def _linear(graph: Graph, view: View, weight: Array, bias: Array | None, who: str) -> View:
     floats(view, who)
+    if view.axes:
+        graph.learn(view, -1, weight.shape[1])
     if not view.axes or view.shape[-1] != weight.shape[1]:
-        raise ValueError(f"{who} has a matrix for {weight.shape[1]} features, and its input has axes {view.shape}")
+        raise ValueError(
+            f"{who} has a matrix for {weight.shape[1]} features, and its input has axes {shown(view.axes)}"
+        )
     if place(view, -1, who) != len(source_of(view, who).axes) - 1:
         view = settled(view, who)
     made = (Atom(weight.shape[0]),)
@@ -121,9 +125,13 @@ def layer_norm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     if given.pop("stash_type", 1) != 1:
         raise ValueError(f"{who} has the attribute stash_type, which is supported as 1 only")
     parameters = dict(zip(("weight", "bias"), graph.weights(node, 1, len(node.input) - 1), strict=False))
+    for i, size in enumerate(parameters["weight"].shape[::-1][: len(view.axes) - axis]):
+        graph.learn(view, -1 - i, size)
     shape = view.shape[axis:]
     if any(value.shape != shape for value in parameters.values()):
-        raise ValueError(f"{who} has a scale or bias of another shape than the axes {shape} it normalises")
+        raise ValueError(
+            f"{who} has a scale or bias of another shape than the axes {shown(view.axes[axis:])} it normalises"
+        )
     if [atoms([a]) for a in source_of(view, who).axes[-len(shape) :]] != [atoms([a]) for a in view.axes[axis:]]:
         view = settled(view, who)
     dtype = parameters["weight"].dtype
@@ -139,6 +147,8 @@ def batch_norm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     if given.pop("training_mode", 0) or sum(map(bool, node.output)) > 1:
         raise ValueError(f"{who} is in training_mode; export the model in evaluation mode")
     given.pop("momentum", None)  # of training
+    if len(view.axes) > 1:
+        graph.learn(view, 1, values[0].size)
     if len(view.axes) not in (2, 3, 4) or any(value.shape != view.shape[1:2] for value in values):
         raise ValueError(f"{who} has an input of {len(view.axes)} axes, or statistics not of its channels")
     kind = nn.BatchNorm2d if len(view.axes) == 4 else nn.BatchNorm1d

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from pyrnn import nn
-from pyrnn.weights.onnx.graph import Graph, Importer
-from pyrnn.weights.onnx.package import onnx_package, title
+from pyrnn.weights.onnx.graph import MOST_AXES, Graph, Importer
+from pyrnn.weights.onnx.package import title
+from pyrnn.weights.onnx.reading import element_dtype
 from pyrnn.weights.onnx.views import (
     Atom,
     Axis,
@@ -21,6 +22,7 @@ from pyrnn.weights.onnx.views import (
     place,
     regrouped,
     settled,
+    shown,
     size,
     source_of,
 )
@@ -37,7 +39,7 @@ def cast(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     """Cast, where the kind of number stays: a chain of pyrnn has one dtype."""
     view, given_type = graph.input(node), given.pop("to")
     given.pop("saturate", None)
-    dtype = np.dtype(onnx_package().helper.tensor_dtype_to_np_dtype(given_type))
+    dtype = element_dtype(given_type, f"what {title(node)} makes")
     if dtype.kind != ("i" if view.integers else "f"):
         raise ValueError(f"{title(node)} makes {dtype} of another kind of numbers")
     if not view.integers:
@@ -57,8 +59,9 @@ def transpose(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 def squeeze(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     """Squeeze: axes by input, or by attribute before opset 13."""
     view = graph.input(node)
-    axes = _axes(graph, node, given, len(view.axes))
-    if axes is None:
+    listed = _listed_axes(graph, node, given)
+    axes = [] if listed is None else _places(listed, len(view.axes), title(node))
+    if listed is None:
         axes = [i for i, axis in enumerate(view.axes) if size(axis) == 1]
     if any(atoms([view.axes[i]]) for i in axes):
         raise ValueError(f"{title(node)} drops an axis of the input, and not one that another node added")
@@ -68,25 +71,37 @@ def squeeze(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 def unsqueeze(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     """Unsqueeze."""
     view = graph.input(node)
-    count = len(view.axes) + len(node_axes := _axes(graph, node, given, None) or [])
-    places, old = {axis % count for axis in node_axes}, iter(view.axes)
+    listed = _listed_axes(graph, node, given)
+    if listed is None:
+        raise ValueError(f"{title(node)} has no axes")
+    count, old = len(view.axes) + len(listed), iter(view.axes)
+    places = _places(listed, count, title(node))
     return view.moved([() if i in places else next(old) for i in range(count)])
 
 
-def _axes(graph: Graph, node: Any, given: dict[str, Any], count: int | None) -> list[int] | None:
+def _listed_axes(graph: Graph, node: Any, given: dict[str, Any]) -> list[int] | None:
+    """The axes of a node: an input, or before opset 13 an attribute."""
     stored = graph.weight(node, 1)
     axes = given.pop("axes", None) if stored is None else stored.reshape(-1).tolist()
-    if axes is None or count is None:
-        return axes
-    if not all(-count <= axis < count for axis in axes):
-        raise ValueError(f"{title(node)} has axes={axes} for {count} axes")
-    return [axis % count for axis in axes]
+    return None if axes is None else [int(axis) for axis in axes]
+
+
+def _places(axes: list[int], count: int, who: str) -> list[int]:
+    """Axes counted from the front; ValueError if one is not there or comes twice."""
+    if len(axes) > MOST_AXES or not all(-count <= axis < count for axis in axes):
+        raise ValueError(f"{who} has axes={axes[:8]}, which {count} axes do not have")
+    places = [axis % count for axis in axes]
+    if len(set(places)) < len(places):
+        raise ValueError(f"{who} has axes={axes}, and names one of {count} axes twice")
+    return places
 
 
 def reshape(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     """Reshape that regroups axes."""
     view, target = graph.input(node), graph.shape_value(node, 1)
-    wanted = [] if target is None else [int(length) for length in target.reshape(-1)]
+    if target is None:
+        raise ValueError(f"{title(node)} has no shape")
+    wanted = [int(length) for length in target.reshape(-1)[: MOST_AXES + 1]]
     if not given.pop("allowzero", 0):
         wanted = [view.shape[i] if n == 0 and i < len(view.shape) else n for i, n in enumerate(wanted)]
     return _reshaped(view, wanted, node)
@@ -108,7 +123,13 @@ def _reshaped(view: View, wanted: list[int], node: Any) -> View:
             raise ValueError
         return view.moved(regrouped(view, wanted))
     except ValueError:
-        raise ValueError(f"{title(node)} to {wanted} mixes the numbers of axes {list(view.shape)}") from None
+        text = f"({', '.join('free' if _made_up(n, view) else str(n) for n in wanted)})"
+        raise ValueError(f"{title(node)} to {text} mixes the numbers of axes {shown(view.axes)}") from None
+
+
+def _made_up(number: int, view: View) -> bool:
+    """Whether a size follows from a made-up one."""
+    return number > 1 and any(atom.free and number % atom.size == 0 for atom in atoms(view.axes))
 
 
 def gather(graph: Graph, node: Any, given: dict[str, Any]) -> View:
@@ -121,7 +142,7 @@ def gather(graph: Graph, node: Any, given: dict[str, Any]) -> View:
         raise ValueError(f"{title(node)} takes several elements of an axis; one is supported")
     start, length = int(index.reshape(-1)[0]), view.shape[axis]
     if not -length <= start < length:
-        raise ValueError(f"{title(node)} takes element {start} of an axis of size {length}")
+        raise ValueError(f"{title(node)} takes element {start} of axis {axis} of {shown(view.axes)}")
     start %= length
     return _picked(view, axis, start, start + 1, index.ndim == 0, node)
 
@@ -147,19 +168,29 @@ def slice_(graph: Graph, node: Any, given: dict[str, Any]) -> View:
         starts, ends, axes, steps = (None if value is None else value.reshape(-1).tolist() for value in inputs)
     else:
         (starts, ends, axes), steps = parts, None
-    for i, (start, end) in enumerate(zip(starts or [], ends or [], strict=True)):
+    _check_slice(starts, ends, axes, steps, len(view.axes), title(node))
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
         axis, step = axis_of(view, axes[i] if axes else i, title(node)), steps[i] if steps else 1
         if step not in (1, -1):
             raise ValueError(f"{title(node)} has a step of {step}; 1 and -1 are supported")
         length = view.shape[axis]
         if any(atom.free for atom in atoms([view.axes[axis]])) and any(length < abs(n) < FAR for n in (start, end)):
-            raise ValueError(f"{title(node)} cuts an axis of free size at {start} and {end}")
+            raise ValueError(f"{title(node)} cuts axis {axis} of {shown(view.axes)}, which is of free size")
         first, last, _ = slice(start, end, step).indices(length)
         if step == -1:
             view = _turned(view, axis, (first, last), node)
             continue
         view = _picked(view, axis, first, last, False, node)
     return view
+
+
+def _check_slice(starts: Any, ends: Any, axes: Any, steps: Any, count: int, who: str) -> None:
+    lists = {"starts": starts, "ends": ends, "axes": axes, "steps": steps}
+    given = {name: value for name, value in lists.items() if value is not None}
+    if starts is None or ends is None or len({len(value) for value in given.values()}) > 1:
+        lengths = ", ".join(f"{len(value)} {name}" for name, value in given.items())
+        raise ValueError(f"{who} should have starts, ends, axes and steps of one length, and has {lengths}")
+    _places(list(range(len(starts))) if axes is None else axes, count, who)
 
 
 def _turned(view: View, axis: int, ends: tuple[int, int], node: Any) -> View:
@@ -180,7 +211,9 @@ def _picked(view: View, axis: int, start: int, end: int, drop: bool, node: Any) 
     if (start, end) == (0, length) and not (drop and atoms([view.axes[axis]])):
         return view.moved([*view.axes[:axis], *([] if drop else [view.axes[axis]]), *view.axes[axis + 1 :]])
     if (start, end) != (length - 1, length):
-        raise ValueError(f"{title(node)} takes elements {start} to {end} of axis {axis}; only the last is supported")
+        raise ValueError(
+            f"{title(node)} takes a part of axis {axis} of {shown(view.axes)}; all of it or its last element is supported"
+        )
     return _last_step(view, axis, drop, node)
 
 

@@ -7,16 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from pyrnn.budget import Budget
 from pyrnn.module import Array
+from pyrnn.quoting import quoted
 from pyrnn.weights.onnx.folding import Folding
-from pyrnn.weights.onnx.package import attributes, onnx_package, title
-from pyrnn.weights.onnx.reading import to_array
+from pyrnn.weights.onnx.package import attributes, said, title
+from pyrnn.weights.onnx.reading import element_dtype, to_array
 from pyrnn.weights.onnx.views import PRIMES, Atom, Source, View, source_of
 
 Importer = Callable[["Graph", Any, dict[str, Any]], View | list[View | None]]
 
-# What layers and look-ups raise at attributes that are missing, of the wrong type, or of the wrong number.
-_WRONG = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError)
+MOST_AXES = 64  # that NumPy has
+
+
+class Learned(Exception):
+    """A node says the size of a free axis of the graph's input: it is to be followed again with this size."""
+
+    def __init__(self, axis: int, size: int) -> None:
+        self.axis, self.size = axis, size
 
 
 class Graph:
@@ -28,15 +36,20 @@ class Graph:
         views: all that depends on the input.
     """
 
-    def __init__(self, model: Any, allowed: int, needed: set[str]) -> None:
+    def __init__(self, model: Any, budget: Budget, needed: set[str]) -> None:
         self.needed = needed  # names of values that the output depends on
         self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
-        self.folding = Folding(self.opset, allowed)
+        self.folding = Folding(self.opset, budget)
         self.stored = {tensor.name: tensor for tensor in model.graph.initializer}
+
+    def start(self, name: str, view: View, dtype: np.dtype[Any]) -> None:
+        """Forgets all but the graph's input, of this name."""
         self.known: dict[str, Array] = {}
         self.probed: set[str] = set()
-        self.views: dict[str, View] = {}
-        self.dtypes: set[str] = set()  # of floats, by the input and by Cast: a chain of pyrnn has one
+        self.views = {name: view}
+        self.input_axes = view.axes
+        # Of floats, by the input and by Cast: a chain of pyrnn has one.
+        self.dtypes = {str(dtype)} if dtype.kind == "f" else set()
 
     def follow(self, node: Any, importers: dict[str, Importer]) -> None:
         """Makes the outputs of a node known, or views.
@@ -44,26 +57,45 @@ class Graph:
         Raises:
             ValueError: naming the node and what of it is not supported.
         """
+        try:
+            self._follow(node, importers)
+        except (Learned, MemoryError):
+            raise
+        except ValueError as error:  # of a layer, which does not know the node
+            text = str(error)
+            raise ValueError(text if "node " in text or "tensor " in text else f"{title(node)}: {text}") from error
+        except Exception as error:  # what look-ups and layers raise at attributes and inputs that do not belong there
+            detail = said(error)
+            made_up = any(str(prime) in detail for prime in PRIMES)
+            raise ValueError(f"{title(node)} is not as its operator asks{'' if made_up else f' ({detail})'}") from error
+
+    def _follow(self, node: Any, importers: dict[str, Importer]) -> None:
         names = [name for name in node.input if name]
         if all(self.constant(name) for name in names):
-            self._keep(node, self.folding.run(node, [self.known[name] for name in names]), names)
+            made_up = bool(self.probed.intersection(names))
+            self._keep(node, self.folding.run(node, [self.known[name] for name in names], made_up), names)
         elif node.op_type == "Shape":
             shape, given = self.views[names[0]].shape, attributes(node)
             self._keep(node, [np.array(shape[given.get("start", 0) : given.get("end")], np.int64)], names)
             self.probed.add(node.output[0])
         elif node.op_type in importers:
             given = attributes(node)
-            try:
-                views = importers[node.op_type](self, node, given)
-            except _WRONG as error:
-                raise ValueError(f"{title(node)} is not as its operator asks ({error})") from error
+            views = importers[node.op_type](self, node, given)
             if given:
-                raise ValueError(f"{title(node)} has the attribute {sorted(given)[0]!r}, which is not supported")
+                raise ValueError(f"{title(node)} has the attribute {quoted(sorted(given)[0])}, which is not supported")
             for name, view in zip(node.output, [views] if isinstance(views, View) else views, strict=False):
                 if name and view is not None:
+                    if len(view.axes) > MOST_AXES:
+                        raise ValueError(f"{title(node)} makes more than {MOST_AXES} axes")
                     self.views[name] = view
         else:
             raise ValueError(f"{title(node)} is an operator that no layer of pyrnn.nn stands for")
+
+    def learn(self, view: View, axis: int, size: int) -> None:
+        """Raises Learned if an axis that should be of a size is a free one of the graph's input."""
+        found = view.axes[axis]
+        if len(found) == 1 and found[0].free and size > 0 and found in self.input_axes:
+            raise Learned(self.input_axes.index(found), size)
 
     def _keep(self, node: Any, values: list[Array], names: list[str]) -> None:
         self.known.update(zip(node.output, values, strict=False))
@@ -96,7 +128,7 @@ class Graph:
         if not name:
             return None
         if not self.constant(name):
-            raise ValueError(f"{title(node)}: its input {index}, {name[:100]!r}, should be a constant, and depends on "
+            raise ValueError(f"{title(node)}: its input {index}, {quoted(name)}, should be a constant, and depends on "
                              "the graph's input: the graph branches, or takes its states as inputs")  # fmt: skip
         return self.known[name]
 
@@ -114,25 +146,28 @@ class Graph:
         return found
 
 
-def input_view(value: Any) -> tuple[View, np.dtype[Any]]:
-    """The view and dtype of a graph's input, from its onnx.ValueInfoProto."""
-    kind = value.type.tensor_type
+def input_view(value: Any, rank: int, learned: dict[int, int]) -> tuple[View, np.dtype[Any]]:
+    """The view and dtype of a graph's input, from its onnx.ValueInfoProto.
+
+    Args:
+        value: that.
+        rank: its number of axes where it does not say it.
+        learned: sizes that free axes turned out to have.
+    """
+    who, kind = f"its input {quoted(value.name)}", value.type.tensor_type
+    dims = [(dim.dim_value, dim.dim_param, not dim.HasField("dim_value")) for dim in kind.shape.dim]
     if not kind.HasField("shape"):
-        raise ValueError(f"its input {value.name[:100]!r} has no number of axes")
-    free = [not dim.HasField("dim_value") for dim in kind.shape.dim]
-    if sum(free) > len(PRIMES):
-        raise ValueError(f"its input {value.name[:100]!r} has more than {len(PRIMES)} free axes")
-    primes = iter(PRIMES)
-    sizes = [next(primes) if dim_free else dim.dim_value for dim, dim_free in zip(kind.shape.dim, free, strict=True)]
-    try:
-        dtype = np.dtype(onnx_package().helper.tensor_dtype_to_np_dtype(kind.elem_type))
-    except KeyError:
-        raise ValueError(f"its input {value.name[:100]!r} has an unknown dtype, {kind.elem_type}") from None
+        dims = [(0, "", True)] * rank
+    dims = [(learned[i], "", False) if i in learned else dim for i, dim in enumerate(dims)]
+    if len(dims) > MOST_AXES or sum(free for *_, free in dims) > len(PRIMES):
+        raise ValueError(f"{who} has more than {MOST_AXES} axes, or more than {len(PRIMES)} free ones")
+    dtype = element_dtype(kind.elem_type, who)
     if dtype not in (np.float32, np.float64, np.int32, np.int64):
-        raise ValueError(f"its input {value.name[:100]!r} is {dtype}; expected float32, float64, int32 or int64")
-    if any(length < 1 for length in sizes):
-        raise ValueError(f"its input {value.name[:100]!r} has an axis of size 0")
-    axes = tuple((Atom(*each),) for each in zip(sizes, free, strict=True))
+        raise ValueError(f"{who} is {dtype}; expected float32, float64, int32 or int64")
+    if any(length < 1 and not free for length, _, free in dims):
+        raise ValueError(f"{who} has an axis of size 0, or of a negative size")
+    primes = iter(PRIMES)
+    axes = tuple((Atom(next(primes) if free else length, free, name),) for length, name, free in dims)
     return View(axes, Source(axes), integers=dtype.kind == "i"), dtype
 
 

@@ -6,19 +6,22 @@ import os
 from typing import Any
 
 from pyrnn import nn
+from pyrnn.budget import Budget
 from pyrnn.initial import skip_init
-from pyrnn.weights.archive import allowance
+from pyrnn.module import at_most
+from pyrnn.quoting import listed, quoted
 from pyrnn.weights.onnx import dense, glue, recurrence, windows
-from pyrnn.weights.onnx.graph import Graph, input_view
+from pyrnn.weights.onnx.graph import Graph, Learned, input_view
 from pyrnn.weights.onnx.reading import read_model
 from pyrnn.weights.onnx.views import chain_of, settled
 
 IMPORTERS = {**glue.IMPORTERS, **dense.IMPORTERS, **recurrence.IMPORTERS, **windows.IMPORTERS}
 
+RANKS = (3, 2, 4, 1)  # of an input that does not say it: sequences first
 OLDEST = 7  # before it Dropout and BatchNormalization train unless told otherwise, and Add broadcasts when told
 
 
-def load(path: str | os.PathLike[str], output: str | None = None) -> nn.Sequential:
+def load(path: str | os.PathLike[str], output: str | None = None, *, limit: int | None = None) -> nn.Sequential:
     """Reads an ONNX model that is a chain of layers of pyrnn.nn.
 
     Recurrent nodes become RNN, LSTM and GRU, one layer each; what exporters put around them (transposes, reshapes,
@@ -28,6 +31,7 @@ def load(path: str | os.PathLike[str], output: str | None = None) -> nn.Sequenti
     Args:
         path: the file; external data are read from its folder.
         output: the name of the output to follow, where the model has several.
+        limit: bytes that constants may take, and layers again; None for 64 times the file's length and 16 MiB.
 
     Returns:
         The model, in evaluation mode.
@@ -49,30 +53,51 @@ def load(path: str | os.PathLike[str], output: str | None = None) -> nn.Sequenti
     True
     """
     try:
-        with skip_init():
-            return _sequential(read_model(os.fspath(path)), allowance(os.fspath(path)), output)
+        budget = Budget(os.path.getsize(path), limit)
+        with skip_init(), at_most(budget.total):
+            return _sequential(read_model(os.fspath(path), budget), budget, output)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
 
 
-def _sequential(model: Any, allowed: int, output: str | None) -> nn.Sequential:
+def _sequential(model: Any, budget: Budget, output: str | None) -> nn.Sequential:
     name = _output(model, output)
     nodes, needed = _needed(model.graph, name)
-    graph = Graph(model, allowed + model.ByteSize(), needed)
+    stored = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name in needed and value.name not in stored]
+    if len(inputs) != 1:
+        raise ValueError(
+            f"its output {quoted(name)} depends on {len(inputs)} inputs ({listed(value.name for value in inputs)}); a "
+            "Sequential has one"
+        )
+    # ONNX need not say how many axes an input has: then the first number is taken at which all nodes fit.
+    ranks = [0] if inputs[0].type.tensor_type.HasField("shape") else RANKS
+    errors = []
+    for rank in ranks:
+        try:
+            return _chain(Graph(model, budget, needed), nodes, inputs[0], rank, name)
+        except ValueError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _chain(graph: Graph, nodes: list[Any], value: Any, rank: int, name: str) -> nn.Sequential:
+    """The layers of the nodes from an input to the output of this name."""
     if graph.opset < OLDEST:
         raise ValueError(f"it is of opset {graph.opset}; convert it to {OLDEST} or later by onnx.version_converter")
-    inputs = [value for value in model.graph.input if value.name in needed and value.name not in graph.stored]
-    if len(inputs) != 1:
-        names = ", ".join(value.name[:100] for value in inputs)
-        raise ValueError(f"its output {name[:100]!r} depends on {len(inputs)} inputs ({names}); a Sequential has one")
-    graph.views[inputs[0].name], dtype = input_view(inputs[0])
-    if dtype.kind == "f":
-        graph.dtypes.add(str(dtype))
-    for node in nodes:
-        graph.follow(node, IMPORTERS)
+    learned: dict[int, int] = {}
+    while True:
+        graph.start(value.name, *input_view(value, rank, learned))
+        try:
+            for node in nodes:
+                graph.follow(node, IMPORTERS)
+            break
+        except Learned as found:
+            learned[found.axis] = found.size
+    who = f"its output {quoted(name)}"
     if name not in graph.views:
-        raise ValueError(f"its output {name[:100]!r} does not depend on its input")
-    layers = chain_of(settled(graph.views[name], f"the output {name[:100]!r}"), f"the output {name[:100]!r}")
+        raise ValueError(f"{who} does not depend on its input")
+    layers = chain_of(settled(graph.views[name], who), who)
     dtypes = graph.dtypes | {str(value.dtype) for layer in layers for value in layer.parameters().values()}
     if len(dtypes) > 1:
         raise ValueError(f"its numbers are of {' and '.join(sorted(dtypes))}; expected one of them for all")
@@ -82,9 +107,9 @@ def _sequential(model: Any, allowed: int, output: str | None) -> nn.Sequential:
 def _output(model: Any, output: str | None) -> str:
     names = [value.name for value in model.graph.output]
     if output is None and len(names) != 1:
-        raise ValueError(f"it has {len(names)} outputs ({', '.join(names)[:300]}); say which with output=")
+        raise ValueError(f"it has {len(names)} outputs ({listed(names)}); say which with output=")
     if output is not None and output not in names:
-        raise ValueError(f"it has no output {output!r}, only {', '.join(names)[:300]}")
+        raise ValueError(f"it has no output {quoted(output)}, only {listed(names)}")
     return names[0] if output is None else output
 
 

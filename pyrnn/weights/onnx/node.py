@@ -14,6 +14,7 @@ import numpy as np
 
 from pyrnn import GRU, LSTM, RNN
 from pyrnn.module import Array
+from pyrnn.quoting import quoted
 from pyrnn.weights.onnx.activations import activations
 from pyrnn.weights.onnx.package import attributes, title
 
@@ -49,7 +50,7 @@ def read(node: Any) -> Options:
         raise ValueError(f"{who} is no recurrent node of ONNX; {', '.join(OPS)} are run")
     direction = given.pop("direction", "forward")
     if direction not in DIRECTIONS:
-        raise ValueError(f"{who} has direction={direction!r}; expected one of {', '.join(DIRECTIONS)}")
+        raise ValueError(f"{who} has direction={quoted(direction)}; expected one of {', '.join(DIRECTIONS)}")
     for name in ("clip", "input_forget"):
         if given.pop(name, 0):
             raise ValueError(f"{who} has the attribute {name}, which pyrnn's cells do not have")
@@ -57,7 +58,7 @@ def read(node: Any) -> Options:
     hidden_size = given.pop("hidden_size", None)
     functions = activations(who, node.op_type, DIRECTIONS[direction], given)
     if given:
-        raise ValueError(f"{who} has an attribute {sorted(given)[0]!r} that is not known")
+        raise ValueError(f"{who} has an attribute {quoted(sorted(given)[0])} that is not known")
     if layout not in (0, 1):
         raise ValueError(f"{who} has layout={layout}; expected 0 or 1")
     return Options(node.op_type, who, direction, layout == 1, bool(reset_after), hidden_size, functions)

@@ -1,8 +1,12 @@
-"""The package onnx, imported at first use, and what is said of its nodes."""
+"""The package onnx, imported at first use, and what is said of its nodes and of its errors."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from pyrnn.quoting import quoted
+
+MOST_SAID = 200  # letters of a sentence of another package
 
 
 def onnx_package() -> Any:
@@ -17,13 +21,22 @@ def onnx_package() -> Any:
 def title(node: Any) -> str:
     """How a node is called in messages: its operator and its name, or its first output where it has none."""
     name = node.name or next((output for output in node.output if output), "without a name")
-    return f"the {node.op_type} node {name[:100]!r}"
+    return f"the {quoted(node.op_type)[1:-1]} node {quoted(name)}"
 
 
 def attributes(node: Any) -> dict[str, Any]:
-    """A node's attributes by name, text as str."""
+    """A node's attributes by name, text as str; ValueError for one of a type that ONNX does not have."""
     read = onnx_package().helper.get_attribute_value
-    return {attribute.name: _text(read(attribute)) for attribute in node.attribute}
+    try:
+        return {attribute.name: _text(read(attribute)) for attribute in node.attribute}
+    except ValueError as error:
+        raise ValueError(f"{title(node)} has an attribute that cannot be read ({said(error)})") from error
+
+
+def said(error: Exception) -> str:
+    """What an exception of another package says: its first line, short, and printable on any terminal."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return first[:MOST_SAID].encode("unicode_escape").decode("ascii")
 
 
 def _text(value: Any) -> Any:

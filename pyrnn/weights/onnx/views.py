@@ -17,15 +17,22 @@ from typing import Any
 
 from pyrnn import nn
 from pyrnn.module import Module
+from pyrnn.quoting import quoted
 
 PRIMES = (1009, 1013, 1019, 1021, 1031, 1033)
 
 
 class Atom:
-    """A part of an axis, known by identity; `free` if its size is made up; a Reshape may split it further."""
+    """A part of an axis, known by identity; a Reshape may split it further.
 
-    def __init__(self, size: int, free: bool = False) -> None:
+    Attributes:
+        free: whether its size is made up.
+        name: of a free one in messages, in place of its size.
+    """
+
+    def __init__(self, size: int, free: bool = False, name: str = "") -> None:
         self.size, self.free = size, free
+        self.name = quoted(name)[1:-1] if name else "free"
         self.parts: tuple[Atom, ...] = ()
 
     def split(self, first: int) -> tuple[Atom, Atom]:
@@ -49,6 +56,15 @@ def atoms(axes: Sequence[Axis]) -> list[Atom]:
 def size(axis: Axis) -> int:
     """The size of an axis."""
     return math.prod(atom.size for atom in axis)
+
+
+def shown(axes: Sequence[Axis]) -> str:
+    """Axes as messages have them: the name, or "free", where there is no size but a made-up one."""
+    parts = []
+    for axis in axes:
+        fixed, names = size(tuple(a for a in axis if not a.free)), [atom.name for atom in axis if atom.free]
+        parts.append(" * ".join(names + [str(fixed)] * (fixed != 1 or not names)))
+    return f"({', '.join(parts)})"
 
 
 @dataclass(eq=False)
@@ -169,7 +185,7 @@ def chain_of(view: View, who: str) -> list[Any]:
 def axis_of(view: View, axis: int, who: str) -> int:
     """An axis counted from the front; ValueError if there is none."""
     if not -len(view.axes) <= axis < len(view.axes):
-        raise ValueError(f"{who} has axis={axis}, and its input {len(view.axes)} axes")
+        raise ValueError(f"{who} has axis={axis}, and its input has {len(view.axes)} axes")
     return axis % len(view.axes)
 
 

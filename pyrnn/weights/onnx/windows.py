@@ -7,7 +7,7 @@ from typing import Any
 from pyrnn import nn
 from pyrnn.weights.onnx.graph import Graph, Importer, floats
 from pyrnn.weights.onnx.package import title
-from pyrnn.weights.onnx.views import Atom, Axis, View, axis_of, followed, place, settled, source_of
+from pyrnn.weights.onnx.views import Atom, Axis, View, axis_of, followed, place, settled, shown, source_of
 
 
 def conv(graph: Graph, node: Any, given: dict[str, Any]) -> View:
@@ -22,8 +22,10 @@ def conv(graph: Graph, node: Any, given: dict[str, Any]) -> View:
         raise ValueError(f"{who} has a kernel_shape that is not its weight's, {weight.shape}")
     options = _windows(given, dims, who)
     groups = given.pop("group", 1)
+    graph.learn(view, 1, weight.shape[1] * groups)
     if groups < 1 or weight.shape[1] * groups != view.shape[1] or weight.shape[0] % groups:
-        raise ValueError(f"{who} has group={groups} and a weight {weight.shape} for {view.shape[1]} channels")
+        raise ValueError(f"{who} has group={groups} and a weight {weight.shape}, which do not fit an input "
+                         f"of axes {shown(view.axes)}")  # fmt: skip
     layer = (nn.Conv1d if dims == 1 else nn.Conv2d)(
         view.shape[1], weight.shape[0], list(weight.shape[2:]), **options, groups=groups, bias=len(values) > 1,
         dtype=weight.dtype, seed=0,
@@ -102,14 +104,15 @@ def overall(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 def reduce(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     """ReduceMean and ReduceMax over the time or over all of space."""
     view, stored, who = graph.input(node), graph.weight(node, 1), title(node)
-    listed = given.pop("axes", None) if stored is None else stored.tolist()
+    listed = given.pop("axes", None) if stored is None else stored.reshape(-1).tolist()
     if (keep := given.pop("keepdims", 1)) not in (0, 1):
         raise ValueError(f"{who} has keepdims={keep}; expected 0 or 1")
     if given.pop("noop_with_empty_axes", 0) or not listed:
         raise ValueError(f"{who} has no axes; name them")
-    return _overall(
-        view, sorted(axis_of(view, axis, who) for axis in listed), node.op_type == "ReduceMean", keep == 1, who
-    )
+    over = sorted({axis_of(view, axis, who) for axis in listed[: len(view.axes) + 1]})
+    if len(over) < len(listed):
+        raise ValueError(f"{who} has axes={listed[:8]}, and names one of {len(view.axes)} axes twice")
+    return _overall(view, over, node.op_type == "ReduceMean", keep == 1, who)
 
 
 def _overall(view: View, over: list[int], average: bool, keep: bool, who: str) -> View:

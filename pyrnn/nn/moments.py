@@ -1,0 +1,35 @@
+"""Groups of numbers brought to mean 0 and variance 1, also where their squares leave the range of the dtype."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..module import Array
+
+
+def normalised(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
+    """(x - mean) / sqrt(variance + eps) over some axes, and 1 / sqrt(variance + eps) with these axes of size 1."""
+    centred = x - x.mean(axes, keepdims=True)
+    variance = (centred * centred).mean(axes, keepdims=True) + x.dtype.type(eps)
+    scale = 1 / np.sqrt(variance)
+    return repaired(x, axes, eps, (centred * scale, scale), sound=variance >= np.finfo(x.dtype).tiny)
+
+
+def repaired(
+    x: Array, axes: tuple[int, ...], eps: float, found: tuple[Array, Array], sound: Array
+) -> tuple[Array, Array]:
+    """What `normalised` returns, made anew for the groups that are not `sound` or whose scale is no normal number.
+
+    An overflow would leave a scale of 0, and zeros that look like numbers. Such a group is computed after a division by
+    a power of two that brings it below 1; a group with a NaN or an infinity becomes NaN, as in torch.
+    """
+    unit, scale = found
+    lost = ~(sound & np.isfinite(scale) & (scale >= np.finfo(x.dtype).tiny))
+    if not lost.any():
+        return found
+    exponent = np.frexp(np.abs(x).max(axes, keepdims=True, initial=0))[1]
+    small = np.ldexp(x, -exponent)
+    centred = small - small.mean(axes, keepdims=True)
+    variance = (centred * centred).mean(axes, keepdims=True) + np.ldexp(x.dtype.type(eps), -2 * exponent)
+    rescaled = 1 / np.sqrt(variance)
+    return np.where(lost, centred * rescaled, unit), np.where(lost, np.ldexp(rescaled, -exponent), scale)
