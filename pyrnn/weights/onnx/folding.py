@@ -14,7 +14,7 @@ import numpy as np
 from pyrnn.budget import Budget
 from pyrnn.module import Array
 from pyrnn.weights.onnx.package import attributes, onnx_package, said, title
-from pyrnn.weights.onnx.reading import to_array
+from pyrnn.weights.onnx.reading import element_dtype, to_array
 
 # Their results are no larger than their inputs; of the others the size is foreseen by `_size`.
 SMALL = (
@@ -46,6 +46,8 @@ class Folding:
         who = title(node)
         if node.op_type not in FOLDED:
             raise ValueError(f"{who} computes a constant by an operator that is not folded")
+        if node.op_type == "Cast":
+            element_dtype(attributes(node).get("to", 0), f"what {who} makes")
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 to_array(attribute.t, f"the tensor of {who}")

@@ -41,7 +41,7 @@ def cast(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     given.pop("saturate", None)
     dtype = element_dtype(given_type, f"what {title(node)} makes")
     if dtype.kind != ("i" if view.integers else "f"):
-        raise ValueError(f"{title(node)} makes {dtype} of another kind of numbers")
+        raise ValueError(f"{title(node)} makes {dtype} (data_type {given_type}), another kind of numbers")
     if not view.integers:
         graph.dtypes.add(str(dtype))
     return view

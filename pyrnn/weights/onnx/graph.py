@@ -163,7 +163,7 @@ def input_view(value: Any, rank: int, learned: dict[int, int]) -> tuple[View, np
         raise ValueError(f"{who} has more than {MOST_AXES} axes, or more than {len(PRIMES)} free ones")
     dtype = element_dtype(kind.elem_type, who)
     if dtype not in (np.float32, np.float64, np.int32, np.int64):
-        raise ValueError(f"{who} is {dtype}; expected float32, float64, int32 or int64")
+        raise ValueError(f"{who} is {dtype} (data_type {kind.elem_type}); expected float32, float64, int32 or int64")
     if any(length < 1 and not free for length, _, free in dims):
         raise ValueError(f"{who} has an axis of size 0, or of a negative size")
     primes = iter(PRIMES)

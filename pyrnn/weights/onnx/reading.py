@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,13 @@ def read_model(path: str, budget: Budget) -> Any:
     try:
         _check_operators(model)
         _load_external_data(onnx, model, path, budget)
-        _complete_outputs(model)
     except UnicodeDecodeError as error:
         raise ValueError("one of its names is no text in UTF-8") from error
-    try:
-        onnx.checker.check_model(model)
-    except Exception as error:  # ValidationError, RuntimeError, ValueError, DecodeError ...
-        raise ValueError(f"it is no sound ONNX model ({said(error)})") from error
+    with _given_shapes(model):
+        try:
+            onnx.checker.check_model(model)
+        except Exception as error:  # ValidationError, RuntimeError, ValueError, DecodeError ...
+            raise ValueError(f"it is no sound ONNX model ({said(error)})") from error
     return model
 
 
@@ -63,13 +64,21 @@ def _check_operators(model: Any) -> None:
                 raise ValueError(f"{title(node)} has a graph in its attribute {quoted(attribute.name)}; none are run")
 
 
-def _complete_outputs(model: Any) -> None:
-    """Gives outputs without a type or shape one: onnx's checker wants it, and nothing here reads it."""
-    for value in model.graph.output:
+@contextmanager
+def _given_shapes(model: Any) -> Iterator[None]:
+    """Inside the block inputs and outputs without a shape have one: onnx's checker wants it, ONNX Runtime does not."""
+    changed = []
+    for value in (*model.graph.input, *model.graph.output):
         kind = value.type.tensor_type
         if value.type.WhichOneof("value") in (None, "tensor_type") and not kind.HasField("shape"):
             kind.elem_type = kind.elem_type or onnx_package().TensorProto.FLOAT
             kind.shape.SetInParent()
+            changed.append(kind)
+    try:
+        yield
+    finally:
+        for kind in changed:
+            kind.ClearField("shape")
 
 
 def _tensors(model: Any) -> Iterator[Any]:
@@ -106,19 +115,11 @@ def _load_external_data(onnx: Any, model: Any, path: str, budget: Budget) -> Non
 
 
 def element_dtype(number: int, what: str) -> np.dtype[Any]:
-    """NumPy's dtype of a data_type of ONNX; ValueError that names what has it, for one that NumPy does not have."""
-    onnx = onnx_package()
+    """NumPy's dtype of a data_type of ONNX; ValueError that names what has it, for one that is unknown."""
     try:
-        name = onnx.TensorProto.DataType.Name(number)
-    except ValueError:
-        raise ValueError(f"{what} is of data_type {number}, which ONNX does not have") from None
-    try:
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(number))
+        return np.dtype(onnx_package().helper.tensor_dtype_to_np_dtype(number))
     except (KeyError, TypeError, ValueError):
-        dtype = np.dtype(object)
-    if dtype.kind not in "biuf" or dtype.isbuiltin != 1:
-        raise ValueError(f"{what} is of data_type {number} ({name}); expected floats, integers or bool")
-    return dtype
+        raise ValueError(f"{what} is of data_type {number}, which ONNX does not have") from None
 
 
 def to_array(tensor: Any, what: str = "") -> Array:
@@ -128,7 +129,8 @@ def to_array(tensor: Any, what: str = "") -> Array:
     count = math.prod(shape)
     if any(size < 0 for size in shape) or len(shape) > 64:
         raise ValueError(f"{what} has axes that no array has, {shape[:8]}")
-    if tensor.HasField("raw_data") and len(tensor.raw_data) != count * dtype.itemsize:
+    plain = dtype.kind in "biufc" and dtype.isbuiltin == 1  # of others two or four may share a byte
+    if plain and tensor.HasField("raw_data") and len(tensor.raw_data) != count * dtype.itemsize:
         raise ValueError(
             f"{what} of shape {shape[:8]} and data_type {tensor.data_type} should hold {count * dtype.itemsize} bytes, "
             f"and holds {len(tensor.raw_data)}"
