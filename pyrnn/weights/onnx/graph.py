@@ -41,11 +41,13 @@ class Graph:
         self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
         self.folding = Folding(self.opset, budget)
         self.stored = {tensor.name: tensor for tensor in model.graph.initializer}
-
-    def start(self, name: str, view: View, dtype: np.dtype[Any]) -> None:
-        """Forgets all but the graph's input, of this name."""
         self.known: dict[str, Array] = {}
         self.probed: set[str] = set()
+
+    def start(self, name: str, view: View, dtype: np.dtype[Any]) -> None:
+        """Begins at the graph's input, of this name; of what is known that stays which does not depend on its shape."""
+        self.known = {known: value for known, value in self.known.items() if known not in self.probed}
+        self.probed = set()
         self.views = {name: view}
         self.input_axes = view.axes
         # Of floats, by the input and by Cast: a chain of pyrnn has one.
@@ -73,6 +75,8 @@ class Graph:
         names = [name for name in node.input if name]
         if all(self.constant(name) for name in names):
             made_up = bool(self.probed.intersection(names))
+            if all(name in self.known for name in node.output if name):
+                return  # from an earlier start
             self._keep(node, self.folding.run(node, [self.known[name] for name in names], made_up), names)
         elif node.op_type == "Shape":
             shape, given = self.views[names[0]].shape, attributes(node)
@@ -132,14 +136,21 @@ class Graph:
                              "the graph's input: the graph branches, or takes its states as inputs")  # fmt: skip
         return self.known[name]
 
+    def _said(self, node: Any, index: int) -> str:
+        """What a constant input is."""
+        name = node.input[index] if index < len(node.input) else ""
+        if not name:
+            return f"{index} is missing"
+        kind = f" (data_type {self.stored[name].data_type})" if name in self.stored else ""
+        return f"{index}, {quoted(name)}, is of {self.known[name].dtype}{kind}"
+
     def weights(self, node: Any, start: int, count: int) -> list[Array]:
         """Constant inputs that must be there, of float32 or float64."""
         found = []
         for index in range(start, start + count):
             value = self.weight(node, index)
             if value is None or value.dtype not in (np.float32, np.float64):
-                kind = "missing" if value is None else f"of {value.dtype}"
-                raise ValueError(f"{title(node)}: its input {index} is {kind}; expected float32 or float64")
+                raise ValueError(f"{title(node)}: its input {self._said(node, index)}; expected float32 or float64")
             found.append(value)
         if len({value.dtype for value in found}) > 1:
             raise ValueError(f"{title(node)} has weights of float32 and of float64")

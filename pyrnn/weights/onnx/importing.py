@@ -72,10 +72,10 @@ def _sequential(model: Any, budget: Budget, output: str | None) -> nn.Sequential
         )
     # ONNX need not say how many axes an input has: then the first number is taken at which all nodes fit.
     ranks = [0] if inputs[0].type.tensor_type.HasField("shape") else RANKS
-    errors = []
+    graph, errors = Graph(model, budget, needed), []
     for rank in ranks:
         try:
-            return _chain(Graph(model, budget, needed), nodes, inputs[0], rank, name)
+            return _chain(graph, nodes, inputs[0], rank, name)
         except ValueError as error:
             errors.append(error)
     raise errors[0]

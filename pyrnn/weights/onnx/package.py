@@ -34,9 +34,9 @@ def attributes(node: Any) -> dict[str, Any]:
 
 
 def said(error: Exception) -> str:
-    """What an exception of another package says: its first line, short, and printable on any terminal."""
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    return first[:MOST_SAID].encode("unicode_escape").decode("ascii")
+    """What an exception of another package says: in one line, short, and printable on any terminal."""
+    line = " ".join(str(error)[: 2 * MOST_SAID].split()) or type(error).__name__
+    return line[:MOST_SAID].rstrip(". ").encode("unicode_escape").decode("ascii")
 
 
 def _text(value: Any) -> Any:

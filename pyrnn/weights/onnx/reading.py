@@ -17,7 +17,7 @@ from pyrnn.quoting import quoted
 from pyrnn.weights.onnx.package import onnx_package, said, title
 
 MAX_SIZE = 2**31 - 1  # bytes of a protobuf message
-MOST_NODES = 50_000  # the largest exported chains have a few thousand; checking more takes seconds
+MOST_NODES = 10_000  # exported chains have up to a few thousand; folding so many takes 4 s
 KEYS = {"location", "offset", "length", "checksum", "basepath"}  # of external data
 
 
@@ -105,7 +105,7 @@ def _load_external_data(onnx: Any, model: Any, path: str, budget: Budget) -> Non
             size = os.path.getsize(os.path.join(folder, info.location))
             if info.location not in seen:
                 seen.add(info.location)
-                budget.left += size  # it belongs to the file
+                budget.total, budget.left = budget.total + size, budget.left + size  # it belongs to the file
             budget.spend(info.length or max(size - (info.offset or 0), 0), what)
             onnx.external_data_helper.load_external_data_for_tensor(tensor, folder)
         except (onnx.checker.ValidationError, OSError, RuntimeError, TypeError, ValueError) as error:

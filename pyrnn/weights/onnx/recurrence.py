@@ -47,10 +47,10 @@ def recurrent(graph: Graph, node: Any, given: dict[str, Any]) -> list[View | Non
     states_layers = _layers(options, weights, batch_first, sequences=False) if "Y_h" in used else []
     last = Source((axes["B"], made), states_layers, before, directions)
     states = tuple((last, direction) for direction in range(len(options.reversed)))
-    shown = ("BTDH", "BDH") if options.batch_first else ("TDBH", "DBH")
+    letters = ("BTDH", "BDH") if options.batch_first else ("TDBH", "DBH")
     return [
-        View(tuple(axes[letter] for letter in shown[0]), sequence),
-        View(tuple(axes[letter] for letter in shown[1]), last, states, directions),
+        View(tuple(axes[letter] for letter in letters[0]), sequence),
+        View(tuple(axes[letter] for letter in letters[1]), last, states, directions),
     ]
 
 
