@@ -68,7 +68,7 @@ def test_tensors_that_share_external_data_are_bounded(tmp_path: Path) -> None:
         copy.CopyFrom(model.graph.initializer[0])
         copy.name = f"copy{i}"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ValueError, match="external data of .* would take"):
+    with pytest.raises(ValueError, match=r"external data of .* would take"):
         load(path)
 
 

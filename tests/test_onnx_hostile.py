@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
 import re
 import time
@@ -82,10 +84,7 @@ AXES = {"Unsqueeze": 4, "Squeeze": 3, "ReduceMean": 3, "ReduceMax": 3}  # of an 
 @pytest.mark.parametrize("opset", [11, 18])
 @pytest.mark.parametrize("op", AXES)
 def test_axes_that_repeat_or_are_not_there_are_refused(op: str, opset: int, tmp_path: Path) -> None:
-    if op.startswith("Reduce") and opset < 18:
-        by_input = False
-    else:
-        by_input = opset >= 13
+    by_input = opset >= 18  # else by an attribute
     for axes in ([0, 0], [1, 1], [1, 1 - AXES[op] - (op == "Unsqueeze")], [5], [7, 0], [-9], [2**62], list(range(99))):
         given = "(x, a)" if by_input else f"<axes = {axes}>(x)"
         arrays = {"a": np.int64(axes)} if by_input else {}
@@ -99,7 +98,7 @@ UNFIT = {
     "free names": ("(float[T,?,3] x) => (float y) { y = MatMul(x, four) }", "(T, free, 3)"),
     "Gemm": ("(float[N,3] x) => (float y) { y = Gemm(x, four) }", "(N, 3)"),
     "Conv": ("(float[N,3,L] x) => (float y) { y = Conv(x, kernel) }", "(N, 3, L)"),
-    "Reshape": ("(float[T,N,3] x) => (float y) { y = Reshape(x, five) }", "to (5, -1) mixes the numbers of axes (T, N, 3)"),
+    "Reshape": ("(float[T,N,3] x) => (float y) { y = Reshape(x, five) }", "to (5, -1) mixes the numbers of axes (T"),
     "Reshape by its shape": (
         "(float[T,N,3] x) => (float y) { s = Shape(x) p = Gather(s, order) y = Reshape(x, p) }", "(3, free, free)"),
     "Gather": ("(float[T,N,3] x) => (float y) { y = Gather<axis = 2>(x, far) }", "element 9 of axis 2 of (T, N, 3)"),
@@ -108,7 +107,8 @@ UNFIT = {
         "(float[T,N,3] x) => (float y) { s = Shape<start = 1, end = 2>(x) y = Slice(x, one, s, one) }", "axis 1 of"),
     "LayerNorm": ("(float[T,N,3] x) => (float y) { y = LayerNormalization(x, vector) }", "the axes (3)"),
     "GRU": ("(float[T,N,4] x) => (float y) { y = GRU(x, w, r) }", "(T, N, 4)"),
-    "Expand": ("(float[T,N,3] x) => (float y) { s = Shape(x) e = Expand(h, s) y = GRU(x, w, r, , , e) }", 'Expand node "e"'),
+    "Expand": (
+        "(float[T,N,3] x) => (float y) { s = Shape(x) e = Expand(h, s) y = GRU(x, w, r, , , e) }", 'Expand node "e"'),
     "Concat of shapes": (
         "(float[T,N,3] x) => (float y) { s = Shape(x) e = Expand(vector, s) y = Add(x, e) }", 'Expand node "e"'),
     "a product of axes": (
@@ -172,7 +172,7 @@ def test_models_without_shapes_give_what_onnxruntime_gives(case: str, forget: Ed
 
 def test_memory_is_bounded_over_all_layers_and_the_limit_can_be_raised(tmp_path: Path) -> None:
     names = ["x", *(f"y{i}" for i in range(200)), "y"]
-    body = " ".join(f"{new} = MatMul({old}, m)" for old, new in zip(names, names[1:], strict=False))
+    body = " ".join(f"{new} = MatMul({old}, m)" for old, new in itertools.pairwise(names))
     wide = np.ones((200, 200), np.float32)  # shared by 201 layers of 160 kB
     path = write(tmp_path / "m.onnx", f"(float[b,200] x) => (float y) {{ {body} }}", {"m": wide})
     assert "larger than the file" in refusal(path)
@@ -266,7 +266,9 @@ def mutated(draw: random.Random, data: bytes) -> bytes:
             attribute.i = draw.choice(ODD)
             attribute.ints[:] = [draw.choice([*ODD, number]) for number in attribute.ints]
         case 2:
-            one.op_type = draw.choice([other.op_type for other in graph.node] + ["Squeeze", "Reshape", "Gather", "GRU"])
+            one.op_type = draw.choice(
+                [other.op_type for other in graph.node] + ["Squeeze", "Reshape", "Gather", "GRU"]
+            )
         case 3 if tensor.dims:
             tensor.dims[draw.randrange(len(tensor.dims))] = draw.choice(ODD)
         case 4 if tensor.data_type == TensorProto.INT64 and tensor.raw_data:
@@ -285,8 +287,12 @@ def test_a_mutated_model_is_loaded_or_refused_with_a_sentence(tmp_path: Path) ->
     draw, path = random.Random(0), tmp_path / "m.onnx"
     for _ in range(300):
         path.write_bytes(mutated(draw, draw.choice(seeds)))
-        try:
-            load(path)
-        except ValueError as error:
-            assert len(str(error)) < 700
-            assert "local variable" not in str(error)
+        sentence = ""
+        with contextlib.suppress(ValueError):
+            try:
+                load(path)
+            except ValueError as error:
+                sentence = str(error)
+                raise
+        assert len(sentence) < 700
+        assert "local variable" not in sentence

@@ -26,9 +26,14 @@ KERNELS = {
 }  # fmt: skip
 
 
-def _kernel(name: str) -> Callable[[Array], Array]:
+def _kernel(name: str) -> Callable[[Any], Array]:
     """A function of the kernels; of an array without axes NumPy's own functions give a number, hence asarray."""
-    return lambda x: _core.activate(name, np.asarray(x))
+
+    def function(x: Any) -> Array:
+        found: Array = _core.activate(name, np.asarray(x))
+        return found
+
+    return function
 
 
 _exp, _tanh, _sigmoid = map(_kernel, ("exponential", "tanh", "sigmoid"))
@@ -74,7 +79,9 @@ def _softplus_back(grad: Array, x: Array) -> Array:
 def _softsign_back(grad: Array, x: Array) -> Array:
     below, zero = 1 + np.abs(x), x.dtype.type(0)
     # torch's second term is NaN for an infinite x, as softsign itself is, and for an infinite gradient
-    return grad / np.square(below) + np.where(np.isfinite(grad), zero, zero * np.nan) + zero * (x / below)
+    second = np.where(np.isfinite(grad), zero * (x / below), zero * np.nan)
+    found: Array = grad / np.square(below) + second
+    return found
 
 
 def _gelu_back(grad: Array, x: Array) -> Array:

@@ -59,6 +59,8 @@ class ChannelsLast(Layer):
     def _last(self, y: Any) -> Array:
         """[B,C,*] as [B,*,C], in C order: the kernels read no other."""
         if not isinstance(y, np.ndarray) or y.ndim < 2:
-            kind = type(self.layer).__name__
-            raise ValueError(f"ChannelsLast: the layer inside should give one array (batch, channels, *); {kind} does not")
+            raise ValueError(
+                "ChannelsLast: the layer inside should give one array (batch, channels, *); "
+                f"{type(self.layer).__name__} does not"
+            )
         return np.ascontiguousarray(np.moveaxis(y, 1, -1))

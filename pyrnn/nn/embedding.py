@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
 
-class OutOfRange(IndexError, ValueError):
+class OutOfRangeError(IndexError, ValueError):
     """An index that the table does not have: torch's IndexError, and a ValueError as other wrong inputs are."""
 
 
@@ -93,7 +93,7 @@ class Embedding(Layer):
             raise TypeError(f"Embedding: input should hold integers, got dtype {array.dtype}; use .astype('int64')")
         if array.size and not (array.min() >= 0 and array.max() < self.num_embeddings):
             worst = array.min() if array.min() < 0 else array.max()
-            raise OutOfRange(
+            raise OutOfRangeError(
                 f"Embedding: indices should be from 0 to {self.num_embeddings - 1} (num_embeddings - 1), got {worst}"
             )
         return array

@@ -20,8 +20,8 @@ def repaired(
 ) -> tuple[Array, Array]:
     """What `normalised` returns, made anew for the groups that are not `sound` or whose scale is no normal number.
 
-    An overflow would leave a scale of 0, and zeros that look like numbers. Such a group is computed after a division by
-    a power of two that brings it below 1; a group with a NaN or an infinity becomes NaN, as in torch.
+    An overflow would leave a scale of 0, and zeros that look like numbers. Such a group is computed after a division
+    by a power of two that brings it below 1; a group with a NaN or an infinity becomes NaN, as in torch.
     """
     unit, scale = found
     lost = ~(sound & np.isfinite(scale) & (scale >= np.finfo(x.dtype).tiny))
@@ -30,6 +30,6 @@ def repaired(
     exponent = np.frexp(np.abs(x).max(axes, keepdims=True, initial=0))[1]
     small = np.ldexp(x, -exponent)
     centred = small - small.mean(axes, keepdims=True)
-    variance = (centred * centred).mean(axes, keepdims=True) + np.ldexp(x.dtype.type(eps), -2 * exponent)
-    rescaled = 1 / np.sqrt(variance)
-    return np.where(lost, centred * rescaled, unit), np.where(lost, np.ldexp(rescaled, -exponent), scale)
+    deviation = np.sqrt((centred * centred).mean(axes, keepdims=True))
+    below = np.hypot(deviation, np.ldexp(np.sqrt(x.dtype.type(eps)), -exponent))  # eps itself would underflow
+    return np.where(lost, centred / below, unit), np.where(lost, 1 / np.ldexp(below, exponent), scale)

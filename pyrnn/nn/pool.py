@@ -25,7 +25,8 @@ class Pool(Layer):
 
     def __init__(self, kernel_size: Sizes, stride: Sizes | None = None, padding: Padding = 0) -> None:
         super().__init__()
-        windows = Windows(type(self).__name__, self._dims, kernel_size, kernel_size if stride is None else stride, padding)
+        step = kernel_size if stride is None else stride
+        windows = Windows(type(self).__name__, self._dims, kernel_size, step, padding)
         if not isinstance(windows.padding, str):
             for size, pad in zip(windows.kernel_size, windows.padding, strict=True):
                 # A window of nothing but padding has no largest element and no average.

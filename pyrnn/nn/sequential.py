@@ -207,9 +207,7 @@ class Sequential(Module):
         """What no layer may look at: an empty Sequential has none, and a mask goes on without them."""
         check_arrays(mask=mask)
         if mask is not None and (mask.dtype != bool or mask.ndim != 2):
-            raise ValueError(
-                f"mask should be an array of bool with two axes, got {mask.dtype} of shape {mask.shape}"
-            )
+            raise ValueError(f"mask should be an array of bool with two axes, got {mask.dtype} of shape {mask.shape}")
         if not self._modules:
             plain_array(self, input)
 

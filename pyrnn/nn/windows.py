@@ -56,8 +56,8 @@ class Windows:
         sizes = tuple(n + before + after for n, (before, after) in zip(lengths, pads, strict=True))
         if any(n == 0 or size < e for n, size, e in zip(lengths, sizes, self.extent, strict=True)):
             raise ValueError(
-                f"{self.layer}: kernel_size {self.kernel_size} with dilation {self.dilation} covers {self.extent}, which is larger "
-                f"than the input of {lengths} padded to {sizes}: take a smaller kernel or more padding"
+                f"{self.layer}: kernel_size {self.kernel_size} with dilation {self.dilation} covers {self.extent}, "
+                f"which is larger than the input of {lengths} padded to {sizes}: take a smaller kernel or more padding"
             )
         if sizes == lengths:
             return x

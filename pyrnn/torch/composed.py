@@ -59,7 +59,6 @@ class Steps(NamedTuple):
 EVERY_STEP = Steps()
 
 
-
 def clipped(a: Tensor, top: float) -> Tensor:
     """a between 0 and top. As in the kernels, no gradient comes back at the corners, beyond them or at NaN."""
     return torch.where((a > 0) & (a < top), a, a.detach().clamp(0.0, top))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from .. import nn
+from ..budget import Budget
 from ..load import load
 from ..module import Array, Module
 from ..weights.onnx.package import attributes, onnx_package
@@ -24,7 +26,7 @@ def compare(
     mine = mine if model is None else model
     if not isinstance(mine, nn.Sequential):
         raise ValueError(f"against onnxruntime, the model should be an nn.Sequential, got {type(mine).__name__}")
-    proto = read_model(path)
+    proto = read_model(path, Budget(os.path.getsize(path), options.get("limit")))
     end = options.get("output") or proto.graph.output[0].name
     data = cast(data, mine.eval())
     outputs = _outputs(proto, path, data)

@@ -81,7 +81,7 @@ class Folding:
 
 def _failed(who: str, error: Exception, made_up: bool) -> ValueError:
     if made_up:
-        return ValueError(f"{who} cannot be evaluated: its inputs, which follow from the axes of the input, do not fit")
+        return ValueError(f"{who} cannot be evaluated: its inputs follow from the axes of the graph's and do not fit")
     return ValueError(f"{who} cannot be evaluated ({said(error)})")
 
 

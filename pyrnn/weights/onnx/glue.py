@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from pyrnn import nn
 from pyrnn.weights.onnx.graph import MOST_AXES, Graph, Importer
 from pyrnn.weights.onnx.package import title
@@ -169,7 +167,7 @@ def slice_(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     else:
         (starts, ends, axes), steps = parts, None
     _check_slice(starts, ends, axes, steps, len(view.axes), title(node))
-    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+    for i, (start, end) in enumerate(zip(starts or [], ends or [], strict=True)):
         axis, step = axis_of(view, axes[i] if axes else i, title(node)), steps[i] if steps else 1
         if step not in (1, -1):
             raise ValueError(f"{title(node)} has a step of {step}; 1 and -1 are supported")
@@ -212,7 +210,8 @@ def _picked(view: View, axis: int, start: int, end: int, drop: bool, node: Any) 
         return view.moved([*view.axes[:axis], *([] if drop else [view.axes[axis]]), *view.axes[axis + 1 :]])
     if (start, end) != (length - 1, length):
         raise ValueError(
-            f"{title(node)} takes a part of axis {axis} of {shown(view.axes)}; all of it or its last element is supported"
+            f"{title(node)} takes a part of axis {axis} of {shown(view.axes)}; all of it, or its last element, can be "
+            "taken"
         )
     return _last_step(view, axis, drop, node)
 

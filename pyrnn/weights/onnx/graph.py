@@ -20,7 +20,7 @@ Importer = Callable[["Graph", Any, dict[str, Any]], View | list[View | None]]
 MOST_AXES = 64  # that NumPy has
 
 
-class Learned(Exception):
+class SizeFoundError(Exception):
     """A node says the size of a free axis of the graph's input: it is to be followed again with this size."""
 
     def __init__(self, axis: int, size: int) -> None:
@@ -45,7 +45,7 @@ class Graph:
         self.probed: set[str] = set()
 
     def start(self, name: str, view: View, dtype: np.dtype[Any]) -> None:
-        """Begins at the graph's input, of this name; of what is known that stays which does not depend on its shape."""
+        """Begins at the graph's input, of this name. What is known stays, where it does not depend on its shape."""
         self.known = {known: value for known, value in self.known.items() if known not in self.probed}
         self.probed = set()
         self.views = {name: view}
@@ -61,15 +61,14 @@ class Graph:
         """
         try:
             self._follow(node, importers)
-        except (Learned, MemoryError):
+        except (SizeFoundError, MemoryError):
             raise
         except ValueError as error:  # of a layer, which does not know the node
             text = str(error)
             raise ValueError(text if "node " in text or "tensor " in text else f"{title(node)}: {text}") from error
         except Exception as error:  # what look-ups and layers raise at attributes and inputs that do not belong there
-            detail = said(error)
-            made_up = any(str(prime) in detail for prime in PRIMES)
-            raise ValueError(f"{title(node)} is not as its operator asks{'' if made_up else f' ({detail})'}") from error
+            detail = "" if any(str(prime) in said(error) for prime in PRIMES) else f" ({said(error)})"
+            raise ValueError(f"{title(node)} is not as its operator asks{detail}") from error
 
     def _follow(self, node: Any, importers: dict[str, Importer]) -> None:
         names = [name for name in node.input if name]
@@ -96,10 +95,10 @@ class Graph:
             raise ValueError(f"{title(node)} is an operator that no layer of pyrnn.nn stands for")
 
     def learn(self, view: View, axis: int, size: int) -> None:
-        """Raises Learned if an axis that should be of a size is a free one of the graph's input."""
+        """Raises SizeFoundError if an axis that should be of a size is a free one of the graph's input."""
         found = view.axes[axis]
         if len(found) == 1 and found[0].free and size > 0 and found in self.input_axes:
-            raise Learned(self.input_axes.index(found), size)
+            raise SizeFoundError(self.input_axes.index(found), size)
 
     def _keep(self, node: Any, values: list[Array], names: list[str]) -> None:
         self.known.update(zip(node.output, values, strict=False))

@@ -11,7 +11,7 @@ from pyrnn.initial import skip_init
 from pyrnn.module import at_most
 from pyrnn.quoting import listed, quoted
 from pyrnn.weights.onnx import dense, glue, recurrence, windows
-from pyrnn.weights.onnx.graph import Graph, Learned, input_view
+from pyrnn.weights.onnx.graph import Graph, SizeFoundError, input_view
 from pyrnn.weights.onnx.reading import read_model
 from pyrnn.weights.onnx.views import chain_of, settled
 
@@ -92,7 +92,7 @@ def _chain(graph: Graph, nodes: list[Any], value: Any, rank: int, name: str) -> 
             for node in nodes:
                 graph.follow(node, IMPORTERS)
             break
-        except Learned as found:
+        except SizeFoundError as found:
             learned[found.axis] = found.size
     who = f"its output {quoted(name)}"
     if name not in graph.views:

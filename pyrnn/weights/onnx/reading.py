@@ -117,9 +117,10 @@ def _load_external_data(onnx: Any, model: Any, path: str, budget: Budget) -> Non
 def element_dtype(number: int, what: str) -> np.dtype[Any]:
     """NumPy's dtype of a data_type of ONNX; ValueError that names what has it, for one that is unknown."""
     try:
-        return np.dtype(onnx_package().helper.tensor_dtype_to_np_dtype(number))
+        dtype: np.dtype[Any] = np.dtype(onnx_package().helper.tensor_dtype_to_np_dtype(number))
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"{what} is of data_type {number}, which ONNX does not have") from None
+    return dtype
 
 
 def to_array(tensor: Any, what: str = "") -> Array:
@@ -132,7 +133,7 @@ def to_array(tensor: Any, what: str = "") -> Array:
     plain = dtype.kind in "biufc" and dtype.isbuiltin == 1  # of others two or four may share a byte
     if plain and tensor.HasField("raw_data") and len(tensor.raw_data) != count * dtype.itemsize:
         raise ValueError(
-            f"{what} of shape {shape[:8]} and data_type {tensor.data_type} should hold {count * dtype.itemsize} bytes, "
+            f"{what} of shape {shape[:8]} and data_type {tensor.data_type} should hold {count * dtype.itemsize} bytes "
             f"and holds {len(tensor.raw_data)}"
         )
     try:

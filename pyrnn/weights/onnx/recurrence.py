@@ -21,10 +21,10 @@ def recurrent(graph: Graph, node: Any, given: dict[str, Any]) -> list[View | Non
         raise ValueError(f"{who}: X should have 3 axes, has {len(view.axes)}")
     _check_rest(graph, node, who)
     found = {name: graph.weight(node, index) for index, name in enumerate(INPUTS) if name in ("W", "R", "B", "P")}
-    if (W := found.get("W")) is not None and W.ndim == 3:
-        graph.learn(view, 2, W.shape[2])
-        if W.shape[2] != view.shape[2]:
-            raise ValueError(f"{who}: W is for {W.shape[2]} features, and X has axes {shown(view.axes)}")
+    if (weight := found.get("W")) is not None and weight.ndim == 3:
+        graph.learn(view, 2, weight.shape[2])
+        if weight.shape[2] != view.shape[2]:
+            raise ValueError(f"{who}: W is for {weight.shape[2]} features, and X has axes {shown(view.axes)}")
     weights = check_weights(options, found, view.shape[2])
     batch, time = (0, 1) if options.batch_first else (1, 0)
     places = [place(view, axis, who) for axis in (batch, time, 2)]
