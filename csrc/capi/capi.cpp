@@ -1,17 +1,16 @@
 // pyrnn.h on the runtime: every call that may throw goes through guard, the others check and forward.
 #include "capi/pyrnn.h"
 
+#include "capi/file.h"
+#include "capi/guard.h"
 #include "isa/select.h"
 #include "runtime/chain.h"
 #include "runtime/parallel.h"
 #include "runtime/reader.h"
 #include "runtime/require.h"
 
-#include <cerrno>
 #include <climits>
 #include <cstdio>
-#include <cstring>
-#include <filesystem>
 
 struct pyrnn_model {
   std::shared_ptr<const pyrnn::Model> shared;
@@ -22,8 +21,8 @@ struct pyrnn_stream {
   pyrnn_stream(std::shared_ptr<const pyrnn::Model> model, int batch, void* rest, std::size_t size)
       : given(std::in_place, rest, size, std::pmr::null_memory_resource()),
         chain(std::move(model), batch, pyrnn::block_of(pyrnn::rows_at_once, batch), *given) {}
-  pyrnn_stream(std::shared_ptr<const pyrnn::Model> model, int batch, pyrnn::Memory& memory = pyrnn::kept_memory())
-      : chain(std::move(model), batch, pyrnn::block_of(pyrnn::rows_at_once, batch), memory) {}
+  pyrnn_stream(std::shared_ptr<const pyrnn::Model> model, int batch)
+      : chain(std::move(model), batch, pyrnn::block_of(pyrnn::rows_at_once, batch), pyrnn::kept_memory()) {}
 
   std::optional<std::pmr::monotonic_buffer_resource> given;
   pyrnn::Chain chain;
@@ -37,72 +36,47 @@ constexpr std::size_t alignment = 64;                    // of a stream in memor
 
 std::size_t rounded_up(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
-// Counts what is taken, as monotonic_buffer_resource lays it out one after the other.
-class Counted : public Memory {
- public:
-  std::size_t bytes = 0;
-
- private:
-  void* do_allocate(std::size_t size, std::size_t align) override {
-    bytes = (bytes + align - 1) / align * align + size;
-    return kept_memory().allocate(size, align);
-  }
-  void do_deallocate(void* memory, std::size_t size, std::size_t align) override {
-    kept_memory().deallocate(memory, size, align);
-  }
-  bool do_is_equal(const Memory& other) const noexcept override { return this == &other; }
-};
-
-thread_local char last_error[512] = "";
-
-pyrnn_status refuse(pyrnn_status status, const char* sentence) noexcept {
-  std::snprintf(last_error, sizeof(last_error), "%s", sentence);
-  return status;
-}
-
-struct Unreadable : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-template <class F> pyrnn_status guard(F f) noexcept {
-  try {
-    f();
-    return PYRNN_OK;
-  } catch (const InvalidFile& error) {
-    return refuse(PYRNN_INVALID_FILE, error.what());
-  } catch (const Unsupported& error) {
-    return refuse(PYRNN_UNSUPPORTED, error.what());
-  } catch (const Unreadable& error) {
-    return refuse(PYRNN_UNREADABLE, error.what());
-  } catch (const std::invalid_argument& error) {
-    return refuse(PYRNN_INVALID_ARGUMENT, error.what());
-  } catch (const std::bad_alloc&) {
-    return refuse(PYRNN_OUT_OF_MEMORY, "there is not enough memory for the weights or the state");
-  } catch (const std::exception& error) {
-    return refuse(PYRNN_INTERNAL, error.what());
-  } catch (...) {
-    return refuse(PYRNN_INTERNAL, "an unknown exception");
-  }
-}
-
 pyrnn_status null(const char* sentence) noexcept { return refuse(PYRNN_INVALID_ARGUMENT, sentence); }
 
 // Sentences begin with the file's name.
-template <class F> auto naming(const char* name, F f) {
+template <class F> auto naming(std::string_view name, F f) {
   try {
     return f();
   } catch (const InvalidFile& error) {
-    fail<InvalidFile>(name, " cannot be loaded: ", error.what());
+    fail<InvalidFile>(shown(name), " cannot be loaded: ", error.what());
   } catch (const Unsupported& error) {
-    fail<Unsupported>(name, " cannot be loaded: ", error.what());
+    fail<Unsupported>(shown(name), " cannot be loaded: ", error.what());
   }
 }
 
-pyrnn_model* model_of(const char* name, std::span<const unsigned char> bytes) {
+pyrnn_model* model_of(std::span<const unsigned char> bytes, Budget& budget) {
   set_num_threads(1);  // a call stays in its thread: to wake others takes locks
   auto model = std::make_unique<pyrnn_model>();
-  model->shared = naming(name, [&] { return std::make_shared<const Model>(read_model(bytes, isa().f32)); });
+  model->shared = std::make_shared<const Model>(read_model(bytes, isa().f32, budget));
   return model.release();
+}
+
+pyrnn_status load(const char* path, std::optional<std::size_t> limit, pyrnn_model** model) noexcept {
+  if (!model) return null("pyrnn_model_load: model should be the address of a pointer, got NULL");
+  *model = nullptr;
+  if (!path) return null("pyrnn_model_load: path should be a string, got NULL");
+  return guard([&] {
+    *model = naming(path, [&] {
+      Contents file(path, limit);
+      return model_of(file.bytes(), file.budget());
+    });
+  });
+}
+
+pyrnn_status load(const void* bytes, std::size_t size, std::optional<std::size_t> limit,
+                  pyrnn_model** model) noexcept {
+  if (!model) return null("pyrnn_model_from_memory: model should be the address of a pointer, got NULL");
+  *model = nullptr;
+  if (!bytes) return null("pyrnn_model_from_memory: bytes should be the contents of a file, got NULL");
+  return guard([&] {
+    Budget budget = budget_of(size, limit);
+    *model = naming("the model", [&] { return model_of({static_cast<const unsigned char*>(bytes), size}, budget); });
+  });
 }
 
 int checked_batch(const char* function, const pyrnn_model* model, std::size_t batch) {
@@ -115,39 +89,54 @@ int checked_batch(const char* function, const pyrnn_model* model, std::size_t ba
   return static_cast<int>(batch);
 }
 
-pyrnn_status too_small() noexcept {
-  return refuse(PYRNN_OUT_OF_MEMORY,
-                "pyrnn_stream_init: the memory should have pyrnn_stream_bytes(model, batch) bytes");
+int block_for(int batch) { return block_of(rows_at_once, batch); }
+
+// Bytes of a stream, or of a run that goes through `block` steps at a time; nothing of that is allocated.
+std::size_t bytes_of(const std::shared_ptr<const Model>& model, int batch, int block) {
+  MeasuredMemory memory;
+  Chain(model, batch, block, memory, false);
+  if (memory.bytes() > PTRDIFF_MAX) throw std::bad_alloc();
+  return memory.bytes();
+}
+
+// In place of the sentence of a call that had too little memory, one that says how much it takes, if that can be told.
+pyrnn_status with_bytes(pyrnn_status status, const char* function, const pyrnn_model& model, int batch,
+                        int block) noexcept {
+  if (status != PYRNN_OUT_OF_MEMORY) return status;
+  std::size_t bytes = 0;
+  guard([&] { bytes = bytes_of(model.shared, batch, block); });
+  char sentence[160];
+  if (bytes)
+    std::snprintf(sentence, sizeof(sentence), "%s: there is not enough memory: a batch of %d takes %zu bytes",
+                  function, batch, bytes);
+  else std::snprintf(sentence, sizeof(sentence), "%s: there is not enough memory for a batch of %d", function, batch);
+  return refuse(PYRNN_OUT_OF_MEMORY, sentence);
 }
 
 // PYRNN_OK if all are indices of the Embedding that the model begins with, or it begins with another layer.
 pyrnn_status check_indices(const char* function, const Model& model, const float* x, std::size_t count) noexcept {
   const float* const wrong = model.no_index(x, count);
   if (!wrong) return PYRNN_OK;
-  std::snprintf(last_error, sizeof(last_error),
+  char sentence[160];
+  std::snprintf(sentence, sizeof(sentence),
                 "%s: x[%td] should be an index of the Embedding, a whole number from 0 to %d", function, wrong - x,
                 model.layers.front().as<Embedding>()->rows - 1);
-  return PYRNN_INVALID_ARGUMENT;
+  return refuse(PYRNN_INVALID_ARGUMENT, sentence);
+}
+
+pyrnn_status too_many_steps(const char* function) noexcept {
+  char sentence[160];
+  std::snprintf(sentence, sizeof(sentence), "%s: steps times batch should be at most %td", function, PTRDIFF_MAX);
+  return refuse(PYRNN_INVALID_ARGUMENT, sentence);
 }
 
 pyrnn_status run(const char* function, Chain& chain, const float* x, std::size_t steps, float* y) noexcept {
-  const std::size_t rows = steps * static_cast<std::size_t>(chain.batch());
+  std::size_t rows = 0;
+  if (__builtin_mul_overflow(steps, static_cast<std::size_t>(chain.batch()), &rows) || rows > PTRDIFF_MAX)
+    return too_many_steps(function);
   if (const pyrnn_status status = check_indices(function, *chain.model(), x, rows)) return status;
   chain.run(x, steps, y);
   return PYRNN_OK;
-}
-
-std::vector<unsigned char> contents(const char* path) {
-  std::error_code error;
-  const bool regular = std::filesystem::is_regular_file(path, error);
-  if (!regular)
-    fail<Unreadable>(path, " cannot be read: ", error ? error.message() : std::string("it is no regular file"));
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path, "rb"), std::fclose);
-  if (!file) fail<Unreadable>(path, " cannot be read: ", std::strerror(errno));
-  std::vector<unsigned char> bytes(std::filesystem::file_size(path));
-  const std::size_t got = std::fread(bytes.data(), 1, bytes.size(), file.get());
-  if (got != bytes.size()) fail<Unreadable>(path, " should have ", bytes.size(), " bytes, but only ", got, " came");
-  return bytes;
 }
 
 }  // namespace
@@ -155,7 +144,7 @@ std::vector<unsigned char> contents(const char* path) {
 
 using namespace pyrnn;
 
-const char* pyrnn_last_error(void) { return last_error; }
+const char* pyrnn_last_error(void) { return last_sentence(); }
 
 const char* pyrnn_status_name(pyrnn_status status) {
   constexpr const char* names[] = {"PYRNN_OK",          "PYRNN_INVALID_ARGUMENT", "PYRNN_INVALID_FILE",
@@ -173,18 +162,16 @@ const char* pyrnn_isa(void) {
   return name;
 }
 
-pyrnn_status pyrnn_model_load(const char* path, pyrnn_model** model) {
-  if (!model) return null("pyrnn_model_load: model should be the address of a pointer, got NULL");
-  *model = nullptr;
-  if (!path) return null("pyrnn_model_load: path should be a string, got NULL");
-  return guard([&] { *model = model_of(path, contents(path)); });
+pyrnn_status pyrnn_model_load(const char* path, pyrnn_model** model) { return load(path, {}, model); }
+pyrnn_status pyrnn_model_load_within(const char* path, size_t limit, pyrnn_model** model) {
+  return load(path, limit, model);
 }
 
 pyrnn_status pyrnn_model_from_memory(const void* bytes, size_t size, pyrnn_model** model) {
-  if (!model) return null("pyrnn_model_from_memory: model should be the address of a pointer, got NULL");
-  *model = nullptr;
-  if (!bytes) return null("pyrnn_model_from_memory: bytes should be the contents of a file, got NULL");
-  return guard([&] { *model = model_of("the model", {static_cast<const unsigned char*>(bytes), size}); });
+  return load(bytes, size, {}, model);
+}
+pyrnn_status pyrnn_model_from_memory_within(const void* bytes, size_t size, size_t limit, pyrnn_model** model) {
+  return load(bytes, size, limit, model);
 }
 
 void pyrnn_model_free(pyrnn_model* model) { delete model; }
@@ -196,33 +183,34 @@ size_t pyrnn_model_state_size(const pyrnn_model* model) { return model ? model->
 pyrnn_status pyrnn_model_run(const pyrnn_model* model, const float* x, size_t steps, size_t batch, float* y) {
   if (!model || (steps && batch && (!x || !y))) return null("pyrnn_model_run: model, x and y should not be NULL");
   if (!steps || !batch) return PYRNN_OK;
-  if (const pyrnn_status status = check_indices("pyrnn_model_run", *model->shared, x, steps * batch)) return status;
-  return guard([&] {
+  int rows = 0, block = 0;
+  const pyrnn_status sizes = guard([&] {
     require(batch <= most_rows && steps <= INT_MAX / 2 / batch,
             "pyrnn_model_run: steps times batch should be at most ", INT_MAX / 2, ", and batch ", most_rows, ", got ",
             steps, " and ", batch, "; run fewer sequences at a time");
-    const int rows = static_cast<int>(batch), all = static_cast<int>(steps);
-    const int block = model->shared->what_looks_ahead() ? all : block_of(rows_at_once, rows);
-    Chain(model->shared, rows, block, kept_memory()).run(x, steps, y);
+    rows = static_cast<int>(batch);
+    block = model->shared->what_looks_ahead() ? static_cast<int>(steps) : block_for(rows);
   });
+  if (sizes) return sizes;
+  if (const pyrnn_status status = check_indices("pyrnn_model_run", *model->shared, x, steps * batch)) return status;
+  const pyrnn_status status = guard([&] { Chain(model->shared, rows, block, kept_memory()).run(x, steps, y); });
+  return with_bytes(status, "pyrnn_model_run", *model, rows, block);
 }
 
 pyrnn_status pyrnn_stream_new(const pyrnn_model* model, size_t batch, pyrnn_stream** stream) {
   if (!stream) return null("pyrnn_stream_new: stream should be the address of a pointer, got NULL");
   *stream = nullptr;
-  return guard([&] {
-    const int rows = checked_batch("pyrnn_stream_new", model, batch);
-    *stream = new pyrnn_stream(model->shared, rows);
-  });
+  int rows = 0;
+  if (const auto status = guard([&] { rows = checked_batch("pyrnn_stream_new", model, batch); })) return status;
+  const pyrnn_status status = guard([&] { *stream = new pyrnn_stream(model->shared, rows); });
+  return with_bytes(status, "pyrnn_stream_new", *model, rows, block_for(rows));
 }
 
 size_t pyrnn_stream_bytes(const pyrnn_model* model, size_t batch) {
   size_t bytes = 0;
   guard([&] {
     const int rows = checked_batch("pyrnn_stream_bytes", model, batch);
-    Counted counted;
-    pyrnn_stream(model->shared, rows, counted);
-    bytes = alignment - 1 + rounded_up(sizeof(pyrnn_stream)) + counted.bytes;
+    bytes = alignment - 1 + rounded_up(sizeof(pyrnn_stream)) + bytes_of(model->shared, rows, block_for(rows));
   });
   return bytes;
 }
@@ -232,27 +220,33 @@ pyrnn_status pyrnn_stream_init(const pyrnn_model* model, size_t batch, void* mem
   if (!stream) return null("pyrnn_stream_init: stream should be the address of a pointer, got NULL");
   *stream = nullptr;
   if (!memory) return null("pyrnn_stream_init: memory should be the address of a piece of memory, got NULL");
-  const size_t needed = rounded_up(sizeof(pyrnn_stream));
-  if (!std::align(alignment, needed, memory, bytes)) return too_small();
+  const size_t given = bytes, first = rounded_up(sizeof(pyrnn_stream));
   const pyrnn_status status = guard([&] {
     const int rows = checked_batch("pyrnn_stream_init", model, batch);
-    *stream = new (memory) pyrnn_stream(model->shared, rows, static_cast<char*>(memory) + needed, bytes - needed);
+    if (!std::align(alignment, first, memory, bytes)) throw std::bad_alloc();
+    *stream = new (memory) pyrnn_stream(model->shared, rows, static_cast<char*>(memory) + first, bytes - first);
   });
-  return status == PYRNN_OUT_OF_MEMORY ? too_small() : status;
+  if (status != PYRNN_OUT_OF_MEMORY) return status;
+  char sentence[160];
+  std::snprintf(sentence, sizeof(sentence),
+                "pyrnn_stream_init: the memory should have pyrnn_stream_bytes(model, batch) bytes, %zu, got %zu",
+                pyrnn_stream_bytes(model, batch), given);
+  return refuse(status, sentence);
 }
 
 pyrnn_status pyrnn_stream_clone(const pyrnn_stream* stream, pyrnn_stream** clone) {
   if (!clone) return null("pyrnn_stream_clone: clone should be the address of a pointer, got NULL");
   *clone = nullptr;
   if (!stream) return null("pyrnn_stream_clone: stream should be a stream, got NULL");
-  return guard([&] {
-    const Chain& chain = stream->chain;
-    std::vector<float> state(static_cast<std::size_t>(chain.batch()) * chain.model()->state_size());
+  const Chain& chain = stream->chain;
+  const pyrnn_status status = guard([&] {
+    std::vector<float> state(elements(chain.batch(), chain.model()->state_size()));
     auto made = std::make_unique<pyrnn_stream>(chain.model(), chain.batch());
     chain.get_state(state.data());
     made->chain.set_state(state.data());
     *clone = made.release();
   });
+  return with_bytes(status, "pyrnn_stream_clone", {chain.model()}, chain.batch(), block_for(chain.batch()));
 }
 
 void pyrnn_stream_free(pyrnn_stream* stream) {

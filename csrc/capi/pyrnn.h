@@ -54,14 +54,15 @@ typedef struct pyrnn_stream pyrnn_stream; /* the state of B running sequences, a
 typedef enum pyrnn_status {
   PYRNN_OK = 0,
   PYRNN_INVALID_ARGUMENT = -1, /* null, or out of range; also PYRNN_ISA or PYRNN_THREADS in the environment */
-  PYRNN_INVALID_FILE = -2,     /* damaged or hostile */
+  PYRNN_INVALID_FILE = -2,     /* damaged, hostile, or would take more memory than its limit */
   PYRNN_UNSUPPORTED = -3,      /* sound, but with a layer or an option that this library does not have */
   PYRNN_UNREADABLE = -4,       /* no such file, or the system would not read it */
   PYRNN_OUT_OF_MEMORY = -5,
   PYRNN_INTERNAL = -6 /* a defect of this library */
 } pyrnn_status;
 
-/* The sentence of the last call that failed in this thread, "" if none did; never NULL. Valid until the next fails. */
+/* The sentence of the last call that failed in this thread, "" if none did; never NULL. Valid until the next fails. One
+ * line of printable ASCII; what a file or a path brings along is escaped and cut. */
 PYRNN_API const char* pyrnn_last_error(void);
 
 /* "PYRNN_OK" and so on; "unknown status" for another number. */
@@ -75,9 +76,16 @@ PYRNN_API unsigned pyrnn_version(void);
 PYRNN_API const char* pyrnn_isa(void);
 
 /* Reads a model; to be freed by pyrnn_model_free. Bytes may lie at any address and are needed no more afterwards.
- * Files may come from strangers: sizes are checked before memory is taken. On failure *model is NULL. */
+ * Files may come from strangers: what a model may take, together with a stream of one sequence, is 64 times the length
+ * of its file and 16 MiB more; that is checked before memory is taken. On failure *model is NULL. */
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_load(const char* path, pyrnn_model** model);
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_from_memory(const void* bytes, size_t size, pyrnn_model** model);
+
+/* The same with a limit of your own, in bytes: more for a file that you trust, such as one with convolutions over a very
+ * long past, or less. It counts the file itself, its header, its arrays, the packed weights and one stream. */
+PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_load_within(const char* path, size_t limit, pyrnn_model** model);
+PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_from_memory_within(const void* bytes, size_t size, size_t limit,
+                                                                    pyrnn_model** model);
 
 /* NULL is fine. Streams of the model keep what they need: the order of freeing does not matter. */
 PYRNN_API void pyrnn_model_free(pyrnn_model* model);
@@ -97,7 +105,7 @@ PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_run(const pyrnn_model* model, c
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_stream_new(const pyrnn_model* model, size_t batch, pyrnn_stream** stream);
 
 /* The same in memory of your own, at any address, of pyrnn_stream_bytes bytes at least: nothing is allocated. It must
- * stay until pyrnn_stream_free, which leaves it to you. pyrnn_stream_bytes takes as much for a moment, to measure it; it
+ * stay until pyrnn_stream_free, which leaves it to you. pyrnn_stream_bytes adds up sizes and does not take the memory; it
  * is 0 where a stream would be refused. */
 PYRNN_API size_t pyrnn_stream_bytes(const pyrnn_model* model, size_t batch);
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_stream_init(const pyrnn_model* model, size_t batch, void* memory,

@@ -78,6 +78,17 @@ class Model {
     check(pyrnn_model_from_memory(bytes, size, &model));
     return Model(model);
   }
+  // With a limit of your own on the memory that the file may take, in bytes.
+  static Model load(const std::string& path, std::size_t limit) {
+    pyrnn_model* model = nullptr;
+    check(pyrnn_model_load_within(path.c_str(), limit, &model));
+    return Model(model);
+  }
+  static Model from_memory(const void* bytes, std::size_t size, std::size_t limit) {
+    pyrnn_model* model = nullptr;
+    check(pyrnn_model_from_memory_within(bytes, size, limit, &model));
+    return Model(model);
+  }
   Stream stream(std::size_t batch = 1) const {
     pyrnn_stream* stream = nullptr;
     check(pyrnn_stream_new(model_.get(), batch, &stream));

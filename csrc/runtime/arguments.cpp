@@ -2,6 +2,7 @@
 
 #include <climits>
 
+#include "runtime/quoting.h"
 #include "runtime/require.h"
 
 namespace pyrnn {
@@ -79,7 +80,7 @@ const Json& Arguments::list(std::string_view name) { return *find(name, Json::Ki
 
 void Arguments::end() const {
   for (const auto& [name, value] : object_.object)
-    if (!taken_.contains(name)) fail<InvalidFile>(where_, " has an unknown argument, ", name);
+    if (!taken_.contains(name)) fail<InvalidFile>(where_, " has an unknown argument, ", quoted(name));
 }
 
 }  // namespace pyrnn

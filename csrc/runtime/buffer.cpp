@@ -6,6 +6,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace pyrnn {
 namespace {
@@ -31,9 +34,22 @@ struct Kept {
   std::size_t total = 0;
   int oldest = 0;
 };
-Kept kept;
+constinit Kept kept;
 
 void release(void* memory, std::size_t bytes) noexcept { ::operator delete(memory, alignment_of(bytes)); }
+
+// Frees the blocks when the library goes: at dlclose the process lives on. `busy` stays set, so whoever still frees or
+// takes a buffer afterwards, in another static object or in a thread that runs on, goes to the system.
+struct FreedAtUnload {
+  ~FreedAtUnload() {
+    if (kept.busy.test_and_set(std::memory_order_acquire)) return;
+    for (const Kept::Block& each : kept.block)
+      if (each.memory) release(each.memory, each.bytes);
+#if defined(__GLIBC__)
+    if (kept.total) malloc_trim(0);  // it would hold back up to 64 MB for a next time, which there is not
+#endif
+  }
+} freed_at_unload;
 
 void* take_kept(std::size_t bytes) noexcept {
   if (kept.busy.test_and_set(std::memory_order_acquire)) return nullptr;
@@ -88,11 +104,23 @@ OutOfMemory::OutOfMemory(std::size_t bytes) noexcept {
   std::snprintf(sentence_, sizeof(sentence_), "not enough memory: %s%zu bytes were asked for", more, bytes);
 }
 
-// Never destroyed: buffers may be freed after the static objects are. In place: nothing here may fail.
+// Never destroyed, and not on the heap, which would keep it after dlclose: buffers may be freed after the static objects.
 Memory& kept_memory() noexcept {
-  alignas(KeptMemory) static unsigned char place[sizeof(KeptMemory)];
-  static KeptMemory& memory = *new (place) KeptMemory;
+  alignas(KeptMemory) static std::byte place[sizeof(KeptMemory)];
+  static Memory& memory = *new (place) KeptMemory;
   return memory;
+}
+
+void* MeasuredMemory::do_allocate(std::size_t size, std::size_t align) {
+  if (__builtin_add_overflow(bytes_, (align - bytes_ % align) % align, &bytes_) ||
+      __builtin_add_overflow(bytes_, size, &bytes_))
+    throw std::bad_alloc();
+  alignas(buffer_alignment) static std::byte untouched[buffer_alignment];
+  return align == buffer_alignment ? untouched : ::operator new(size, std::align_val_t{align});
+}
+
+void MeasuredMemory::do_deallocate(void* memory, std::size_t, std::size_t align) {
+  if (align != buffer_alignment) ::operator delete(memory, std::align_val_t{align});
 }
 
 }  // namespace pyrnn

@@ -13,23 +13,23 @@ template <class Kind> std::size_t count_of(const std::vector<ModelLayer>& layers
 
 }  // namespace
 
-Chain::Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& memory)
+Chain::Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& memory, bool start)
     : model_(std::move(model)), batch_(batch), block_(block), streams_(&memory), histories_(&memory) {
   const auto& layers = model_->layers;
-  const std::size_t rows = static_cast<std::size_t>(block_) * batch;
+  const std::size_t rows = elements(block_, batch);
   int widest = 0;
   for (std::size_t i = 0; i + 1 < layers.size(); ++i) widest = std::max(widest, layers[i].output_size);
   for (std::size_t i = 0; i < std::min<std::size_t>(2, layers.size() - 1); ++i)
-    between_[i] = Buffer<float>(rows * widest, memory);
+    between_[i] = Buffer<float>(elements(rows, widest), memory);
   if (const auto* embedding = layers.front().as<Embedding>(); embedding && embedding->mask_zero)
     active_ = Buffer<unsigned char>(rows, memory);
   streams_.reserve(count_of<ModelLayer::Recurrent>(layers));
   histories_.reserve(count_of<ModelLayer::Windows>(layers));
   for (const ModelLayer& layer : layers) {
     if (const auto* recurrent = layer.as<ModelLayer::Recurrent>())
-      streams_.emplace_back(**recurrent, batch, block_, memory);
+      streams_.emplace_back(**recurrent, batch, block_, memory, start);
     if (const auto* windows = layer.as<ModelLayer::Windows>())
-      histories_.emplace_back(**windows, batch, block_, memory);
+      histories_.emplace_back(**windows, batch, block_, memory, start);
   }
 }
 

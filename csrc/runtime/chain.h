@@ -9,8 +9,9 @@ namespace pyrnn {
 
 class Chain {
  public:
-  // At most `block` steps are run at once; of a model that looks ahead, which cannot go on from a state, all steps.
-  Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& memory);
+  // At most `block` steps are run at once; of a model that looks ahead, which cannot go on from a state, all steps. With
+  // start false there is no state and nothing runs: MeasuredMemory learns how much a chain takes.
+  Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& memory, bool start = true);
   Chain(const Chain&) = delete;
 
   const std::shared_ptr<const Model>& model() const noexcept { return model_; }

@@ -44,13 +44,13 @@ void Convolution::forward(const float* x, std::ptrdiff_t stride, int steps, int 
     }
 }
 
-History::History(const Convolution& convolution, int batch, int block, Memory& memory)
+History::History(const Convolution& convolution, int batch, int block, Memory& memory, bool start)
     : convolution_(convolution),
       batch_(batch),
       steps_(convolution.shape().span() + std::max(block, convolution.shape().before)),
       at_(convolution.shape().before),
-      seen_(static_cast<std::size_t>(batch) * steps_ * convolution.shape().channels, memory) {
-  std::fill_n(seen_.data(), static_cast<std::size_t>(batch) * steps_ * convolution.shape().channels, 0.0f);
+      seen_(elements(batch, steps_, convolution.shape().channels), memory) {
+  if (start) std::fill_n(seen_.data(), elements(batch, steps_, convolution.shape().channels), 0.0f);
 }
 
 float* History::last(int row) const noexcept {

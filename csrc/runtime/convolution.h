@@ -35,7 +35,8 @@ class Convolution {
 // every step.
 class History {
  public:
-  History(const Convolution& convolution, int batch, int block, Memory& memory);
+  // With start false nothing is written, as MeasuredMemory asks for.
+  History(const Convolution& convolution, int batch, int block, Memory& memory, bool start);
 
   void run(const float* x, int steps, float* y) noexcept;  // x [steps,B,C], y [steps,B,O], steps at most block
   void reset(int row) noexcept;

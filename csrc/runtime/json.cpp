@@ -1,5 +1,6 @@
 #include "runtime/json.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -9,11 +10,12 @@ namespace pyrnn {
 namespace {
 
 constexpr int most_depth = 32;
-constexpr int most_values = 1 << 16;  // each takes some 200 bytes: a header of 2 bytes a value grows no further
+constexpr std::size_t node =
+    sizeof(Json::Object::value_type) + 64;  // a member of an object: with the map's own pointers
 
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& what) : text_(text), what_(what) {}
+  Parser(std::string_view text, const std::string& what, Budget& budget) : text_(text), what_(what), budget_(budget) {}
 
   Json document() {
     Json found = value(0);
@@ -39,7 +41,6 @@ class Parser {
 
   Json value(int depth) {
     if (depth > most_depth) refuse("it is nested too deeply");
-    if (++values_ > most_values) refuse("it holds too many values");
     space();
     Json found;
     if (peek() == '{') {
@@ -65,6 +66,7 @@ class Parser {
     if (take('}')) return;
     do {
       space();
+      budget_.spend(node, what_);
       std::string key = string();
       space();
       if (!take(':')) refuse("a colon is missing");
@@ -80,10 +82,19 @@ class Parser {
     space();
     if (take(']')) return;
     do {
+      make_room(found.array);
       found.array.push_back(value(depth + 1));
       space();
     } while (take(','));
     if (!take(']')) refuse("a ] is missing");
+  }
+
+  // Twice as much as before: of the memory that growing takes, all is spent, also what it gives back.
+  void make_room(std::vector<Json>& array) {
+    if (array.size() < array.capacity()) return;
+    const std::size_t count = std::max<std::size_t>(1, 2 * array.size());
+    budget_.spend(count * sizeof(Json), what_);
+    array.reserve(count);
   }
 
   bool digits() noexcept {
@@ -115,6 +126,7 @@ class Parser {
 
   std::string string() {
     if (!take('"')) refuse("a string is missing");
+    const std::size_t from = at_;
     std::string found;
     while (!take('"')) {
       if (at_ == text_.size()) refuse("a string has no end");
@@ -123,6 +135,7 @@ class Parser {
       if (c == '\\') escape(found);
       else found += c;
     }
+    budget_.spend(2 * (at_ - from), what_);  // it grew by doubling, and no letter is longer than its escape
     return found;
   }
 
@@ -165,12 +178,14 @@ class Parser {
 
   std::string_view text_;
   const std::string& what_;
+  Budget& budget_;
   std::size_t at_ = 0;
-  int values_ = 0;
 };
 
 }  // namespace
 
-Json parse_json(std::string_view text, const std::string& what) { return Parser(text, what).document(); }
+Json parse_json(std::string_view text, const std::string& what, Budget& budget) {
+  return Parser(text, what, budget).document();
+}
 
 }  // namespace pyrnn

@@ -1,21 +1,14 @@
-// JSON as RFC 8259 has it, from strangers: strict, and bounded in depth and in the number of values.
+// JSON as RFC 8259 has it, from strangers: strict, and bounded in depth and in memory.
 #pragma once
 
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace pyrnn {
+#include "runtime/budget.h"
 
-// A file that is damaged or hostile; one that is sound, but asks for what is not built.
-struct InvalidFile : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-struct Unsupported : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+namespace pyrnn {
 
 struct Json {
   enum class Kind { null, boolean, number, string, array, object };
@@ -30,7 +23,7 @@ struct Json {
   Object object;
 };
 
-// Throws InvalidFile; `what` names the text in the sentence.
-Json parse_json(std::string_view text, const std::string& what);
+// Throws InvalidFile; `what` names the text in the sentence. The memory of all values is spent from the budget.
+Json parse_json(std::string_view text, const std::string& what, Budget& budget);
 
 }  // namespace pyrnn

@@ -11,12 +11,14 @@
 
 namespace pyrnn {
 
-// The bytes are needed no more afterwards. Throws InvalidFile and Unsupported (json.h).
-Model read_model(std::span<const unsigned char> file, const Ops<float>& ops);
+// The bytes are needed no more afterwards. Throws InvalidFile and Unsupported (budget.h). What the model takes, and what
+// a stream of one sequence will take, is spent from the budget before it is taken.
+Model read_model(std::span<const unsigned char> file, const Ops<float>& ops, Budget& budget);
 
 class Reader {
  public:
-  Reader(const Safetensors& file, const Ops<float>& ops) : file_(file), ops_(ops), model_{ops} {}
+  Reader(const Safetensors& file, const Ops<float>& ops, Budget& budget)
+      : file_(file), ops_(ops), budget_(budget), model_{ops} {}
 
   void sequential(const Json& descriptions, const std::string& prefix);
   Model finish();
@@ -46,14 +48,21 @@ class Reader {
   }
 
   void recurrent(Spec spec, Arguments& arguments, const std::string& name);
+  // The first spends what a layer's packed weights take, the second what it takes beside them.
+  void spend_weights(std::size_t bytes) { budget_.spend(bytes, where_); }
+  void spend_running(const ModelLayer& layer);
   void add(ModelLayer layer);
   void add_inner(decltype(ModelLayer::kind) kind);  // a layer as wide as the one before
   std::vector<float> values(const std::string& name, const std::vector<int>& shape);
 
   const Safetensors& file_;
   const Ops<float>& ops_;
+  Budget& budget_;
+  std::string where_;            // the layer that is being read, in words
   std::set<std::string> taken_;  // names of arrays
+  int widest_ = 0;               // most outputs of a layer so far
   bool ended_ = false;           // by a LastStep: there are no steps any more
+  std::size_t held_ = 0;         // layers before the last LastStep
   Model model_;
 };
 

@@ -1,5 +1,6 @@
 #include <climits>
 
+#include "runtime/quoting.h"
 #include "runtime/reader.h"
 #include "runtime/require.h"
 
@@ -25,6 +26,35 @@ std::span<const Reader::Kind> Reader::kinds() {
                                  {"Sequential", &Reader::nested}};
   return all;
 }
+
+namespace {
+
+// What Buffer rounds up to, and the heap's own words.
+constexpr std::size_t of_a_buffer = 256;
+
+// Of a packed matrix [K,N] and its bias.
+std::size_t packed_bytes(int K, int N, const Ops<float>& ops) {
+  const std::size_t columns =
+      (static_cast<std::size_t>(N) + ops.panel_columns - 1) / ops.panel_columns * ops.panel_columns;
+  return (columns * K + N) * sizeof(float) + 2 * of_a_buffer;
+}
+
+// Of the Weights of a network.
+std::size_t packed_bytes(const Spec& spec, const Ops<float>& ops) {
+  const FormatOps<float>& native = ops.format[static_cast<int>(Format::native)];
+  const CellOps<float>& cell = (spec.is_standard() ? native.cell : native.chosen)[static_cast<int>(spec.cell)];
+  const int H = spec.hidden_size, P = spec.recurrent_size();
+  std::size_t bytes = 0;
+  for (int layer = 0; layer < spec.num_layers; ++layer) {
+    const std::size_t vectors = spec.gates() + 1 + (spec.peephole ? 3 : 0);
+    const std::size_t one = cell.packed_input(H, spec.layer_input_size(layer)) + cell.packed_hidden(H, P) +
+                            vectors * H * sizeof(float) + (spec.proj_size ? packed_bytes(H, P, ops) : 0);
+    bytes += spec.directions() * (one + 4 * sizeof(Weights<float>::Forward) + 5 * of_a_buffer);
+  }
+  return bytes;
+}
+
+}  // namespace
 
 void Reader::rnn(Arguments& arguments, const std::string& name) {
   const std::string nonlinearity = arguments.text("nonlinearity", "tanh");
@@ -67,7 +97,7 @@ void Reader::recurrent(Spec spec, Arguments& arguments, const std::string& name)
   for (const char* unused : {"dropout", "batch_first"}) arguments.pass_over(unused);
   spec.check();
   if (static_cast<std::size_t>(spec.num_layers) > file_.tensors.size())
-    fail<InvalidFile>("layer \"", name, "\" should have ", spec.num_layers, " layers; the file has ",
+    fail<InvalidFile>("layer ", quoted(name), " should have ", spec.num_layers, " layers; the file has ",
                       file_.tensors.size(), " arrays");
   std::vector<std::vector<float>> arrays;
   std::vector<const float*> parameters;
@@ -75,6 +105,7 @@ void Reader::recurrent(Spec spec, Arguments& arguments, const std::string& name)
     arrays.push_back(values(name + "." + each.name, each.shape));
     parameters.push_back(arrays.back().data());
   }
+  spend_weights(packed_bytes(spec, ops_));
   // Only backward would look at the arrays again.
   add({std::make_unique<const Weights<float>>(spec, parameters, ops_), spec.input_size, spec.output_size(),
        masked_output == "hold"});
@@ -87,6 +118,7 @@ void Reader::linear(Arguments& arguments, const std::string& name) {
           most_size, ", got ", K, " and ", N);
   const std::vector<float> weight = values(name + ".weight", {N, K}),
                            bias_values = bias ? values(name + ".bias", {N}) : std::vector<float>();
+  spend_weights(packed_bytes(K, N, ops_));
   add({std::make_unique<const Linear<float>>(weight.data(), bias ? bias_values.data() : nullptr, N, K, ops_), K, N});
 }
 
@@ -100,6 +132,7 @@ void Reader::embedding(Arguments& arguments, const std::string& name) {
       most_size, ", got ", rows, " and ", width);
   require(model_.layers.empty(), "it should be the first layer: its input are indices");
   const std::vector<float> table = values(name + ".weight", {rows, width});
+  spend_weights(table.size() * sizeof(float));
   Embedding made{Buffer<float>(table.size()), rows, mask_zero};
   std::copy(table.begin(), table.end(), made.table.data());
   add({std::move(made), 1, width});
@@ -107,11 +140,13 @@ void Reader::embedding(Arguments& arguments, const std::string& name) {
 
 // Arrays of C are [T,B,C], channels last; so is a convolution's input here.
 void Reader::channels_last(Arguments& arguments, const std::string& name) {
-  Arguments inner(arguments.object("layer"), "the layer in \"" + name + "\"");
+  Arguments inner(arguments.object("layer"), "the layer in " + quoted(name));
   const std::string kind = inner.text("type");
-  Arguments config(inner.object("config"), "the layer in \"" + name + "\" (" + kind + ")");
+  Arguments config(inner.object("config"),
+                   "the layer in " + quoted(name) + " (" + printable(kind.substr(0, 40)) + ")");
   inner.end();
-  if (kind != "Conv1d") fail<Unsupported>("layer \"", name, "\" is a ChannelsLast of ", kind, ", expected a Conv1d");
+  if (kind != "Conv1d")
+    fail<Unsupported>("layer ", quoted(name), " is a ChannelsLast of ", quoted(kind), ", expected a Conv1d");
   ConvolutionShape shape{config.integer("in_channels"),
                          config.integer("out_channels"),
                          config.only("kernel_size"),
@@ -127,26 +162,29 @@ void Reader::channels_last(Arguments& arguments, const std::string& name) {
     require(size > 0 && size <= most_size, "its sizes should be from 1 to ", most_size, ", got ", size);
   require(shape.channels % shape.groups == 0 && shape.outputs % shape.groups == 0,
           "groups should divide in_channels and out_channels");
-  // So long a memory is none: and a small file could ask for gigabytes.
-  const double kept = 1.0 * shape.dilation * shape.kernel * shape.channels;
-  if (kept > 1 << 24) fail<Unsupported>("layer \"", name, "\" looks back at ", kept, " numbers; 2^24 are supported");
+  // So long a memory is none, and offsets in it are ints.
+  if (1.0 * shape.dilation * shape.kernel * shape.channels > 1 << 24)
+    fail<Unsupported>("layer ", quoted(name), " looks back at dilation x kernel_size x in_channels = ", shape.dilation,
+                      " x ", shape.kernel, " x ", shape.channels, " numbers; 2^24 are supported");
   shape.before = pads[0] < 0 ? shape.span() / 2 : pads[0];
   shape.after = pads[0] < 0 ? shape.span() - shape.before : pads[1];
   if (stride != 1 || static_cast<long long>(shape.before) + shape.after != shape.span())
-    fail<Unsupported>("layer \"", name,
-                      "\" gives another number of steps than it takes: the stride should be 1, and "
+    fail<Unsupported>("layer ", quoted(name),
+                      " gives another number of steps than it takes: the stride should be 1, and "
                       "the padding dilation (kernel_size - 1) = ",
                       shape.span(), " together");
   const std::vector<float> weight =
       values(name + ".layer.weight", {shape.outputs, shape.channels / shape.groups, shape.kernel});
   const std::vector<float> bias_values = bias ? values(name + ".layer.bias", {shape.outputs}) : std::vector<float>();
+  const int in_group = shape.kernel * (shape.channels / shape.groups), outputs = shape.outputs / shape.groups;
+  spend_weights(weight.size() * sizeof(float) + shape.groups * packed_bytes(in_group, outputs, ops_));
   add({std::make_unique<const Convolution>(shape, weight.data(), bias ? bias_values.data() : nullptr, ops_),
        shape.channels, shape.outputs});
 }
 
 void Reader::conv1d(Arguments&, const std::string& name) {
-  fail<Unsupported>("layer \"", name,
-                    "\" is a Conv1d with its channels before the time; wrap it, ChannelsLast(Conv1d)");
+  fail<Unsupported>("layer ", quoted(name),
+                    " is a Conv1d with its channels before the time; wrap it, ChannelsLast(Conv1d)");
 }
 
 void Reader::activation(Arguments& arguments, const std::string& name) {
@@ -156,7 +194,7 @@ void Reader::activation(Arguments& arguments, const std::string& name) {
   if (function == "linear" || function == "identity") return;
   if (function == "swish") function = "silu";
   if (function == "softplus" || function == "gelu")
-    fail<Unsupported>("layer \"", name, "\" is the activation ", function,
+    fail<Unsupported>("layer ", quoted(name), " is the activation ", function,
                       ", which needs functions whose bits differ from machine to machine; gelu_tanh is supported");
   add_inner(Elementwise{activation_named(function), alpha});
 }
@@ -164,9 +202,9 @@ void Reader::activation(Arguments& arguments, const std::string& name) {
 void Reader::softmax(Arguments& arguments, const std::string& name) {
   const int dim = arguments.integer("dim", -1);
   if (dim != -1 && dim != 1 && dim != 2)  // which is the last axis, of a sequence or of what LastStep leaves
-    fail<Unsupported>("layer \"", name, "\" should be a Softmax over the last axis, dim -1, got ", dim);
+    fail<Unsupported>("layer ", quoted(name), " should be a Softmax over the last axis, dim -1, got ", dim);
   if (model_.layers.empty() || dim == (ended_ ? 2 : 1))
-    fail<Unsupported>("layer \"", name, "\" should stand after a layer that has a size, with dim -1");
+    fail<Unsupported>("layer ", quoted(name), " should stand after a layer that has a size, with dim -1");
   add_inner(Softmax{});
 }
 
@@ -174,7 +212,7 @@ void Reader::softmax(Arguments& arguments, const std::string& name) {
 void Reader::last_step(Arguments& arguments, const std::string&) {
   arguments.pass_over("batch_first");
   ended_ = true;
-  for (ModelLayer& layer : model_.layers) layer.hold = true;  // the last step that counted
+  held_ = model_.layers.size();  // whose outputs are those of the last step that counted
 }
 
 void Reader::nested(Arguments& arguments, const std::string& name) {

@@ -20,7 +20,13 @@ struct Safetensors {
   std::map<std::string, FileTensor, std::less<>> tensors;
 };
 
+// How much of a file check_beginning wants to see, where there is so much.
+constexpr std::size_t beginning_bytes = 1024;
+
+// InvalidFile with a sentence that names another kind of file, by its first bytes and its size alone.
+void check_beginning(std::span<const unsigned char> beginning, std::size_t size);
+
 // Every array lies inside the file, has the bytes of its shape, and together they leave no gap; else InvalidFile.
-Safetensors read_safetensors(std::span<const unsigned char> file);
+Safetensors read_safetensors(std::span<const unsigned char> file, Budget& budget);
 
 }  // namespace pyrnn

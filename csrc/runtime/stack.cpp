@@ -91,7 +91,7 @@ Workspace<T>::Workspace(const Weights<T>& weights, int steps, int B, Memory& mem
     // Inputs of a block, and a step's states.
     tape.row_scratch = tape.block * scratch(spec.layer_input_size(i / spec.directions())) +
                        scratch(std::max(spec.recurrent_size(), spec.hidden_size));
-    tape.scratch = Buffer<char>(static_cast<std::size_t>(B) * tape.row_scratch, memory);
+    tape.scratch = Buffer<char>(elements(B, tape.row_scratch), memory);
   }
   for (int i = 0; i < std::min(2, spec.num_layers - 1); ++i)
     between[i] = StepBuffer<T>(steps, B, spec.output_size(), memory);

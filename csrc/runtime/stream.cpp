@@ -5,7 +5,7 @@
 namespace pyrnn {
 
 template <class T>
-Stream<T>::Stream(const Weights<T>& weights, int batch, int chunk, Memory& memory)
+Stream<T>::Stream(const Weights<T>& weights, int batch, int chunk, Memory& memory, bool start)
     : weights_(weights),
       batch_(batch),
       chunk_(chunk),
@@ -16,7 +16,7 @@ Stream<T>::Stream(const Weights<T>& weights, int batch, int chunk, Memory& memor
   const int scans = spec.num_layers * spec.directions();
   h_[0] = StepBuffer<T>(scans, batch, spec.recurrent_size(), memory);
   if (spec.has_cell_state()) c_ = StepBuffer<T>(scans, batch, spec.hidden_size, memory);
-  reset(nullptr);
+  if (start) reset(nullptr);
   prepare_steps(memory);
 }
 

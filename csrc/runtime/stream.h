@@ -8,8 +8,9 @@ namespace pyrnn {
 
 template <class T> class Stream {
  public:
-  // `chunk` steps at most are run at once; of a bidirectional network, which cannot go on from a state, all steps.
-  Stream(const Weights<T>& weights, int batch, int chunk, Memory& memory = kept_memory());
+  // `chunk` steps at most are run at once; of a bidirectional network, which cannot go on from a state, all steps. With
+  // start false no state is written, as MeasuredMemory asks for.
+  Stream(const Weights<T>& weights, int batch, int chunk, Memory& memory = kept_memory(), bool start = true);
   Stream(const Weights<T>& weights, int batch) : Stream(weights, batch, block_of(rows_at_once, batch)) {}
 
   // `steps` steps of x [steps,B,I] into y [steps,B,D*P]; rows whose flag in active is 0 sit the step out.

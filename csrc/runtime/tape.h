@@ -29,10 +29,7 @@ template <class T> struct StepBuffer {
 
   StepBuffer() = default;
   StepBuffer(int steps_, int batch_, int width_, Memory& memory = kept_memory())
-      : data(static_cast<std::size_t>(steps_) * batch_ * width_, memory),
-        steps(steps_),
-        batch(batch_),
-        width(width_) {}
+      : data(elements(steps_, batch_, width_), memory), steps(steps_), batch(batch_), width(width_) {}
   explicit operator bool() const noexcept { return width > 0; }
   T* at(int step, int row = 0) const noexcept {
     return width ? data.data() + (static_cast<std::ptrdiff_t>(step % steps) * batch + row) * width : nullptr;
@@ -63,7 +60,7 @@ template <class T> struct LayerTape {
       : gates(keep ? T_ : block_of(T_, B), B, spec.slots() * spec.hidden_size, memory),
         h(keep ? T_ + 1 : 2, B, spec.recurrent_size(), memory),
         block(block_of(T_, B)),
-        listed(static_cast<std::size_t>(B) * block, memory) {
+        listed(elements(B, block), memory) {
     if (spec.has_cell_state()) c = StepBuffer<T>(keep ? T_ + 1 : 1, B, spec.hidden_size, memory);
     if (spec.proj_size) m = StepBuffer<T>(keep ? T_ : 1, B, spec.hidden_size, memory);
   }
