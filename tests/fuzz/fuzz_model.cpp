@@ -1,7 +1,12 @@
 // libFuzzer on the reader of models: any bytes are refused with a sentence, or give a model that runs, whole sequences
-// and, unless it looks ahead, in a stream. run.sh builds and starts it.
+// and, unless it looks ahead, in a stream; and neither the load nor a stream takes more memory than the file may. run.sh
+// builds and starts it.
 #include <pyrnn.h>
 
+#include <sanitizer/allocator_interface.h>
+
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -15,7 +20,28 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
-// A file may ask for a longer past than there is memory for: that is said, too.
+// Bytes of the heap, as AddressSanitizer's allocator hands them out.
+std::atomic<long> live{0}, most{0};
+
+void taken(const volatile void*, std::size_t size) {
+  const long now = live += static_cast<long>(size);
+  if (now > most) most = now;
+}
+void given_back(const volatile void* memory) {
+  if (memory) live -= static_cast<long>(__sanitizer_get_allocated_size(memory));
+}
+
+// What the calls of f take at most, beside what is kept from before.
+template <class F> long most_taken_by(F f) {
+  const long before = live;
+  most = before;
+  f();
+  return most - before;
+}
+
+// 64 times the length and 16 MiB, as pyrnn.h says, and exceptions with their sentences.
+long allowed(std::size_t size) { return 64 * static_cast<long>(size) + (16 << 20) + (1 << 16); }
+
 bool refused(pyrnn_status status, pyrnn_status fine) {
   if (status == PYRNN_OK) return false;
   require((status == fine || status == PYRNN_OUT_OF_MEMORY) && std::strlen(pyrnn_last_error()) > 0);
@@ -39,10 +65,32 @@ void run(const pyrnn_model* model) {
 
 }  // namespace
 
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  __sanitizer_install_malloc_and_free_hooks(taken, given_back);
+  return 0;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   pyrnn_model* model = nullptr;
-  if (pyrnn_model_from_memory(bytes, size, &model) == PYRNN_OK) run(model);
-  else require(!model && std::strlen(pyrnn_last_error()) > 0);
+  const long taken_at_most = most_taken_by([&] {
+    const pyrnn_status status = pyrnn_model_from_memory(bytes, size, &model);
+    require(status == PYRNN_OK || status == PYRNN_INVALID_FILE || status == PYRNN_UNSUPPORTED);
+    require((status == PYRNN_OK) == (model != nullptr) && (model || std::strlen(pyrnn_last_error()) > 0));
+    pyrnn_stream* stream = nullptr;
+    if (model) refused(pyrnn_stream_new(model, 1, &stream), PYRNN_UNSUPPORTED);
+    pyrnn_stream_free(stream);
+  });
+  require(taken_at_most <= allowed(size));
+  if (model) {
+    require(most_taken_by([&] { pyrnn_stream_bytes(model, std::size_t{1} << 24); }) <
+            64 * static_cast<long>(size) + (1 << 16));
+    run(model);
+  }
   pyrnn_model_free(model);
+  const std::size_t limit = 100 * size;
+  require(most_taken_by([&] {
+            if (pyrnn_model_from_memory_within(bytes, size, limit, &model) != PYRNN_OK) require(!model);
+            pyrnn_model_free(model);
+          }) <= static_cast<long>(limit) + (1 << 16));
   return 0;
 }

@@ -12,5 +12,5 @@ cmake -G Ninja -S . -B "$folder/build" -DPYRNN_PYTHON=OFF -DPYRNN_C=ON -DPYRNN_F
 cmake --build "$folder/build" --target fuzz_model >>"$folder/build.log" || { cat "$folder/build.log"; exit 1; }
 PYTHONPATH=tests python3 -P tests/fuzz/corpus.py "$folder/corpus"
 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
-  "$folder/build/csrc/capi/fuzz_model" -dict=tests/fuzz/model.dict -max_total_time="$seconds" -timeout=10 \
-  -print_final_stats=1 -artifact_prefix="$folder/failed/" "$folder/corpus"
+  "$folder/build/csrc/capi/fuzz_model" -dict=tests/fuzz/model.dict -max_total_time="$seconds" -timeout=5 \
+  -rss_limit_mb=1024 -malloc_limit_mb=64 -print_final_stats=1 -artifact_prefix="$folder/failed/" "$folder/corpus"
