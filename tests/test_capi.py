@@ -107,7 +107,9 @@ def test_ten_thousand_steps_have_the_hash_of_python(network: str, isa: str, prog
 
 
 @pytest.mark.parametrize("isa", _core.available_isas())
-@pytest.mark.parametrize("program", ["null", "reset", "clone", "split", "threads", "hostile", "memory", "wrapper"])
+@pytest.mark.parametrize(
+    "program", ["null", "reset", "clone", "split", "threads", "hostile", "memory", "sizes", "wrapper"]
+)
 def test_promise(program: str, isa: str, programs: Path, tmp_path: Path) -> None:
     run(programs / program, saved("chain", tmp_path)[1], isa=isa)
 

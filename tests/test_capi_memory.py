@@ -172,3 +172,13 @@ def test_a_library_that_is_unloaded_leaves_no_memory_behind(size: int, programs:
     nn.Sequential(pyrnn.LSTM(64, size, **SEED)).save(tmp_path / "model.safetensors")
     grown = int(run(programs / "unload", LIBRARY, tmp_path / "model.safetensors"))  # kB, in 20 cycles
     assert grown < 1000
+
+
+def test_a_stream_that_no_memory_holds_is_refused_with_its_size(programs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    nn.Sequential(pyrnn.LSTM(1, 2**18, proj_size=1, bias=False, **SEED)).save(path)
+    status, grown, sentence = loaded_within(programs / "within", path, 1 << 40, 1 << 24)
+    assert status == "PYRNN_OUT_OF_MEMORY"
+    assert sentence.startswith("pyrnn_stream_new: there is not enough memory: a batch of 16777216 takes ")
+    assert int(sentence.split()[-2]) > 2**47  # more than there are addresses
+    assert grown < least_limit(path) + UNCOUNTED

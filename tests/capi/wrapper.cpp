@@ -33,10 +33,20 @@ static bool works(const std::string& path) {
   return stream.state() != moved.state();
 }
 
+static bool is_limited(const std::string& path) {
+  pyrnn::Model::load(path, std::size_t{1} << 30);
+  try {
+    pyrnn::Model::load(path, 1000);
+  } catch (const pyrnn::Error& error) {
+    return error.status == PYRNN_INVALID_FILE;
+  }
+  return false;
+}
+
 int main(int, char** arguments) {
   pyrnn_status status = PYRNN_OK;
   const bool refused = sentence_of("no such file", status).find("no such file cannot be read") == 0;
-  const bool good = works(arguments[1]);
+  const bool good = works(arguments[1]) && is_limited(arguments[1]);
   std::printf("%d %d %s\n", refused, good, pyrnn_status_name(status));
   return refused && good && status == PYRNN_UNREADABLE ? 0 : 1;
 }

@@ -1,5 +1,5 @@
-/* within MODEL [LIMIT]: loads a model, makes a stream of it and runs a few steps. Prints the status of the load, the kB
- * that the process grew by at its largest, and the sentence of a refusal. */
+/* within MODEL [LIMIT [BATCH]]: loads a model, makes a stream of one sequence and runs a few steps, or makes one of BATCH.
+ * Prints the status, the kB that the process grew by at its largest, and the sentence of a refusal. */
 #include "check.h"
 
 static long most_resident(void) { /* kB */
@@ -27,12 +27,14 @@ static void run(const pyrnn_model* model) {
 
 int main(int count, char** arguments) {
   pyrnn_model* model = NULL;
+  pyrnn_stream* stream = NULL;
   const long before = most_resident();
-  const pyrnn_status status = count > 2
-                                  ? pyrnn_model_load_within(arguments[1], strtoull(arguments[2], NULL, 10), &model)
+  pyrnn_status status = count > 2 ? pyrnn_model_load_within(arguments[1], strtoull(arguments[2], NULL, 10), &model)
                                   : pyrnn_model_load(arguments[1], &model);
-  if (status == PYRNN_OK) run(model);
+  if (status == PYRNN_OK && count > 3) status = pyrnn_stream_new(model, strtoull(arguments[3], NULL, 10), &stream);
+  else if (status == PYRNN_OK) run(model);
   printf("%s %ld %s\n", pyrnn_status_name(status), most_resident() - before, status ? pyrnn_last_error() : "");
+  pyrnn_stream_free(stream);
   pyrnn_model_free(model);
   return 0;
 }
