@@ -15,7 +15,7 @@ int main(void) {
   CHECK(pyrnn_model_load("no such file", &model) == PYRNN_UNREADABLE && model == NULL);
   CHECK(strstr(pyrnn_last_error(), "no such file cannot be read: ") == pyrnn_last_error());
   CHECK(pyrnn_model_load(".", &model) == PYRNN_UNREADABLE);
-  CHECK(strstr(pyrnn_last_error(), "it is no regular file") != NULL);
+  CHECK(strstr(pyrnn_last_error(), "it is a folder") != NULL);
   printf("%d.%d.%d\n", PYRNN_VERSION_MAJOR, PYRNN_VERSION_MINOR, PYRNN_VERSION_PATCH);
   return 0;
 }
