@@ -1,0 +1,347 @@
+"""Mutations of files: blind ones of their bytes, and those that know what a zip, a pickle, JSON or protobuf is.
+
+A mutation is deterministic: it draws everything from the random.Random that it is given.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickletools
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+EXTREMES = [0, 1, -1, 2**7, 2**8 - 1, 2**15, 2**16 - 1, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1]
+WORDS = ["", "a" * 1000, "\ud800", "\0", "../x", "é" * 50, "NaN", "float32", "__proto__", "weight_ih_l99999999", "-1"]
+LARGEST = 1 << 20  # bytes of an input; more tells nothing new
+
+
+# -- bytes -------------------------------------------------------------------------------------------------
+
+
+def extreme_number(data: bytearray, random: Random) -> None:
+    """Writes an extreme integer of 1, 2, 4 or 8 bytes over what is there, in either byte order."""
+    width, order = random.choice([1, 2, 4, 4, 8, 8]), random.choice(["little", "little", "big"])
+    start = random.randrange(len(data))
+    number = random.choice(EXTREMES) + random.choice([0, 0, 0, -1, 1])
+    data[start : start + width] = (number % 2 ** (8 * width)).to_bytes(width, order)
+
+
+def changed_byte(data: bytearray, random: Random) -> None:
+    place = random.randrange(len(data))
+    data[place] = random.choice([0, 255, data[place] ^ 1 << random.randrange(8), random.randrange(256)])
+
+
+def zeroed(data: bytearray, random: Random) -> None:
+    start, count = random.randrange(len(data)), random.choice([1, 2, 2, 4, 8, 64])
+    data[start : start + count] = bytes(min(count, len(data) - start))
+
+
+def grown_number(data: bytearray, random: Random) -> None:
+    """Multiplies a small number, as lengths are, or adds one to it."""
+    place = random.randrange(len(data))
+    data[place] = (data[place] * random.choice([2, 16, 255]) + random.choice([-1, 0, 1])) % 256
+
+
+def inserted(data: bytearray, random: Random) -> None:
+    place = random.randrange(len(data))
+    data[place:place] = random.randbytes(random.choice([1, 2, 8, 100]))
+
+
+def deleted(data: bytearray, random: Random) -> None:
+    start = random.randrange(len(data))
+    del data[start : start + random.choice([1, 2, 8, 100])]
+
+
+def cut_short(data: bytearray, random: Random) -> None:
+    del data[random.randrange(len(data)) :]
+
+
+def copied(data: bytearray, random: Random) -> None:
+    """A piece once more at another place: over what is there, or in between."""
+    start, count = random.randrange(len(data)), random.choice([2, 8, 32, 512])
+    piece, place = data[start : start + count], random.randrange(len(data))
+    data[place : place + random.choice([0, len(piece)])] = piece
+
+
+BLIND = [changed_byte, changed_byte, zeroed, extreme_number, extreme_number, grown_number, inserted, deleted, copied]
+
+
+def blind(data: bytes, random: Random) -> bytes:
+    """One to six mutations of the bytes, now and then a cut."""
+    changed = bytearray(data)
+    for _ in range(random.choice([1, 1, 2, 3, 6])):
+        if changed:
+            random.choice([*BLIND * 4, cut_short])(changed, random)
+    return bytes(changed[:LARGEST])
+
+
+# -- JSON --------------------------------------------------------------------------------------------------
+
+
+def odd_value(random: Random) -> Any:
+    nested: Any = []
+    for _ in range(random.choice([1, 50, 900])):
+        nested = [nested]
+    number = random.choice(EXTREMES) * random.choice([1, -1])
+    some = [None, True, {}, [], nested, 1e400, float("nan"), 10**400, [number] * random.choice([1, 3, 9])]
+    return random.choice([*some, number, number, number, random.choice(WORDS), random.choice(WORDS)])
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every list and dict inside, with each of its keys."""
+    found, left = [], [value]
+    while left:
+        one = left.pop()
+        inner = one.items() if isinstance(one, dict) else enumerate(one) if isinstance(one, list) else ()
+        for key, part in inner:
+            found.append((one, key))
+            left.append(part)
+    return found
+
+
+def changed_json(text: bytes, random: Random) -> bytes:
+    """Values replaced, dropped, doubled, moved or under another key; blind where the text is no JSON."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return blind(text, random)
+    for _ in range(random.choice([1, 1, 2, 4])):
+        every = places(value)
+        if not every:
+            return json.dumps(odd_value(random)).encode()
+        (inside, key), (other, other_key) = random.choice(every), random.choice(every)
+        what = random.randrange(6)
+        if what == 0:
+            del inside[key]
+        elif what == 1 and isinstance(inside, list):
+            inside.insert(key, inside[key])
+        elif what == 1:
+            inside[random.choice([*WORDS, str(other_key)])] = inside[key]
+        elif what == 2:
+            inside[key] = json.loads(json.dumps(other[other_key]))  # a copy, or it could hold itself
+        else:
+            inside[key] = odd_value(random)
+    return json.dumps(value).encode("utf-8", "surrogatepass")[:LARGEST]
+
+
+# -- pickle ------------------------------------------------------------------------------------------------
+
+OPCODES = [opcode.code.encode("latin-1") for opcode in pickletools.opcodes]
+ARGUMENTS = [b"", b"\0", b"\xff", b"\xff\xff\xff\x7f", b"\xff" * 8, b"0\n", b"os\nsystem\n", b"torch\nFloatStorage\n"]
+
+
+def changed_pickle(data: bytes, random: Random) -> bytes:
+    """Operations dropped, doubled, exchanged, moved or put in between, and their arguments changed."""
+    try:
+        starts = [place for _, _, place in pickletools.genops(data) if place is not None]
+    except Exception:  # whatever pickletools says of a damaged one
+        return blind(data, random)
+    operations = [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
+    for _ in range(random.choice([1, 1, 2, 4])):
+        place, other = random.randrange(len(operations)), random.randrange(len(operations))
+        what = random.randrange(6)
+        if what == 0 and len(operations) > 1:
+            del operations[place]
+        elif what == 1:
+            operations.insert(other, operations[place])
+        elif what == 2:
+            operations[place], operations[other] = operations[other], operations[place]
+        elif what == 3:
+            operations.insert(place, random.choice(OPCODES) + random.choice(ARGUMENTS))
+        elif what == 4:
+            operations[place] = operations[other]
+        else:
+            operations[place] = operations[place][:1] + blind(operations[place][1:], random)
+    return b"".join(operations)[:LARGEST]
+
+
+# -- zip ---------------------------------------------------------------------------------------------------
+
+
+def changed_record(name: str, data: bytes, random: Random) -> bytes:
+    """The mutation that the name of a record calls for."""
+    if name.endswith(".json"):
+        return changed_json(data, random)
+    if name.endswith(".pkl"):
+        return random.choice([changed_pickle, changed_pickle, blind])(data, random)
+    if name.endswith(".npy"):
+        return changed_npy(data, random)
+    return blind(data, random)
+
+
+def changed_zip(data: bytes, random: Random) -> bytes:
+    """Records changed inside, with their checksums right; dropped, doubled, renamed, compressed."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            records = [(entry, archive.read(entry)) for entry in archive.infolist()]
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, zlib.error):
+        return blind(data, random)
+    described = [entry.filename for entry, _ in records if entry.filename.endswith((".json", ".pkl"))]
+    chosen = random.choice(described if described and random.random() < 0.7 else [e.filename for e, _ in records])
+    odd = random.randrange(8)
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for entry, content in records:
+            name, method = entry.filename, entry.compress_type
+            if name == chosen and odd == 0:
+                continue
+            if name == chosen and odd == 1:
+                name = random.choice(["x", "data/0", "a/data.pkl", "weight_ih_l123456.npy", "a" * 500, "config.json"])
+            if name == chosen and odd == 2:
+                content, method = content + bytes(1 << random.randrange(16, 25)), zipfile.ZIP_DEFLATED
+            if name == chosen and odd > 2:
+                content = changed_record(name, content, random)
+            archive.writestr(zipfile.ZipInfo(name), content, method)
+    return target.getvalue()
+
+
+# -- the heads of .npy and .safetensors ---------------------------------------------------------------------
+
+
+def changed_npy(data: bytes, random: Random) -> bytes:
+    """The header's text with another shape or dtype, its length right."""
+    if not data.startswith(b"\x93NUMPY\x01\x00") or random.random() < 0.3:
+        return blind(data, random)
+    end = 10 + int.from_bytes(data[8:10], "little")
+    odd = random.choice([str(random.choice(EXTREMES)), "True", "None", "(1,)", "-1", "1.5", "'O'", "(" * 200, "x"])
+    text = data[10:end].decode("latin-1")
+    parts = [part for part in ("(", ",", "'<f4'", "'<f8'", "False", "'shape'", ")") if part in text]
+    place = text.find(random.choice(parts)) if parts else 0
+    text = text[:place] + odd + text[place + random.choice([0, 1, 4]) :]
+    header = text.encode("latin-1")
+    return data[:8] + struct.pack("<H", len(header) & 0xFFFF) + header + data[end:]
+
+
+def changed_safetensors(data: bytes, random: Random) -> bytes:
+    """The header's JSON changed, and the JSON inside its metadata; its length right."""
+    size = int.from_bytes(data[:8], "little")
+    header = data[8 : 8 + size]
+    try:
+        tree = json.loads(header)
+    except ValueError:
+        return blind(data, random)
+    metadata = tree.get("__metadata__") if isinstance(tree, dict) else None
+    if isinstance(metadata, dict) and metadata and random.random() < 0.6:
+        key = random.choice(sorted(metadata))
+        metadata[key] = changed_json(str(metadata[key]).encode(), random).decode("utf-8", "replace")
+        header = json.dumps(tree).encode()
+    else:
+        header = changed_json(header, random)
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
+
+
+# -- protobuf ----------------------------------------------------------------------------------------------
+
+Field = tuple[int, int, Any]  # its number, its wire type, and a number, bytes, or the fields of a message
+
+
+def read_varint(data: bytes, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[place]
+        value, place = value | (byte & 127) << shift, place + 1
+        if byte < 128:
+            return value, place
+    raise ValueError("no varint")
+
+
+def varint(value: int) -> bytes:
+    value %= 2**64
+    parts = []
+    while value > 127:
+        parts.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def fields(data: bytes, depth: int = 0) -> list[Field]:
+    """The fields of a message; bytes that would be a message too are read as one. ValueError if it is none."""
+    found: list[Field] = []
+    place = 0
+    try:
+        while place < len(data):
+            tag, place = read_varint(data, place)
+            number, kind = tag >> 3, tag & 7
+            value: Any
+            if kind == 0:
+                value, place = read_varint(data, place)
+            else:
+                size, place = read_varint(data, place) if kind == 2 else ({1: 8, 5: 4}[kind], place)
+                value, place = data[place : place + size], place + size
+            if number == 0 or place > len(data):
+                raise ValueError("no message")
+            found.append((number, kind, value))
+    except (IndexError, KeyError) as error:
+        raise ValueError("no message") from error
+    return [(number, kind, _inner(value, depth) if kind == 2 else value) for number, kind, value in found]
+
+
+def _inner(data: bytes, depth: int) -> Any:
+    if not data or depth > 12 or data.isascii() and data.decode().isprintable():
+        return data
+    try:
+        return fields(data, depth + 1)
+    except ValueError:
+        return data
+
+
+def encoded(message: list[Field]) -> bytes:
+    """The bytes of a message, all lengths right."""
+    parts = []
+    for number, kind, value in message:
+        content = encoded(value) if isinstance(value, list) else varint(value) if kind == 0 else value
+        parts.append(varint(number << 3 | kind) + (varint(len(content)) if kind == 2 else b"") + content)
+    return b"".join(parts)
+
+
+def changed_protobuf(data: bytes, random: Random) -> bytes:
+    """Fields dropped, doubled, moved between messages, renumbered; numbers and texts made extreme."""
+    try:
+        whole = fields(data)
+    except ValueError:
+        return blind(data, random)
+    for _ in range(random.choice([1, 1, 2, 4])):
+        lists = [whole]
+        for message in lists:  # it grows while it is read
+            lists += [value for _, _, value in message if isinstance(value, list)]
+        filled = [message for message in lists if message]
+        if not filled:
+            break
+        message, other = random.choice(filled), random.choice(filled)
+        place = random.randrange(len(message))
+        number, kind, value = message[place]
+        what = random.randrange(7)
+        if what == 0:
+            del message[place]
+        elif what == 1:
+            message.insert(place, (number, kind, _copy(value)))
+        elif what == 2:
+            message[place] = (number, *random.choice(other)[1:2], _copy(value)) if kind == 0 else message[place]
+            other.append((number, kind, _copy(value)))
+        elif what == 3:
+            message[place] = (random.randrange(1, 21), kind, value)
+        else:
+            message[place] = (number, kind, _odd_field(kind, value, random))
+    return encoded(whole)[:LARGEST]
+
+
+def _copy(value: Any) -> Any:
+    return fields(encoded(value)) if isinstance(value, list) else value
+
+
+def _odd_field(kind: int, value: Any, random: Random) -> Any:
+    if kind == 0:
+        return random.choice([*EXTREMES, value + 1, value * 2, value + 256])
+    if isinstance(value, list):
+        return _copy(value)[::-1]
+    if kind == 2 and random.random() < 0.5:
+        return random.choice([*(word.encode("utf-8", "surrogatepass") for word in WORDS), varint(random.choice(EXTREMES))])
+    return blind(value, random)[: len(value) if kind != 2 else None].ljust(len(value) if kind != 2 else 0, b"\0")
+
+
+Mutation = Callable[[bytes, Random], bytes]
