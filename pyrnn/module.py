@@ -185,7 +185,7 @@ class Module:
         return {name: value for name, value in self.__dict__.items() if name != "_packed"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update({"_buffers": {}, **state})  # pickles of version 0.1.0 have no buffers
+        self.__dict__.update(state)
         self._replace(self._held())  # arrays come back from a pickle writable
 
     def extra_repr(self) -> str:

@@ -43,7 +43,6 @@ class Recurrent(Specified):
     """What RNN, LSTM and GRU share. `mode` names the cell of the kernels."""
 
     _is_pair = False
-    masked_output = "zero"  # also what pickles of version 0.1.0 mean
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class Recurrent(Specified):
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.activation, self.recurrent_activation, self.peephole = activation, recurrent_activation, peephole
         self.masked_output = masked_output
-        self._random = Random(seed)  # a Generator in pickles of version 0.1.0
+        self._random = Random(seed)
         for name, shape in self._spec().parameters:
             self._add_parameter(name, self._random.uniform(shape, hidden_size, float_dtype(dtype)))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import re
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -117,6 +119,35 @@ print(*new - {"numpy"} - set(sys.stdlib_module_names))
 
 
 # -- the text ----------------------------------------------------------------------------------------------
+
+
+def remarks(path: Path) -> str:
+    """The comments of a file of C++ or Python, and the texts in three quotes, docstrings among them."""
+    text = path.read_text()
+    if path.suffix != ".py":
+        return "\n".join(re.findall(r"//[^\n]*|/\*.*?\*/", text, re.S))
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    kept = (token.string for token in tokens if token.type == tokenize.COMMENT or token.string.startswith('"""'))
+    return "\n".join(kept)
+
+
+def is_there(name: str, path: Path) -> bool:
+    """Whether a file that a comment of `path` names exists: beside it or above it; in any place with such a folder."""
+    if "/" in name:
+        return any(str(known).endswith(f"/{name}") for known in project_files(Path(name).suffix))
+    return any((folder / name).is_file() for folder in path.parents)
+
+
+def test_files_that_comments_name_exist() -> None:
+    sources = dict.fromkeys(project_files(".py"), "cpp|py")  # the package writes programs that include foreign headers
+    sources |= dict.fromkeys(project_files(".h", ".cpp"), "h|cpp|py")
+    stale = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path, endings in sources.items()
+        for name in re.findall(rf"(?<![\w./*{{-])\w[\w/]*\.(?:{endings})\b(?!\()", remarks(path))
+        if not is_there(name, path)
+    ]
+    assert stale == []
 
 
 def test_no_file_is_longer_than_300_lines() -> None:

@@ -132,13 +132,3 @@ def test_a_loaded_model_drops_out_in_training_and_its_copy_alike(tmp_path: Path,
     still, dropped = model(X)[0], model.train()(X)[0]
     assert not np.array_equal(dropped, still)
     np.testing.assert_array_equal(other.train()(X)[0], dropped)
-
-
-@pytest.mark.parametrize(
-    "make", [lambda: pyrnn.GRU(3, 5, 2, dropout=0.5), lambda: nn.Dropout(0.5)], ids=["GRU", "Dropout"]
-)
-def test_pickles_of_0_1_0_hold_the_generator_itself(make: Callable[[], Any]) -> None:
-    old, new = make(), make()
-    new.load_state_dict(old.state_dict())
-    old.__dict__["_random"], new.__dict__["_random"] = np.random.default_rng(3), pyrnn.initial.Random(3)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(old))(X)[0], new(X)[0])

@@ -138,15 +138,6 @@ def test_copies_are_equal_and_independent(name: str, copied: Any) -> None:
         assert all((twin.state_dict()[key] != value).all() for key, value in layer.state_dict().items())
 
 
-def test_a_pickle_from_before_there_were_buffers_is_read() -> None:
-    layer = pyrnn.GRU(3, 4, seed=0)
-    new = ("_buffers", "masked_output")
-    old = pyrnn.GRU.__new__(pyrnn.GRU)
-    old.__setstate__({key: value for key, value in layer.__getstate__().items() if key not in new})
-    np.testing.assert_equal(old.state_dict(), layer.state_dict())
-    assert old.config() == layer.config()
-
-
 @LAYERS
 def test_float32_stays_float32(name: str) -> None:
     x = SAMPLES[name][1]()

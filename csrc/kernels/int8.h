@@ -3,11 +3,11 @@
 //   w ~ scale_w q_w,  x ~ scale_x q_x,  |q| <= 127    w . x ~ scale_w scale_x (sum over k of q_w q_x)
 //
 // Integer sums have no order to keep, so four k at a time go into one lane (a group), as simd/dot.h wants it. A sum
-// fits 32 bits up to largest_int8_inner, and every ISA makes the same one. D is Dot or another of that file.
+// fits 32 bits up to largest_int8_inner, and every ISA makes the same one. D is one of the products of simd/dot.h.
 //
 // Quantising a row is one fixed sequence of operations: m = max |x|, scale = m / 127, inverse = 127 / m, and
 // q = x inverse rounded to the nearest integer, ties to even, by one fma. A row whose m is under 2^-100 (where a
-// state is zero: cells/activation.h) is zero with scale zero; a row with a NaN or an infinity is zero with scale
+// state is set to zero: flush in simd/math.h) is zero with scale zero; a row with a NaN or an infinity is zero with scale
 // NaN, which makes every sum it enters NaN.
 #pragma once
 

@@ -7,7 +7,7 @@
 namespace pyrnn {
 namespace {
 
-// Vectors in a panel of a plain product; the gates of a cell make panels of their own width (cells/step.h).
+// Vectors in a panel of a plain product; the gates of a cell make panels of their own width (cells/product.h).
 constexpr int panel_width = (accumulators + 5) / 6;
 template <class T> constexpr int panel_columns = panel_width * lanes<T>;
 template <class T> constexpr int cache_line = 64 / sizeof(T);

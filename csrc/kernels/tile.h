@@ -4,7 +4,7 @@
 //
 // Lanes run across columns, never across k, so each output is one chain of fused multiply-adds whatever the
 // vector width: this is where the bit contract is kept. A panel is K rows of `width` vectors, contiguous;
-// G <= width of them are used. Its G vectors are the gates of one vector of hidden units (cells/step.h) or
+// G <= width of them are used. Its G vectors are the gates of one vector of hidden units (cells/product.h) or
 // adjacent columns (gemm.h).
 #pragma once
 

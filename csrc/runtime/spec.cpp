@@ -70,7 +70,6 @@ bool Spec::is_standard() const noexcept {
 }
 std::span<const HiddenSlots> Spec::hidden_slots() const noexcept { return of(cell).hidden_slots; }
 const char* Spec::name() const noexcept { return of(cell).torch_class; }
-const char* Spec::gate_names() const noexcept { return of(cell).gates; }
 
 void Spec::check() const {
   require(input_size > 0, "input_size must be greater than zero, got ", input_size);

@@ -44,7 +44,6 @@ struct Spec {
   std::span<const HiddenSlots> hidden_slots() const noexcept;
   bool has_cell_state() const noexcept { return cell == Cell::lstm; }
   const char* name() const noexcept;        // torch's class: RNN, LSTM, GRU
-  const char* gate_names() const noexcept;  // the order of the gates, one letter each
 
   // torch's names in torch's order: layer by layer, forward then reverse.
   std::vector<Parameter> parameters() const;

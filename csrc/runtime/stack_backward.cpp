@@ -68,7 +68,7 @@ template <class T> class LayerBackward {
   const int every_;  // steps of a segment
   std::vector<BackwardBuffers<T>> to_;
   std::vector<LayerTape<T>> recomputed_;  // with checkpoints: the segment's steps
-  std::vector<Buffer<T>> lost_;           // of the bias gradients: rows.h
+  std::vector<Buffer<T>> lost_;           // of the bias gradients: kernels/rows.h
   std::vector<Listed> listed_;            // active rows of the segment, the last step first
 };
 

@@ -1,4 +1,4 @@
-"""Fit the coefficients of tanh in the SIMD maths header; prints them as C literals.
+"""Fit the coefficients of tanh in simd/math.h; prints its structs TanhFit.
 
 With y = x^2, n = x P(y) and d = Q(y) such that n / d ~ tanh(x/2), the double-angle formula needs one divide:
 
@@ -22,10 +22,10 @@ from __future__ import annotations
 from mpmath import cos, cosh, linspace, lu_solve, matrix, mp, mpf, pi, polyval, sqrt, tanh
 
 mp.dps = 60
-# dtype: significand bits, degree of P, degree of Q, end of the fit, clamp of |x|
+# dtype: significand bits, degree of P, degree of Q, end of the fit, clamp of |x|, `tiny` of the header
 FITS = {
-    "float": (24, 2, 3, "9.2", "9.015625"),
-    "double": (53, 5, 6, "19.0625", "19.0625"),
+    "float": (24, 2, 3, "9.2", "9.015625", mpf(2) ** -100),
+    "double": (53, 5, 6, "19.0625", "19.0625", mpf(2) ** -900),
 }
 
 
@@ -80,36 +80,38 @@ def remez(m: int, n: int, end: mpf) -> tuple[list[mpf], list[mpf], mpf]:
     raise RuntimeError(f"the exchange for degrees {m}/{n} did not converge in 12 rounds; try another end")
 
 
-def evaluate(x: mpf, p: list[mpf], q: list[mpf], bits: int) -> mpf:
-    """tanh(x) for 0 <= x <= clamp, by the header's operations, each rounded to `bits`."""
+def evaluate(x: mpf, p: list[mpf], q: list[mpf], bits: int, tiny: mpf) -> mpf:
+    """tanh(x) for 0 <= x <= clamp, by the header's operations, each rounded to `bits`; a fma is rounded once."""
 
     def rnd(v: mpf) -> mpf:
         with mp.workprec(bits):
             return +v
 
-    y = rnd(x * x)
+    y = rnd(x * x + tiny)
     n, d = p[-1], q[-1]
     for c in p[-2:0:-1]:
         n = rnd(n * y + c)
     for c in q[-2::-1]:
         d = rnd(d * y + c)
-    n = rnd(rnd(x * y) * n + x)
+    n = rnd(x * rnd(y * n) + x)
     return min(rnd(rnd(n * (d + d)) / rnd(n * n + rnd(d * d))), mpf(1))
 
 
 def main() -> None:
-    for ctype, (bits, m, n, end, clamp) in FITS.items():
+    for ctype, (bits, m, n, end, clamp, tiny) in FITS.items():
         p, q, error = remez(m, n, mpf(end))
         with mp.workprec(bits):
             p, q = [+v for v in p], [2 * v for v in q]
-        assert evaluate(mpf(clamp), p, q, bits) == 1, "tanh must be exactly 1 at the clamp: move the end"
+        assert evaluate(mpf(clamp), p, q, bits, tiny) == 1, "tanh must be exactly 1 at the clamp: move the end"
         xs = [mpf(int(x * 2**20)) / 2**20 for x in linspace(0, mpf(clamp), 3000)]  # exact in either dtype
-        worst = max(abs(evaluate(x, p, q, bits) - tanh(x)) for x in xs)
+        worst = max(abs(evaluate(x, p, q, bits, tiny) - tanh(x)) for x in xs)
         print(f"// {ctype}: fit {mp.nstr(error, 3)}, 3000 points {mp.nstr(worst, 3)}; index = power of x^2")
+        print(f"template <> struct TanhFit<{ctype}> {{")
+        print(f"  static constexpr {ctype} clamp = {clamp}{'f' if bits == 24 else ''};")
         for name, values in (("p", p), ("q", q)):
             text = ", ".join(f"{float(v):#.9g}f" if bits == 24 else repr(float(v)) for v in values)
-            print(f"constexpr {ctype} tanh_{name}[] = {{{text}}};")
-        print(f"constexpr {ctype} tanh_clamp = {clamp}{'f' if bits == 24 else ''};")
+            print(f"  static constexpr {ctype} {name}[] = {{{text}}};")
+        print("};")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Dropout(Layer):
         if not number or not 0 <= p <= 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {p!r}")
         self.p = float(p)
-        self._random = Random(seed)  # a Generator in pickles of version 0.1.0
+        self._random = Random(seed)
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         if not self.training or not self.p:

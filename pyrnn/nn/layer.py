@@ -23,6 +23,8 @@ def quiet() -> np.errstate:
 class Layer(Module):
     """Base class: a subclass gives `_forward`, the output and the way back from its gradient.
 
+    Subclasses of MaskedLayer give `_masked` instead.
+
     Attributes:
         ends_mask: whether a mask goes no further than this layer: its output has no time axis, or another one.
         takes_mask: whether a call takes `mask=`.
@@ -59,7 +61,7 @@ class Layer(Module):
 
 
 class MaskedLayer(Layer):
-    """A layer whose call takes a mask as well: `_forward` has it as its second argument."""
+    """A layer whose call takes a mask as well: a subclass gives `_masked`, which has it as its second argument."""
 
     takes_mask = True
     batch_first: bool
