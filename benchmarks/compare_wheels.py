@@ -44,7 +44,7 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 MEAN, LEAST = 0.99, 0.95  # the geometric mean of all ratios, and a single ratio
-COUNTED_SECONDS = 0.3  # of calls under --count: Python's start varies by 3 million instructions from run to run
+COUNTED_SECONDS = 0.05  # of calls under --count: Python's start varies by 3 million instructions from run to run
 TURNS = 3  # of each process at a row: old new, new old, old new
 
 

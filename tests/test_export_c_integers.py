@@ -44,8 +44,8 @@ def real(name: str, a: np.ndarray) -> np.ndarray:
     }[name]()
 
 
-# The largest error, in units of 2^-15: what fixed/functions.py says of tanh and sigmoid; for the others 0.5 of rounding,
-# and 0.25 of a factor of 15 bits.
+# The largest error, in units of 2^-15: what fixed/functions.py says of tanh and sigmoid; for the others 0.5 of
+# rounding, and 0.25 of a factor of 15 bits.
 MOST = {"tanh": 0.83, "sigmoid": 0.66, "hard_sigmoid_keras2": 0.8, "hard_sigmoid_keras3": 0.8}
 
 
