@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules.rnn import RNNBase, RNNCellBase
 
@@ -14,6 +15,7 @@ from .cells import GRUCell, LSTMCell, RNNCell
 from .coverage import is_transforming
 from .drop_in import DropIn
 from .layers import GRU, LSTM, RNN
+from .registered import NOT_REGISTERED, SCRIPTED, check_module, unregistered
 
 DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
     nn.RNN: RNN,
@@ -24,6 +26,7 @@ DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
     nn.GRUCell: GRUCell,
 }
 TRACEABLE = {**DROP_INS, nn.RNN: traceable_classes.RNN, nn.LSTM: traceable_classes.LSTM, nn.GRU: traceable_classes.GRU}
+NAMES = {original.__name__ for original in DROP_INS}
 ORIGINALS = {drop_in: original for classes in (DROP_INS, TRACEABLE) for original, drop_in in classes.items()}
 
 
@@ -48,6 +51,9 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     Parameters, hooks, the training flag and all else stay the very objects they are, so an optimizer goes on. Only
     modules of exactly torch's classes are swapped: a subclass may have changed anything.
 
+    torch's quantize_dynamic looks layers up by their exact class: it leaves drop-ins float, where it would make
+    torch's own layers int8. Call `restore(model)` before it.
+
     Args:
         model: any module, or a recurrent layer itself.
         inplace: False to swap in a deep copy.
@@ -55,7 +61,11 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
             on are False then, because that is what torch.compile refuses. Exchanges drop-ins that are there, too.
 
     Returns:
-        A `Report`: the model, what was swapped, what was left and why.
+        A `Report`: the model, what was swapped, what was left and why. Layers in plain lists and dicts, which torch
+        does not register, are among those left.
+
+    Raises:
+        TypeError: if the model is no module, or is compiled by TorchScript.
 
     Example:
         >>> import torch, pyrnn.torch
@@ -65,6 +75,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
         >>> pyrnn.torch.restore(model)
         ['1']
     """
+    check_module(model, "accelerate")
     model = model if inplace else copy.deepcopy(model)
     classes, swapped, left = TRACEABLE if traceable else DROP_INS, {}, {}
     for name, module in model.named_modules():
@@ -78,14 +89,21 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
             module.__class__ = drop_in
         elif isinstance(module, (RNNBase, RNNCellBase)):
             left[name] = f"{type(module).__name__} is a subclass of torch's class"
+        elif getattr(module, "original_name", None) in NAMES and isinstance(module, torch.jit.ScriptModule):
+            left[name] = SCRIPTED
+    for name, module in unregistered(model):
+        if isinstance(module, (RNNBase, RNNCellBase)) and not isinstance(module, DropIn):
+            left[name] = NOT_REGISTERED
     return Report(model, swapped, left)
 
 
 def restore(model: nn.Module) -> list[str]:
     """Undoes `accelerate`, in place, and returns the names of the modules that are torch's again.
 
-    A drop-in with chosen activations or peepholes stays: torch's classes cannot compute it.
+    A drop-in with chosen activations or peepholes stays: torch's classes cannot compute it. TypeError for what is
+    no module.
     """
+    check_module(model, "restore")
     names = []
     for name, module in model.named_modules():
         original = ORIGINALS.get(type(module))
@@ -104,6 +122,7 @@ def explain(module: nn.Module, input: Any, hx: Any = None, **keywords: Any) -> s
         >>> pyrnn.torch.explain(pyrnn.torch.GRU(3, 5).half(), torch.zeros(7, 2, 3).half())
         "torch's own: the weights are of torch.float16; the kernels know float32 and float64."
     """
+    check_module(module, "explain")
     if not isinstance(module, DropIn):
         return f"torch's own: {type(module).__name__} is not a drop-in; see accelerate()."
     reason = module.refusal(input, hx)
