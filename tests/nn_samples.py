@@ -31,7 +31,11 @@ def pair(**options: Any) -> pyrnn.Module:
 def network() -> nn.Sequential:
     inner = nn.Sequential({"norm": nn.LayerNorm(8, dtype=np.float64), "head": nn.LastStep(batch_first=True)})
     return nn.Sequential(
-        nn.Embedding(6, 3, mask_zero=True, **F64), pair(), nn.SpatialDropout1D(0.0), inner, nn.Linear(8, 2, **F64)
+        nn.Embedding(6, 3, mask_zero=True, **F64),
+        pair(),
+        nn.SpatialDropout1D(0.0, batch_first=True),
+        inner,
+        nn.Linear(8, 2, **F64),
     )
 
 
@@ -51,6 +55,7 @@ SAMPLES: dict[str, tuple[Callable[[], Any], Callable[[], Array]]] = {
     "ReLU": (lambda: nn.ReLU(), lambda: draws(3, 4)),
     "Sigmoid": (lambda: nn.Sigmoid(), lambda: draws(3, 4)),
     "Tanh": (lambda: nn.Tanh(), lambda: draws(3, 4)),
+    "LogSoftmax": (lambda: nn.LogSoftmax(dim=1), lambda: draws(2, 5, 3)),
     "Softmax": (lambda: nn.Softmax(dim=1), lambda: draws(2, 5, 3)),
     "Activation": (lambda: nn.Activation("elu", alpha=0.7), lambda: draws(3, 4)),
     "LayerNorm": (lambda: nn.LayerNorm((3, 4), dtype=np.float64), lambda: draws(2, 5, 3, 4)),

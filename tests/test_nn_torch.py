@@ -34,6 +34,7 @@ PAIRS: dict[str, tuple[Any, Any, Array]] = {
     "Sigmoid": (nn.Sigmoid(), torch.nn.Sigmoid(), 5 * draws(3, 4)),
     "Tanh": (nn.Tanh(), torch.nn.Tanh(), 5 * draws(3, 4)),
     "Softmax": (nn.Softmax(dim=1), torch.nn.Softmax(dim=1), 1000 * draws(2, 5, 3)),
+    "LogSoftmax": (nn.LogSoftmax(dim=1), torch.nn.LogSoftmax(dim=1), 1000 * draws(2, 5, 3)),
     "Dropout p=0": (nn.Dropout(0.0), torch.nn.Dropout(0.0), draws(3, 4)),
     "Dropout p=1": (nn.Dropout(1.0), torch.nn.Dropout(1.0), draws(3, 4)),
     "Dropout eval": (nn.Dropout(0.5).eval(), torch.nn.Dropout(0.5).eval(), draws(3, 4)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..layers import GRU, LSTM, RNN
 from ..linear import Linear
-from .activations import Activation, ReLU, Sigmoid, Softmax, Tanh
+from .activations import Activation, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .architecture import LAYERS, build, describe
 from .batchnorm import BatchNorm1d, BatchNorm2d
 from .bidirectional import Bidirectional
@@ -49,6 +49,7 @@ __all__ = [
     "LastStep",
     "LayerNorm",
     "Linear",
+    "LogSoftmax",
     "Masking",
     "MaxPool1d",
     "MaxPool2d",

@@ -235,3 +235,33 @@ class Softmax(Layer):
             return output * (grad - (grad * output).sum(axis=self.dim, keepdims=True))
 
         return output, back
+
+
+class LogSoftmax(Layer):
+    """log(softmax(x)) along one axis, without the overflow of either: torch.nn.LogSoftmax.
+
+    Args:
+        dim: the axis of the sum.
+
+    Example:
+        >>> import numpy as np, pyrnn.nn as nn
+        >>> nn.LogSoftmax()(np.array([[1000.0, 1000.0]])).round(6)
+        array([[-0.693147, -0.693147]])
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        if not isinstance(dim, int) or isinstance(dim, bool):
+            raise TypeError(f"dim should be of type int, got: {type(dim).__name__}")
+        self.dim = dim
+
+    def _forward(self, input: Array) -> tuple[Array, Back]:
+        if not -input.ndim <= self.dim < input.ndim:
+            raise ValueError(f"LogSoftmax: there is no axis {self.dim} in an input of shape {input.shape}")
+        shifted = input - input.max(axis=self.dim, keepdims=True)
+        output = shifted - np.log(np.exp(shifted).sum(axis=self.dim, keepdims=True))
+
+        def back(grad: Array) -> Any:
+            return grad - np.exp(output) * grad.sum(axis=self.dim, keepdims=True)
+
+        return output, back
