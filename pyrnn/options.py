@@ -89,8 +89,8 @@ def check_array(name: str, value: Any, kind: type = np.ndarray) -> None:
     if type(value) is kind:
         return
     if not isinstance(value, kind):
-        expected = "a NumPy array" if kind is np.ndarray else "a tensor"
-        raise TypeError(f"{name} should be {expected}, got {type(value).__name__}")
+        expected, todo = ("a NumPy array", "; write np.asarray(...)") if kind is np.ndarray else ("a tensor", "")
+        raise TypeError(f"{name} should be {expected}, got {type(value).__name__}{todo}")
     if kind is np.ndarray and isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a MaskedArray, and its mask would be ignored: fill it with .filled(value), and say which "

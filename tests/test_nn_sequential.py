@@ -30,7 +30,7 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "dot": (lambda: nn.Sequential({"a.b": nn.ReLU()}), ValueError, r"cannot be named 'a\.b'"),
     "taken": (lambda: nn.Sequential({"predict": nn.ReLU()}), ValueError, "cannot be named 'predict'"),
     "twice": (lambda: nn.Sequential(TANH, nn.Sequential(TANH)), ValueError, "a layer stands twice"),
-    "batch_size": (lambda: nn.Sequential(nn.ReLU()).predict(draws(2, 3), 0), ValueError, "at least 1, got 0"),
+    "batch_size": (lambda: nn.Sequential(nn.ReLU()).predict(draws(2, 3), 0), ValueError, "greater than zero, got 0"),
     "batch_axis": (lambda: nn.Sequential(nn.ReLU()).predict(draws(2), batch_axis=1), ValueError, "an axis 1"),
     "summary": (lambda: nn.Sequential(nn.ReLU()).summary((2.5,)), ValueError, "should hold sizes, or None"),
 }

@@ -10,18 +10,27 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from ..module import Array, Module
-from ..options import check_arrays
+from ..options import check_arrays, check_size
 from ..pullback import Gradients
 from ..recurrent import Recurrent
 from . import file
 from .architecture import describe
 from .layer import Way, plain_array, pullback_of
+from .layout import check_cuts, check_layout
 from .summary import Shapes, table
+from .taking import as_input, axes_of
 
 if TYPE_CHECKING:
     from .quantized import QuantizedSequential
 
 Axis = int | tuple[int, int]
+# What users of Keras look for, and what to write.
+KERAS = {
+    "compile": 'loss and optimizer go to pyrnn.train.fit(model, (x, y), loss="mse", optimizer="adam", epochs=10)',
+    "fit": "write pyrnn.train.fit(model, (x, y), epochs=10)",
+    "evaluate": "write pyrnn.train.mse_loss(model.predict(x), y)[0], or with another loss",
+    "forward": "write model(x)",
+}
 
 
 class Sequential(Module):
@@ -75,6 +84,12 @@ class Sequential(Module):
         every = [id(module) for _, module in self.named_modules()]
         if len(set(every)) < len(every):
             raise ValueError("a layer stands twice in this Sequential; each place needs a layer of its own")
+        check_layout(self._leaves())
+
+    def __getattr__(self, name: str) -> Any:
+        if name in KERAS:
+            raise AttributeError(f"a Sequential has no {name!r}: {KERAS[name]}")
+        return super().__getattr__(name)
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -113,19 +128,21 @@ class Sequential(Module):
         """The output in evaluation mode (no dropout), a batch at a time; the training flags stay as they are.
 
         Args:
-            input: what the first layer takes.
+            input: what the first layer takes, as an array, list, tensor or DataFrame.
             batch_size: samples in a batch.
             batch_axis: which axis counts the samples; a pair, for input and output, if they differ.
 
         Raises:
             ValueError: if batch_size is less than 1, or there is no such axis.
         """
-        source, target = batch_axis if isinstance(batch_axis, tuple) else (batch_axis, batch_axis)
-        if batch_size < 1:
-            raise ValueError(f"batch_size should be at least 1, got {batch_size}")
-        if not isinstance(input, np.ndarray) or not -input.ndim <= source < input.ndim:
+        source, target = axes_of(batch_axis)
+        check_size("batch_size", batch_size)
+        input = as_input(self, input, "input")
+        if not -input.ndim <= source < input.ndim:
             raise ValueError(f"input should be an array with an axis {source}, got {np.shape(input)}")
         count = input.shape[source]
+        if count > batch_size:
+            check_cuts(self, self._leaves(), input, source)
         cuts = range(batch_size, count, batch_size)
         with self._evaluating():
             return np.concatenate([self(part) for part in np.split(input, cuts, source)], axis=target)
@@ -210,6 +227,14 @@ class Sequential(Module):
             raise ValueError(f"mask should be an array of bool with two axes, got {mask.dtype} of shape {mask.shape}")
         if not self._modules:
             plain_array(self, input)
+
+    def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """The layers of this network and of those in it, in the order they run, by their dotted names."""
+        for name, layer in self._modules.items():
+            if isinstance(layer, Sequential):
+                yield from layer._leaves(f"{prefix}{name}.")
+            else:
+                yield f"{prefix}{name}", layer
 
     def _through(self, input: Array, mask: Array | None, shapes: Shapes) -> tuple[Array, Array | None]:
         """The output and the mask beside it; each layer's output shape is put in `shapes`."""

@@ -1,0 +1,60 @@
+"""What a network takes: a caller's integers, lists and tables as floats of its precision, where it wants floats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..array_likes import as_array
+from ..linear import Linear
+from ..module import Array, Module
+from ..recurrent import Recurrent
+from .bidirectional import Bidirectional
+from .embedding import Embedding
+from .layer import Layer
+from .shape import Flatten, Permute, RepeatVector, Reshape, Reverse
+
+MOVING = (Flatten, Permute, RepeatVector, Reshape, Reverse)  # they take any dtype, and pass it on
+
+
+def dtype_taken(model: Module) -> np.dtype[Any] | None:
+    """float32 or float64 for a network whose first layer takes floats alone; None if it may take integers."""
+    first = _first(model)
+    ours = type(first).__module__.partition(".")[0] == __name__.partition(".")[0]  # a subclass may do anything
+    if not ours or not isinstance(first, (Recurrent, Linear, Bidirectional, Layer)) or isinstance(first, Embedding):
+        return None
+    known = [value.dtype for value in (*first.parameters().values(), *model.parameters().values())]
+    return next((dtype for dtype in known if dtype.kind == "f"), np.dtype(np.float32))
+
+
+def as_input(model: Module, value: Any, what: str = "inputs") -> Array:
+    """The array that a network is to be called with.
+
+    Args:
+        model: the network.
+        value: an array, list, tensor or DataFrame.
+        what: what errors call it.
+
+    Raises:
+        TypeError, ValueError: as `as_array`.
+    """
+    array, dtype = as_array(value, what), dtype_taken(model)
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def axes_of(batch_axis: Any) -> tuple[int, int]:
+    """The axes that count the samples in inputs and outputs, of one number or two; TypeError for anything else."""
+    pair = batch_axis if isinstance(batch_axis, tuple) else (batch_axis, batch_axis)
+    if len(pair) != 2 or not all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in pair):
+        raise TypeError(f"batch_axis should be an int, or a pair of them for inputs and outputs, got {batch_axis!r}")
+    return int(pair[0]), int(pair[1])
+
+
+def _first(model: Module) -> Module | None:
+    """The first layer that computes something, also within networks in the network."""
+    for layer in getattr(model, "_leaves", lambda: [("", model)])():
+        if not isinstance(layer[1], MOVING):
+            found: Module = layer[1]
+            return found
+    return None
