@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array
+from ..module import Array, Module
+from ..nn.taking import as_input, axes_of
+from .loss_inputs import numbers
 
-Data = tuple[Any, Any] | Iterable[tuple[Any, Any]]
+Data = Any  # a pair of arrays, or an iterable of such pairs; what may stand for an array, array_likes.py says
 Axis = int | tuple[int, int]
 
 
@@ -17,7 +19,9 @@ class Batches:
     """(inputs, targets, number of sequences) for every batch of one epoch; iterated anew each epoch.
 
     Args:
-        data: a pair of arrays, or an iterable of such pairs.
+        model: the network: its first layer tells whether integers are to become floats.
+        data: a pair of arrays, or an iterable of such pairs; or the inputs alone.
+        targets: where data are the inputs alone.
         batch_size: sequences in a batch cut from arrays; the last batch holds what is left.
         axis: where the sequences are counted; a pair if it is another place in the targets.
         shuffle: draws the order of the sequences for each epoch; None keeps it.
@@ -25,22 +29,31 @@ class Batches:
 
     Raises:
         ValueError: if the arrays do not hold equally many sequences, at least one.
+        TypeError: for what is neither, and for what holds no numbers.
     """
 
     def __init__(
-        self, data: Data, batch_size: int, axis: Axis, shuffle: np.random.Generator | None, name: str = "data"
+        self,
+        model: Module,
+        data: Data,
+        targets: Any,
+        batch_size: int,
+        axis: Axis,
+        shuffle: np.random.Generator | None,
+        name: str = "data",
     ) -> None:
-        self.name, self.batch_size, self.shuffle = name, batch_size, shuffle
-        self.axes = axis if isinstance(axis, tuple) else (axis, axis)
-        self.arrays = _pair_of_arrays(data)
+        self.model, self.name, self.batch_size, self.shuffle = model, name, batch_size, shuffle
+        self.axes = axes_of(axis)
+        self.arrays: tuple[Array, Array] | None = None
         self.batches = data
+        if targets is not None:
+            self.arrays = self._arrays(data, targets)
+        elif _is_pair_of_arrays(data):
+            self.arrays = self._arrays(*data)
+        else:
+            _check_iterable(data, name)
         if self.arrays is not None:
             self.sequences = self._count(*self.arrays)
-        elif not isinstance(data, Iterable):
-            raise TypeError(
-                f"{name} should be a pair (inputs, targets) of arrays or an iterable of such pairs, "
-                f"got {type(data).__name__}."
-            )
 
     @property
     def is_one_shot(self) -> bool:
@@ -67,13 +80,21 @@ class Batches:
             return -(-self.sequences // self.batch_size)
         return len(self.batches) if isinstance(self.batches, Sized) else None
 
+    def counting(self) -> tuple[int, bool]:
+        """The axis of the inputs that counts the sequences, and whether their order is drawn."""
+        return self.axes[0], self.arrays is not None and self.shuffle is not None
+
     def _pair(self, batch: Any) -> tuple[Array, Array]:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise ValueError(
                 f"Every batch of {self.name} should be a pair (inputs, targets), got {type(batch).__name__}"
                 f"{f' of {len(batch)}' if isinstance(batch, (tuple, list)) else ''}."
             )
-        return np.asarray(batch[0]), np.asarray(batch[1])
+        return self._arrays(*batch)
+
+    def _arrays(self, inputs: Any, targets: Any) -> tuple[Array, Array]:
+        words = (f"the {word} of {self.name}" for word in ("inputs", "targets"))
+        return as_input(self.model, inputs, next(words)), numbers(next(words), targets)
 
     def _count(self, inputs: Array, targets: Array) -> int:
         sizes: list[int] = []
@@ -90,8 +111,24 @@ class Batches:
         return sizes[0]
 
 
-def _pair_of_arrays(data: Any) -> tuple[Array, Array] | None:
-    is_pair = isinstance(data, (tuple, list)) and len(data) == 2
-    if not is_pair or not all(hasattr(part, "shape") for part in data):
-        return None
-    return np.asarray(data[0]), np.asarray(data[1])
+def _is_pair_of_arrays(data: Any) -> bool:
+    """Whether this is (inputs, targets), and not two batches."""
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        return False
+    if any(hasattr(part, "shape") for part in data):
+        return True
+    return all(isinstance(part, list) for part in data) and not any(map(_is_batch, data))
+
+
+def _is_batch(part: Any) -> bool:
+    return isinstance(part, list) and len(part) == 2 and all(hasattr(array, "shape") for array in part)
+
+
+def _check_iterable(data: Any, name: str) -> None:
+    """TypeError for what gives no pairs when it is gone over."""
+    is_alone = hasattr(data, "shape") or isinstance(data, (str, bytes, dict))
+    if is_alone or not isinstance(data, Iterable):
+        raise TypeError(
+            f"{name} should be a pair (inputs, targets) of arrays or an iterable of such pairs, "
+            f"got {type(data).__name__}{' alone' if hasattr(data, 'shape') else ''}."
+        )

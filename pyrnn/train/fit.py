@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
 import numpy as np
 
@@ -22,11 +22,12 @@ from .batches import Axis, Batches, Data
 from .clip import clip_grad_norm
 from .history import History
 from .loss import mse_loss
-from .optim import Adam, Optimizer
+from .names import LossFunction, loss_named, optimizer_for, refuse
+from .optim import Optimizer
 from .progress import Progress, progress_for
 from .schedule import ReduceLROnPlateau
-
-LossFunction = Callable[[Array, Array], tuple[float, Array]]
+from .settings import check_counts, check_epochs, check_model, check_seed, check_together
+from .traps import check_first_batch
 
 
 class Schedule(Protocol):
@@ -39,9 +40,10 @@ class Schedule(Protocol):
 def fit(
     model: Module,
     data: Data,
+    targets: Any = None,
     *,
-    loss: LossFunction = mse_loss,
-    optimizer: Optimizer | None = None,
+    loss: LossFunction | str = mse_loss,
+    optimizer: Optimizer | Callable[[Module], Optimizer] | str | None = None,
     epochs: int,
     batch_size: int = 32,
     validation: Data | None = None,
@@ -52,6 +54,7 @@ def fit(
     shuffle: bool = True,
     seed: int | None = None,
     progress: bool = True,
+    **unknown: Never,
 ) -> History:
     """Trains `model` in place and returns the record of it.
 
@@ -63,9 +66,14 @@ def fit(
     Args:
         model: a Module that can be called, `y = model(x)`, and has `vjp`: `y, pullback = model.vjp(x)`, where
             `pullback(gradient of y).parameters` are gradients by parameter name.
-        data: (inputs, targets), two arrays; or an iterable of such pairs, the batches, gone over every epoch.
-        loss: takes (y, targets), returns (value, gradient with respect to y), as `pyrnn.train.mse_loss` does.
-        optimizer: made for this model; Adam with its defaults if None.
+        data: (inputs, targets), two arrays; or an iterable of such pairs, the batches, gone over every epoch. Lists,
+            tensors and DataFrames stand for arrays. Inputs take the precision of a first layer that wants floats.
+        targets: where data are the inputs alone: `fit(model, inputs, targets, epochs=5)`.
+        loss: takes (y, targets), returns (value, gradient with respect to y), as `pyrnn.train.mse_loss` does; or its
+            name: "mse", "mae", "huber", "cross_entropy", "bce_with_logits", "nll", "bce", and Keras'
+            "categorical_crossentropy", "sparse_categorical_crossentropy" and "binary_crossentropy" of probabilities.
+        optimizer: made for this model; or a class, or "adam", "adamw", "sgd", with its defaults (lr=0.01 for SGD);
+            Adam if None.
         epochs: how often to go over the data.
         batch_size: sequences in a batch that is cut from arrays.
         validation: data as above, held out: gone over in evaluation mode after each epoch.
@@ -77,13 +85,18 @@ def fit(
         shuffle: whether sequences cut from arrays come in a new random order each epoch.
         seed: of that order; None for a fresh one.
         progress: whether to show a bar (a few lines where standard error is no terminal).
+        **unknown: nothing; for arguments of Keras' fit and others the error says what to write.
+
+    Warns (UserWarning, once for each model): if a layer takes the sequences of the batch for the steps of one, or a
+    loss of logits follows an activation.
 
     Raises:
-        ValueError: for data or settings that do not fit together.
-        TypeError: if the model or the loss is not of the kind described.
+        ValueError: for data or settings that do not fit together, and for unknown names.
+        TypeError: if the model, the data or the loss is not of the kind described, and for unknown arguments.
         RuntimeError: if a loss or a gradient is not finite; it names epoch and batch.
 
     >>> from types import SimpleNamespace
+    >>> from pyrnn.train import Adam
     >>> class Scale(Module):
     ...     def __init__(self):
     ...         super().__init__()
@@ -98,20 +111,28 @@ def fit(
     >>> round(float(model.weight), 2), history.stopped
     (3.0, 'epochs')
     """
-    _at_least_one(epochs=epochs, batch_size=batch_size, patience=patience)
+    refuse(unknown)
+    check_model(model)
+    check_counts(epochs=epochs, batch_size=batch_size, **({} if patience is None else {"patience": patience}))
+    check_seed(seed)
     order = np.random.default_rng(seed) if shuffle else None
-    held_out = None if validation is None else Batches(validation, batch_size, batch_axis, None, "validation")
+    held_out = None
+    if validation is not None:
+        held_out = Batches(model, validation, None, batch_size, batch_axis, None, "validation")
     run = _Run(
         model=model,
-        loss=loss,
-        optimizer=Adam(model) if optimizer is None else optimizer,
+        loss=loss_named(loss),
+        optimizer=optimizer_for(model, optimizer),
         scheduler=scheduler,
-        batches=Batches(data, batch_size, batch_axis, order),
+        batches=Batches(model, data, targets, batch_size, batch_axis, order),
         held_out=held_out,
         patience=patience,
         clip_norm=clip_norm,
     )
-    _check(run, epochs)
+    check_together(model, run.optimizer, scheduler)
+    for batches in (run.batches, run.held_out):
+        if batches is not None:
+            check_epochs(batches, epochs)
     modes = {name: module.training for name, module in model.named_modules()}
     try:
         with progress_for(epochs, progress) as shown:
@@ -165,6 +186,8 @@ class _Run:
         self.model.train()
         total, sequences, expected = 0.0, 0, self.batches.count()
         for number, (inputs, targets, size) in enumerate(self.batches, start=1):
+            if epoch == number == 1:
+                check_first_batch(self.model, self.loss, inputs, targets, *self.batches.counting())
             value = self._step(inputs, targets, f"epoch {epoch}, batch {number}")
             total, sequences = total + value * size, sequences + size
             shown.batch(epoch - 1 + (number / expected if expected else 0), value)
@@ -179,7 +202,7 @@ class _Run:
             )
         output, pullback = result
         value, gradient = _value_and_gradient(self.loss(output, targets))
-        _require_finite("The loss", value, where)
+        _require_finite("The loss", value, where, inputs, targets)
         gradients = pullback(gradient).parameters
         for name, array in gradients.items():
             # Here, and not at the next loss: the step would carry it into the optimizer's state too.
@@ -195,7 +218,7 @@ class _Run:
         total, sequences = 0.0, 0
         for number, (inputs, targets, size) in enumerate(held_out, start=1):
             value, _ = _value_and_gradient(self.loss(self.model(inputs), targets))
-            _require_finite("The loss", value, f"epoch {epoch}, validation batch {number}")
+            _require_finite("The loss", value, f"epoch {epoch}, validation batch {number}", inputs, targets)
             total, sequences = total + value * size, sequences + size
         return _mean(total, sequences, "validation")
 
@@ -249,37 +272,20 @@ def _value_and_gradient(result: Any) -> tuple[float, Array]:
     return float(result[0]), result[1]
 
 
-def _require_finite(what: str, values: Any, where: str) -> None:
-    if not np.isfinite(values).all():
-        raise RuntimeError(
-            f"{what} is not finite in {where}. The model has its best weights so far; try a smaller learning "
-            "rate or clip_norm, and look for nan in the data."
-        )
+def _require_finite(what: str, values: Any, where: str, *data: Array) -> None:
+    """RuntimeError if a number is not finite; it tells where the batch, (inputs, targets), has such numbers itself."""
+    if np.isfinite(values).all():
+        return
+    advice = "try a smaller learning rate or clip_norm, and look for nan in the data"
+    for word, array in zip(("inputs", "targets"), data, strict=False):
+        strange = np.count_nonzero(~np.isfinite(array))
+        if strange:
+            advice = f"{strange} numbers in the {word} of this batch are not finite: fill them, or drop their rows"
+            break
+    raise RuntimeError(f"{what} is not finite in {where}. The model has its best weights so far; {advice}.")
 
 
 def _mean(total: float, sequences: int, name: str) -> float:
     if not sequences:
         raise ValueError(f"{name} holds no batches; an iterable has to give them anew in every epoch.")
     return total / sequences
-
-
-def _at_least_one(**counts: int | None) -> None:
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise ValueError(f"{name} should be at least 1, got {count}.")
-
-
-def _check(run: _Run, epochs: int) -> None:
-    if not callable(run.model) or not hasattr(run.model, "vjp"):
-        kind = type(run.model).__name__
-        raise TypeError(f"fit needs a model that can be called and has vjp; a {kind} is none.")
-    if run.optimizer.model is not run.model:
-        raise ValueError("The optimizer was made for another model; make one for this, as in Adam(model).")
-    if getattr(run.scheduler, "optimizer", run.optimizer) is not run.optimizer:
-        raise ValueError("The scheduler drives another optimizer; pass fit the one it was made for.")
-    for batches in (run.batches, run.held_out):
-        if batches is not None and batches.is_one_shot and epochs > 1:
-            raise ValueError(
-                f"{batches.name} is an iterator, spent after one epoch; pass a list of batches, or an object "
-                "whose __iter__ starts anew."
-            )

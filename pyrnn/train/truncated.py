@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..module import Array
 from ..pullback import Gradients
 from ..recurrent import Recurrent
+from .names import LossFunction, loss_named
 
 
 class Stretch(NamedTuple):
@@ -22,7 +23,7 @@ def truncated_bptt(
     layer: Recurrent,
     input: Array,
     target: Array,
-    loss: Callable[[Array, Array], tuple[float, Array]],
+    loss: LossFunction | str,
     steps: int,
     state: Any = None,
 ) -> Iterator[Stretch]:
@@ -34,7 +35,7 @@ def truncated_bptt(
         layer: an RNN, LSTM or GRU, not bidirectional.
         input: [T,B,I], or [B,T,I] if the layer is batch_first.
         target: of the same layout, one entry a step.
-        loss: such as `mse_loss`: from the output of a stretch and its target to (value, gradient).
+        loss: such as `mse_loss`: from the output of a stretch and its target to (value, gradient); or its name.
         steps: of a stretch, at least 1; the last may be shorter.
         state: before the first step; None for zeros.
 
@@ -58,11 +59,12 @@ def truncated_bptt(
     """
     if layer.bidirectional:
         raise ValueError("truncated_bptt carries the state forward: a bidirectional layer has no such state")
+    function = loss_named(loss)
     if steps < 1:
         raise ValueError(f"steps should be at least 1, got {steps}")
     axis = 1 if layer.batch_first and input.ndim == 3 else 0
     for begin in range(0, input.shape[axis], steps):
         cut = (slice(None),) * axis + (slice(begin, begin + steps),)
         output, state, pullback = layer.vjp(input[cut], state)
-        value, gradient = loss(output, target[cut])
+        value, gradient = function(output, target[cut])
         yield Stretch(value, pullback(gradient), state)

@@ -1,0 +1,75 @@
+"""Checks of what `fit` is given besides the data."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..module import Module
+from ..quantized import Quantized
+from .batches import Batches
+from .optim import Optimizer
+
+
+def check_counts(**counts: Any) -> None:
+    """TypeError or ValueError for what is no whole number of at least 1."""
+    for name, count in counts.items():
+        try:
+            number = 0 if isinstance(count, bool) else operator.index(count)
+        except TypeError:
+            raise TypeError(
+                f"{name} should be an int of at least 1, got {count!r} of {type(count).__name__}."
+            ) from None
+        if number < 1:
+            raise ValueError(f"{name} should be at least 1, got {count}.")
+
+
+def check_seed(seed: Any) -> None:
+    """TypeError or ValueError for what seeds no generator."""
+    if seed is None:
+        return
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed should be an int or None, got {seed!r} of {type(seed).__name__}.")
+    if seed < 0:
+        raise ValueError(f"seed should be at least 0, got {seed}.")
+
+
+def check_model(model: Any) -> None:
+    """TypeError if `fit` cannot train it."""
+    if isinstance(model, type):
+        raise TypeError(f"fit needs a model, got the class {model.__name__}; make one of it.")
+    if not isinstance(model, Module) or not callable(model) or not hasattr(model, "vjp"):
+        kind = type(model).__name__
+        raise TypeError(f"fit needs a pyrnn Module that can be called and has vjp; a {kind} is none.")
+    for name, module in model.named_modules():
+        if isinstance(module, Quantized):
+            raise TypeError(
+                f"fit needs float weights, and {name or 'the model'} is quantized, for inference; train the float "
+                "layer and quantize it afterwards."
+            )
+
+
+def check_together(model: Module, optimizer: Optimizer, scheduler: Any) -> None:
+    """ValueError or TypeError if the parts do not drive one another."""
+    if optimizer.model is not model:
+        raise ValueError("The optimizer was made for another model; make one for this, as in Adam(model).")
+    if scheduler is None:
+        return
+    if not callable(getattr(scheduler, "step", None)) or isinstance(scheduler, type):
+        raise TypeError(
+            "scheduler should be one made for the optimizer, as in CosineAnnealingLR(optimizer, T_max=epochs), got "
+            f"{scheduler!r:.80}."
+        )
+    if getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError("The scheduler drives another optimizer; pass fit the one it was made for.")
+
+
+def check_epochs(batches: Batches, epochs: int) -> None:
+    """ValueError for data that can be gone over once only."""
+    if batches.is_one_shot and epochs > 1:
+        raise ValueError(
+            f"{batches.name} is an iterator, spent after one epoch; pass a list of batches, or an object "
+            "whose __iter__ starts anew."
+        )

@@ -1,0 +1,195 @@
+"""A word before the first step where a run would train something else than the caller means.
+
+Nothing but a run tells which axis of its input a layer takes to be the time, since a network of the caller's own may
+move the axes. So a copy of the network runs twice, on one sequence and on two.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..caution import caution, was_told
+from ..module import Array, Module
+from ..nn.activations import Activation, LogSoftmax, Softmax
+from ..nn.layout import TIME_AXIS, TIME_FIRST, taken_by
+from .loss import bce_with_logits, cross_entropy
+from .loss_probabilities import bce_loss, nll_loss
+
+SIGMOIDS = ("sigmoid", "hard_sigmoid_keras2", "hard_sigmoid_keras3")
+# Losses of logits, and the losses of probabilities in their place. Of log-probabilities cross_entropy is right.
+BOUNDED = {"cross_entropy": "categorical_crossentropy", "bce_with_logits": "bce_loss"}
+KNOWN = (cross_entropy, bce_with_logits, bce_loss, nll_loss)
+
+
+class Call(NamedTuple):
+    """What a layer was given in a run, and what it gave back."""
+
+    name: str
+    layer: Module
+    shape: tuple[int, ...]
+    output: list[Any]
+
+
+class Run(NamedTuple):
+    """A run of a copy: its output, and the calls of the layers of interest, in their order."""
+
+    output: Array
+    calls: list[Call]
+
+
+def check_first_batch(
+    model: Module, loss: Callable[..., Any], inputs: Array, targets: Array, axis: int, shuffled: bool
+) -> None:
+    """Warns, once for each model and cause, of axes, activations and targets that do not fit together.
+
+    Args:
+        model: the network; it is left as it is.
+        loss: what `fit` calls.
+        inputs: of the first batch.
+        targets: of the first batch.
+        axis: which axis of the inputs counts the sequences.
+        shuffled: whether `fit` puts the sequences in random order.
+    """
+    of = _inside(loss)
+    if (of is bce_with_logits or of is bce_loss) and targets.size and (targets.min() < 0 or targets.max() > 1):
+        caution(
+            model,
+            "targets",
+            f"{of.__name__} takes targets between 0 and 1, got {targets.min():.4g} to {targets.max():.4g}; "
+            "for class indices use cross_entropy.",
+        )
+    if of is not nll_loss and not any(map(_is_watched, (layer for _, layer in model.named_modules()))):
+        return
+    runs = _runs_of_a_copy(model, inputs, axis)
+    if runs is not None:
+        _check_axes(model, *runs, axis, shuffled)
+        _check_activation(model, of, runs[1])
+
+
+def _check_axes(model: Module, one: Run, two: Run, axis: int, shuffled: bool) -> None:
+    """A layer whose sequences become longer with the number of sequences takes the batch for the time."""
+    single = {call.name: call for call in reversed(one.calls)}
+    layers = dict(model.named_modules())
+    for name, layer, shape, _ in two.calls:
+        layout, before = taken_by(layer), single.get(name)
+        if layout not in TIME_AXIS or before is None or was_told(layers[name], "axes"):
+            continue
+        words = f"{type(layer).__name__} ({name})" if name else type(layer).__name__
+        time = TIME_AXIS[layout] if len(shape) > 2 else 0
+        if len(before.shape) != len(shape) or before.shape[time] == shape[time]:
+            continue
+        if len(shape) > 2:
+            caution(
+                model,
+                "batch_axis",
+                f"fit counts the sequences along axis {axis} of the inputs, and {words} takes them for the steps of "
+                f"one: it takes {layout}. Make it with batch_first={layout == TIME_FIRST}, or give fit inputs of that "
+                f"layout and batch_axis={1 - time}.",
+            )
+            return
+        if shuffled:
+            caution(
+                model,
+                "batch_axis",
+                f"{words} takes an input of two axes for one sequence, [T,F], and fit puts the steps in random order. "
+                "Give fit sequences [N,T,F], or shuffle=False.",
+            )
+            return
+
+
+def _check_activation(model: Module, of: Any, run: Run) -> None:
+    """Whether the network ends with an activation that its loss applies itself, or without one that it needs."""
+    if of is nll_loss and run.output.size and run.output.max() > 1e-6:  # rounding of log(1)
+        caution(
+            model,
+            "activation",
+            f"nll_loss takes log-probabilities, which are at most 0, and the model gives {run.output.max():.4g}; "
+            "end the model with nn.LogSoftmax, or without an activation and use cross_entropy.",
+        )
+    if of is not cross_entropy and of is not bce_with_logits:
+        return
+    for name, layer, _, output in run.calls:
+        is_log = isinstance(layer, LogSoftmax)
+        if not _squashes(layer) or (is_log and of is cross_entropy) or not _consists_of(run.output, output[0]):
+            continue
+        words = f"{type(layer).__name__} ({name})" if name else type(layer).__name__
+        caution(
+            model,
+            "activation",
+            f"{of.__name__} takes logits, and the model ends with {words}, which bounds them, so training would "
+            f"stall. Leave the layer out, or use {BOUNDED[of.__name__]}, which takes probabilities.",
+        )
+        return
+
+
+def _consists_of(output: Array, inner: Array) -> bool:
+    """Whether a network's output is a layer's, perhaps with other axes or some of its steps."""
+    few = output.ravel()[:64]
+    return bool(few.size) and all((inner == number).any() for number in few)
+
+
+def _squashes(layer: Module) -> bool:
+    if isinstance(layer, Activation):
+        return layer.name in SIGMOIDS
+    return isinstance(layer, (Softmax, LogSoftmax))
+
+
+def _is_watched(layer: Module) -> bool:
+    return taken_by(layer) in TIME_AXIS or _squashes(layer)
+
+
+def _inside(loss: Any) -> Any:
+    """The loss of pyrnn's within functools.partial and within decorators; None for another."""
+    while not any(loss is known for known in KNOWN):
+        within = getattr(loss, "func" if isinstance(loss, functools.partial) else "__wrapped__", None)
+        if within is None:
+            return None
+        loss = within
+    return loss
+
+
+def _runs_of_a_copy(model: Module, inputs: Array, axis: int) -> tuple[Run, Run] | None:
+    """The runs of one sequence and of two; None if they do not succeed: what is wrong, the training itself says."""
+    calls: list[Call] = []
+    try:
+        twin: Any = copy.deepcopy(model).eval()
+        for name, layer in list(twin.named_modules()):
+            if _is_watched(layer):
+                layer.__class__ = _watching(type(layer), name, calls)
+        return _run(twin, inputs, axis, 1, calls), _run(twin, inputs, axis, 2, calls)
+    except Exception:
+        return None
+
+
+def _run(twin: Any, inputs: Array, axis: int, sequences: int, calls: list[Call]) -> Run:
+    calls.clear()
+    few = np.take(inputs, np.arange(sequences) % inputs.shape[axis], axis)
+    with np.errstate(all="ignore"):
+        output = np.asarray(twin.vjp(few)[0])
+    return Run(output, [call for call in calls if call.output])
+
+
+def _watching(kind: Any, name: str, calls: list[Call]) -> Any:
+    """A subclass that notes what its calls are given and give."""
+
+    def noted(self: Any, method: Callable[..., Any], input: Any, *args: Any, **options: Any) -> Any:
+        call = Call(name, self, np.shape(input), [])
+        calls.append(call)
+        result = method(self, input, *args, **options)
+        call.output.append(result[0] if isinstance(result, tuple) else result)
+        return result
+
+    class Watching(kind):  # type: ignore[misc]
+        def __call__(self, *args: Any, **options: Any) -> Any:
+            return noted(self, kind.__call__, *args, **options)
+
+        def vjp(self, *args: Any, **options: Any) -> Any:
+            return noted(self, kind.vjp, *args, **options)
+
+    Watching.__name__ = kind.__name__  # what its errors call it
+    return Watching
