@@ -89,12 +89,12 @@ def described(
     dtype = np.float64 if mine[f"weight_ih{end}"].dtype == np.float64 else np.float32
     if not end:
         sizes = {name: sizes[name] for name in ("input_size", "hidden_size", "bias")}
-        _check_names(mine, _core.Spec(mode, **sizes).parameters, "", cell.__name__)
+        _check_names(mine, _core.Spec.make(mode, **sizes).parameters, "", cell.__name__)
     else:
         sizes |= {"num_layers": 1 + _last_layer(mine), "bidirectional": "weight_ih_l0_reverse" in mine}
         if kind is LSTM and "weight_peephole_l0" in mine:
             sizes["peephole"] = True
-        _check_names(mine, _core.Spec(mode, **sizes).parameters, end, kind.__name__)
+        _check_names(mine, _core.Spec.make(mode, **sizes).parameters, end, kind.__name__)
         if kind is not LSTM:
             del sizes["proj_size"]
     made = kind if end else cell

@@ -85,7 +85,9 @@ def test_a_gradient_stops_at_a_unit_of_a_relu_rnn_that_is_off(isa: str, dtype: A
     theirs = torch.nn.RNN(3, 19, 2, nonlinearity="relu", bidirectional=True, dtype=torch.tensor(dtype(0)).dtype)
     theirs.load_state_dict({name: torch.tensor(weight) for name, weight in rnn.state_dict().items()})
     x = np.random.default_rng(0).standard_normal((4, 2, 3)).astype(dtype)
-    weights = _core.Weights(_core.Spec("rnn_relu", 3, 19, 2, True, True), list(rnn.parameters().values()), isa)
+    weights = _core.Weights.pack(
+        _core.Spec.make("rnn_relu", 3, 19, 2, True, True), list(rnn.parameters().values()), isa
+    )
     y, _, _, tape = weights.run(x, [], False, [], True)
     off = np.argwhere(y == 0)
     dy = spoiled(y.shape, dtype, value, off[:: len(off) // 5].T)

@@ -258,7 +258,8 @@ class LogSoftmax(Layer):
     def _forward(self, input: Array) -> tuple[Array, Back]:
         if not -input.ndim <= self.dim < input.ndim:
             raise ValueError(f"LogSoftmax: there is no axis {self.dim} in an input of shape {input.shape}")
-        shifted = input - input.max(axis=self.dim, keepdims=True)
+        with np.errstate(invalid="ignore"):  # an axis that holds infinity gives NaN, as torch's
+            shifted = input - input.max(axis=self.dim, keepdims=True, initial=-np.inf)  # an empty axis has no maximum
         output = shifted - np.log(np.exp(shifted).sum(axis=self.dim, keepdims=True))
 
         def back(grad: Array) -> Any:

@@ -54,7 +54,7 @@ def load(path: str | os.PathLike[str], output: str | None = None, *, limit: int 
     """
     try:
         budget = Budget(os.path.getsize(path), limit)
-        with skip_init(), at_most(budget.total):
+        with skip_init(), at_most(budget):
             return _sequential(read_model(os.fspath(path), budget), budget, output)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
