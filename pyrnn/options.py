@@ -43,7 +43,7 @@ def check_int(name: str, value: Any, most: int) -> None:
 def check_nonlinearity(nonlinearity: str) -> str:
     """The name back, or ValueError."""
     if nonlinearity not in ("tanh", "relu"):
-        raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        raise ValueError(f"Unknown nonlinearity {str(nonlinearity)[:100]!r}. Select from 'tanh' or 'relu'.")
     return nonlinearity
 
 

@@ -90,7 +90,7 @@ def test_one_output_of_several_is_chosen_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "m.onnx", body)
     with pytest.raises(ValueError, match=r"2 outputs \(.y., .z.\)"):
         load(path)
-    with pytest.raises(ValueError, match='no output "q", only .y., .z.'):
+    with pytest.raises(ValueError, match=r'no output "q", only .y., .z.'):
         load(path, output="q")
     np.testing.assert_array_equal(load(path, output="y")(X[0]), np.maximum(X[0], 0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import io
 import struct
 import zipfile
 import zlib
@@ -16,6 +16,7 @@ from pyrnn.budget import Budget
 from pyrnn.quoting import escaped, quoted
 
 LOCAL_HEADER = 30  # bytes in front of a record's name and extra field; it ends with their lengths
+AT_ONCE = 2**20  # bytes of a record that are unpacked in one go
 DESCRIPTOR = 24  # bytes, at most, that may follow a record
 
 # What zipfile raises at damaged, encrypted and unknown archives, and at names that are no UTF-8.
@@ -29,11 +30,6 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-
-
-def allowance(path: str) -> int:
-    """Bytes that the contents of a file may take in memory: what a Budget of it has in total."""
-    return Budget(os.path.getsize(path)).total
 
 
 def read_records(
@@ -117,8 +113,10 @@ def _check_layout(file: BinaryIO, entries: list[zipfile.ZipInfo], directory: int
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    unpacked = io.BytesIO()  # ZipExtFile.read of the whole would hold it twice, and read() without a size a bomb
     with archive.open(entry) as record:
-        data = record.read(entry.file_size)  # without a size it would unpack a bomb and then cut it
-    if len(data) != entry.file_size:
+        while part := record.read(min(AT_ONCE, entry.file_size - unpacked.tell())):
+            unpacked.write(part)
+    if unpacked.tell() != entry.file_size:
         raise ValueError(f"its record {quoted(entry.filename)} is cut short")
-    return data
+    return unpacked.getvalue()
