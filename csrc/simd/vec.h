@@ -9,6 +9,9 @@
 
 #include <cstddef>
 
+#include "simd/fma.h"
+#include "simd/fma64.h"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
@@ -152,12 +155,12 @@ template <class T> [[gnu::always_inline]] inline Vec<T> splat(T x) noexcept {
 [[gnu::always_inline]] inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) noexcept {
   return (Vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 }
-#else  // one lane; without an FMA instruction the C library computes it, slowly but correctly rounded
+#else  // one lane; without the instruction in software
 [[gnu::always_inline]] inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) noexcept {
-  return Vec<float>{__builtin_fmaf(a[0], b[0], c[0])};
+  return Vec<float>{PYRNN_FMA(a[0], b[0], c[0])};
 }
 [[gnu::always_inline]] inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) noexcept {
-  return Vec<double>{__builtin_fma(a[0], b[0], c[0])};
+  return Vec<double>{fused(a[0], b[0], c[0])};
 }
 #endif
 

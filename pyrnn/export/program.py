@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from importlib.resources import files
 
 from .. import __version__
 from .fixed.functions import INTEGERS
@@ -58,33 +59,15 @@ void vad_run(vad_state *s, const TAKEN *x, size_t steps, VALUE *y);
 _FLOAT = """\
 /* vad: DESCRIPTION
    Made by pyrnn VERSION; the same bits as there, wherever float is IEEE 754 and subnormals are not flushed. Flags like
-   -ffp-contract=off change nothing. Where the CPU has no fused multiply-add, or the compiler is not told that it has
-   (-mfma, -mfpu=fpv4-sp-d16), VAD_FMA is a call of fmaf in the C library: the same bits, slowly. For a compiler other
-   than GCC and Clang, VAD_FMA and VAD_ABS are to be defined as its fmaf and fabsf. */
+   -ffp-contract=fast change nothing. Where the CPU has no fused multiply-add, or the compiler is not told that it has
+   (-mfma, -mfpu=fpv4-sp-d16), vad_fma computes the same bits, slowly. */
 #include "vad.h"
 
-#include <float.h>
-
-#ifdef __FAST_MATH__
-#error "vad.c computes other numbers under -ffast-math: compile it without"
-#endif
-#if FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2
-#error "vad.c needs float arithmetic in float: on 32-bit x86 compile with -msse2 -mfpmath=sse"
-#endif
-#if defined(__clang__) || !defined(__GNUC__) /* GCC does not know it */
-#pragma STDC FP_CONTRACT OFF
-#endif
-
-#if !defined(VAD_FMA) && defined(__has_builtin)
-#if __has_builtin(__builtin_elementwise_fma) /* Clang without Linux makes a call of the other, for errno's sake */
-#define VAD_FMA(a, b, c) __builtin_elementwise_fma(a, b, c)
-#endif
-#endif
-#ifndef VAD_FMA
-#define VAD_FMA(a, b, c) __builtin_fmaf(a, b, c)
-#endif
-#ifndef VAD_ABS
+ARITHMETIC
+#if defined(__GNUC__)
 #define VAD_ABS(x) __builtin_fabsf(x)
+#else
+#define VAD_ABS(x) ((x) < 0.0f ? -(x) : (x)) /* its zero may be -0, which changes no result here */
 #endif
 """
 
@@ -174,6 +157,7 @@ class Program:
         constants = [each.text(self.name) for part in self.network.parts for each in part.constants]
         text = self._filled(
             _SOURCE.replace("PREAMBLE\n", INTEGERS if self.network.value == "int16_t" else _FLOAT),
+            ARITHMETIC=_arithmetic(),
             FUNCTIONS="\n".join(function.text for function in functions),
             RESET="\n".join(reset or ["  (void)s;"]),
             STEP="\n".join(step),
@@ -187,6 +171,13 @@ class Program:
         for word, text in texts.items():
             template = re.sub(rf"\b{word}\b", text.replace("\\", r"\\"), template)
         return named(template, self.name)
+
+
+def _arithmetic() -> str:
+    """What compilers must keep to, and the fused multiply-add: csrc/simd/fma.h, installed beside this file."""
+    text = files(__package__).joinpath("fma.h").read_text().partition("#pragma once\n\n")[2]
+    text = text.replace("PYRNN_", "VAD_").replace("pyrnn_", "vad_").replace("pyrnn", "vad.c")
+    return re.sub(r"(?m)^#include <stdint.h>\n", "", text)  # vad.h includes it
 
 
 def named(text: str, name: str) -> str:
