@@ -11,6 +11,7 @@ import numpy as np
 
 import pyrnn
 from pyrnn import nn
+from pyrnn.export import elementwise
 
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffp-contract=off"]
 C = ["-x", "c", "-std=c99"]
@@ -51,6 +52,25 @@ def tokens() -> nn.Sequential:
     )
 
 
+def every_layer() -> nn.Sequential:
+    """From indices to probabilities, by every kind of layer and every activation that can be exported."""
+    activations = []
+    for seed, name in enumerate(elementwise.LAYERS):
+        activations += [nn.Linear(5, 5, seed=seed), nn.Activation(name)]
+    return nn.Sequential(
+        nn.Embedding(11, 6, seed=0),
+        nn.ChannelsLast(nn.Conv1d(6, 5, 3, padding=[(4, 0)], dilation=2, seed=1)),
+        *activations,
+        pyrnn.LSTM(5, 9, peephole=True, batch_first=True, seed=3),
+        pyrnn.GRU(9, 4, 2, batch_first=True, reset_after=False, seed=4),
+        pyrnn.GRU(4, 12, batch_first=True, seed=5),
+        pyrnn.RNN(12, 11, nonlinearity="relu", batch_first=True, seed=6),
+        pyrnn.LSTM(11, 10, proj_size=3, batch_first=True, seed=7),
+        nn.Linear(3, 9, seed=8),
+        nn.Softmax(),
+    )
+
+
 def run(*command: str | Path, cwd: Path) -> str:
     done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -59,13 +79,13 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 def compiled_test(folder: Path, *flags: str, compiler: str = "gcc", language: list[str] = C) -> str:
     """What the test program prints."""
-    run(compiler, *language, *STRICT, *flags, "vad.c", "vad_test.c", "-o", "vad_test", "-lm", cwd=folder)
+    run(compiler, *language, *STRICT, *flags, "vad.c", "vad_test.c", "-o", "vad_test", cwd=folder)
     return run(folder / "vad_test", cwd=folder)
 
 
 def in_c(folder: Path, x: np.ndarray, outputs: int, *flags: str) -> np.ndarray:
     """What vad_run makes of x [T,I], floats, int16 or indices, after vad_reset."""
-    run("gcc", *C, *STRICT, *flags, "-O2", "-shared", "-fPIC", "vad.c", "-o", "vad.so", "-lm", cwd=folder)
+    run("gcc", *C, *STRICT, *flags, "-O2", "-shared", "-fPIC", "vad.c", "-o", "vad.so", cwd=folder)
     library = ctypes.CDLL(str(folder / "vad.so"))
     header = (folder / "vad.h").read_text()
     state = ctypes.create_string_buffer(int(re.search(r"/\* (\d+) bytes", header)[1]))

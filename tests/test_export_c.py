@@ -104,17 +104,17 @@ def test_a_compiler_that_fuses_changes_nothing(tmp_path: Path, network: str) -> 
     export.c(model, "vad", tmp_path, profile=profile)
     for level in ("-O1", "-O3"):
         run("gcc", "-std=gnu99", level, "-march=native", "-ffp-contract=fast", "vad.c", "vad_test.c", "-o", "vad_test",
-            "-lm", cwd=tmp_path)  # fmt: skip
+            cwd=tmp_path)  # fmt: skip
         run(tmp_path / "vad_test", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", ["lstm projected", "gru", "gru reset before", "tokens"])
-def test_it_calls_nothing_but_fmaf(tmp_path: Path, name: str, profile: str) -> None:
+def test_it_calls_nothing(tmp_path: Path, name: str, profile: str) -> None:
     export.c(tokens() if name == "tokens" else RECURRENT[name], "vad", tmp_path, profile=profile)
     for compiler, level in itertools.product(COMPILERS, ("-O0", "-O2", "-O3", "-Os")):
         run(compiler, *C, level, "-c", "vad.c", cwd=tmp_path)
-        assert set(run("nm", "-u", "vad.o", cwd=tmp_path).split()) <= {"U", "fmaf"}
+        assert run("nm", "-u", "vad.o", cwd=tmp_path) == ""
         kinds = [line.split()[1:] for line in run("nm", "--defined-only", "vad.o", cwd=tmp_path).splitlines()]
         assert not [kind for kind, _ in kinds if kind in "bBdDC"]  # no variables: all weights are const
         assert {symbol for kind, symbol in kinds if kind == "T"} == {"vad_reset", "vad_run", "vad_step"}
@@ -138,19 +138,11 @@ def test_the_test_program_sees_a_single_bit(tmp_path: Path, change: float, said:
     other = np.float32(number[1]) * np.float32(1 + change)
     assert str(other) != number[1]
     (tmp_path / "vad.c").write_text(source.replace(number[1], str(other)))
-    run("gcc", *C, "vad.c", "vad_test.c", "-o", "vad_test", "-lm", cwd=tmp_path)
+    run("gcc", *C, "vad.c", "vad_test.c", "-o", "vad_test", cwd=tmp_path)
     done = subprocess.run([tmp_path / "vad_test"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert said in done.stdout
     assert good not in done.stdout
-
-
-def test_what_would_change_the_bits_is_refused(tmp_path: Path) -> None:
-    export.c(pyrnn.GRU(3, 5, seed=0), "vad", tmp_path)
-    command = ["gcc", *C, "-ffast-math", "-c", "vad.c"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "vad.c computes other numbers under -ffast-math" in done.stderr
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stdint.h>
 
-/* GCC defines these from version 12 on. Clang defines the first two alone, Visual C++ the last. */
+/* GCC defines these from version 12 on, but _M_FP_FAST, which is Visual C++'s. Clang defines the first two alone. */
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(_M_FP_FAST) || \
     defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
 #error "pyrnn computes other numbers under -ffast-math, -Ofast, /fp:fast and their parts: compile it without"
@@ -43,7 +43,8 @@
 #pragma clang fp reassociate(off)
 #endif
 #elif defined(__GNUC__)
-#if __GNUC__ < 12
+/* 0 under each such flag, -funsafe-math-optimizations without its parts too; and on chips without an FPU anyway. */
+#if defined(__GCC_IEC_559) && __GCC_IEC_559 == 0
 #pragma GCC optimize("no-unsafe-math-optimizations", "no-associative-math", "no-reciprocal-math", "signed-zeros")
 #endif
 #elif defined(_MSC_VER)
@@ -62,7 +63,10 @@
 #define PYRNN_FMA(x, y, z) __builtin_elementwise_fma(x, y, z)
 #endif
 #endif
-#ifndef PYRNN_FMA
+#if !defined(PYRNN_FMA) && !defined(__clang__) && !defined(__cplusplus) && __GNUC__ >= 7
+/* The same instruction. With -flto GCC inlines the body of a program's own fmaf in place of __builtin_fmaf. */
+#define PYRNN_FMA(x, y, z) __builtin_fmaf32(x, y, z)
+#elif !defined(PYRNN_FMA)
 #define PYRNN_FMA(x, y, z) __builtin_fmaf(x, y, z)
 #endif
 #endif

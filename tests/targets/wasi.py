@@ -1,4 +1,4 @@
-"""Runs a program compiled for WASI: python tests/mcu/wasi.py PROGRAM"""
+"""Runs a program compiled for WASI: python tests/targets/wasi.py PROGRAM"""
 
 from __future__ import annotations
 
