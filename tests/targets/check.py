@@ -4,8 +4,8 @@
     python tests/targets/check.py Cortex-M4F       # on these targets only
 
 Needs of Debian gcc, clang-19, tcc, gcc-mingw-w64-x86-64, wine64, gcc-aarch64-linux-gnu, qemu-user, gcc-arm-none-eabi,
-libnewlib-arm-none-eabi, qemu-system-arm, gcc-riscv64-unknown-elf, picolibc-riscv64-unknown-elf and qemu-system-misc, of
-PyPI ziglang and wasmtime.
+libnewlib-arm-none-eabi, qemu-system-arm, gcc-riscv64-unknown-elf, picolibc-riscv64-unknown-elf and qemu-system-misc,
+of PyPI ziglang and wasmtime.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def check(network: str, profile: str, target: str, folder: Path) -> str:
     line = f"{network:13} {profile:8} {target:14} {hash_of_run}"
     if not target.startswith("wasm32"):
         called = {line.split()[0] for line in run([on.tool("nm"), "-u", "-P", "vad.o"], folder).splitlines()}
-        # Names that begin so are the compiler's own: arithmetic that the CPU does not have. tcc copies structs by a call.
+        # Names that begin so are the compiler's own: arithmetic that the CPU lacks. tcc copies structs by a call.
         called = {name for name in called if not name.startswith("__")} - ({"memmove"} if target == "tcc" else set())
         if called:
             raise RuntimeError(f"vad.o needs a library: {called}")
