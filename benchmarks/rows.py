@@ -4,7 +4,7 @@ A row is a call that a user makes, in one thread on one CPU. The sizes are those
 time of this process on the CPU: other processes that want the CPU too do not lengthen it.
 
 python benchmarks/rows.py CPU            answers each line "SECONDS ROW" of its input with the microseconds of a call
-python benchmarks/rows.py CPU CALLS ROW  makes the call so many times, for valgrind
+python benchmarks/rows.py CPU CALLS ROW  has callgrind, under which it runs, count the instructions of so many calls
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -159,11 +160,23 @@ def answer() -> None:
         print(timed(call, float(seconds)) * 1e6, flush=True)
 
 
+def counted(row: str, number: int) -> None:
+    """Makes the calls, and before them some that are not counted."""
+    call = rows()[row]()
+    many(call, 3)
+    callgrind("on")
+    many(call, number)
+    callgrind("off")
+
+
+def callgrind(state: str) -> None:
+    """Counts from here on, or no more."""
+    subprocess.run(["callgrind_control", "-i", state, str(os.getpid())], check=True, stdout=subprocess.DEVNULL)
+
+
 if __name__ == "__main__":
     os.sched_setaffinity(0, {int(sys.argv[1])})
     if len(sys.argv) == 2:
         answer()
     else:
-        call = rows()[sys.argv[3]]()
-        call()
-        many(call, int(sys.argv[2]))
+        counted(sys.argv[3], int(sys.argv[2]))
