@@ -273,12 +273,14 @@ def main() -> int:
     campaigns = []
     for name in names:
         campaign = Campaign(name, folder, options.seed)
-        campaigns.append(campaign)
         if options.input is not None:
             campaign.warm_up()
             print(campaign.read(options.input))
             continue
         campaign.run(options.seconds / len(names), options.jobs)
+        campaigns.append(campaign)
+    if options.input is not None:
+        return 0
     for campaign in campaigns:
         print(campaign.summary())
         for kind, numbers in campaign.failures.items():
