@@ -8,7 +8,7 @@ write into an array behind their back would go unseen; so a parameter is replace
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,7 +21,7 @@ import numpy as np
 from .budget import Budget
 from .placeholder import Placeholder
 from .quoting import escaped, quoted
-from .state_dict import IncompatibleKeys, StateDict, mismatches
+from .state_dict import IncompatibleKeys, as_state_dict, mismatches
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -108,13 +108,13 @@ class Module:
         """All buffers by state-dict name, as read-only arrays (no copies)."""
         return self._named("_buffers")
 
-    def state_dict(self) -> StateDict:
+    def state_dict(self) -> OrderedDict[str, Array]:
         """Parameters and buffers by name, as writable copies: what torch's `load_state_dict` takes.
 
         As torch's, it has an attribute `_metadata`: here with the options that weights do not tell, by module.
         """
         metadata = {name: {"version": part._version, **part._options()} for name, part in self.named_modules()}
-        return StateDict({name: value.copy() for name, value in self._named(*KINDS).items()}, metadata)
+        return as_state_dict({name: value.copy() for name, value in self._named(*KINDS).items()}, metadata)
 
     def _options(self) -> dict[str, Any]:
         """The constructor's arguments that names and shapes of the weights do not tell."""

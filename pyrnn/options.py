@@ -25,14 +25,14 @@ MOST_UNITS = MOST // 64
 MOST_LAYERS = 2**16 - 1
 
 
-def check_size(name: str, value: Any, most: int = MOST) -> None:
+def check_size(name: str, value: Any, most: float = MOST) -> None:
     """torch's checks of a size, an int and positive; and at most what the kernels can count."""
     check_int(name, value, most)
     if value <= 0:
         raise ValueError(f"{name} must be greater than zero, got {value}")
 
 
-def check_int(name: str, value: Any, most: int) -> None:
+def check_int(name: str, value: Any, most: float) -> None:
     """TypeError for a value that is no int, ValueError for one that is too large."""
     if not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")

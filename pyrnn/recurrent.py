@@ -5,6 +5,7 @@ Letters in shapes: T time, B batch, I input_size, H hidden_size, P proj_size or 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,7 +146,7 @@ class Recurrent(Specified):
         """
         asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)
         if checkpoint is not None:
-            check_size("checkpoint", checkpoint, 2**63 - 1)  # any number from T on means the same
+            check_size("checkpoint", checkpoint, math.inf)  # any number from T on means the same
             asked["every"] = min(checkpoint, 2**31 - 1)
         output, final, states, tape = self._run(input, state, True, asked)
         pullback = Pullback(tape, list(self._parameters), self._is_pair)

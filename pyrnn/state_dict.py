@@ -1,7 +1,8 @@
-"""StateDict: arrays by name, and beside them the options that the shapes of weights do not tell."""
+"""State dicts: arrays by name, and beside them the options that the shapes of weights do not tell."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from types import NoneType
 from typing import Any, NamedTuple
@@ -25,24 +26,20 @@ MAX_TEXT = 100  # letters of an option's value: more is no option of ours
 Metadata = dict[str, dict[str, Any]]
 
 
-class StateDict(dict[str, Any]):
-    """A dict of arrays with torch's attribute `_metadata`.
+def as_state_dict(values: Mapping[Any, Any], metadata: Metadata) -> OrderedDict[Any, Any]:
+    """A state dict as torch has it: an OrderedDict with the attribute `_metadata`.
 
     For each module, by its dotted name, `_metadata` has torch's `version` and, of a recurrent layer, the options that
-    weights do not tell. A file keeps them, and `pyrnn.load` and `from_state_dict` make the layer with them.
+    weights do not tell. A file keeps them, and `pyrnn.load` and `from_state_dict` make the layer with them. (torch and
+    JAX walk through an OrderedDict, but take a class of ours for a leaf.)
 
     >>> import pyrnn
     >>> pyrnn.RNN(3, 5, nonlinearity="relu").state_dict()._metadata[""]["nonlinearity"]
     'relu'
     """
-
-    def __init__(self, values: Any = (), metadata: Metadata | None = None) -> None:
-        super().__init__(values)
-        self._metadata: Metadata = {} if metadata is None else metadata
-
-    def copy(self) -> StateDict:
-        """A dict of the same arrays, with a copy of the metadata."""
-        return StateDict(self, {name: dict(options) for name, options in self._metadata.items()})
+    found = OrderedDict(values)
+    found.__dict__["_metadata"] = metadata
+    return found
 
 
 class IncompatibleKeys(NamedTuple):
@@ -108,7 +105,7 @@ def with_metadata(tree: dict[Any, Any], metadata: Metadata) -> dict[Any, Any]:
         name: with_metadata(value, _below(metadata, str(name))) if isinstance(value, dict) else value
         for name, value in tree.items()
     }
-    return StateDict(inside, metadata)
+    return as_state_dict(inside, metadata)
 
 
 def _below(metadata: Metadata, name: str) -> Metadata:

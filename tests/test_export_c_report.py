@@ -139,7 +139,7 @@ def disagreeing(*layers: pyrnn.Module) -> nn.Sequential:
             {},
             "layer '2', GRU, stands after a LastStep",
         ),
-        (nn.Sequential(pyrnn.GRU(3, 5), pyrnn.GRU(5, 2, batch_first=True)), {}, "with and without batch_first"),
+        (disagreeing(pyrnn.GRU(3, 5), pyrnn.GRU(5, 2, batch_first=True)), {}, "with and without batch_first"),
         (nn.Sequential(pyrnn.GRU(3, 5), nn.Linear(4, 2)), {}, "takes 4 inputs, GRU(3, 5) before it gives 5"),
         (nn.Sequential(nn.Dropout()), {}, "no layer that computes anything"),
         (pyrnn.GRU(3, 5, dtype=np.float64), {}, "is of float64"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -52,7 +53,7 @@ def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> t
     if keywords.return_states and network.mode != "lstm":
         raise ValueError("return_states is for the LSTM's cell states; the states of an RNN or a GRU are its output")
     if keywords.checkpoint is not None:
-        check_size("checkpoint", keywords.checkpoint, 2**63 - 1)
+        check_size("checkpoint", keywords.checkpoint, math.inf)
     active = laid_out("mask", keywords.mask, x, swapped)
     reset = laid_out("reset", keywords.reset, x, swapped)
     if keywords.lengths is not None:

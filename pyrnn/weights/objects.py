@@ -28,7 +28,7 @@ STORAGES = {
     "torch.UntypedStorage": None,
     "torch.storage.UntypedStorage": None,
 }
-DICTS = ("dict", "collections.OrderedDict", "collections.defaultdict", "pyrnn.state_dict.StateDict")
+DICTS = ("dict", "collections.OrderedDict", "collections.defaultdict")
 SETS = {"builtins.set": set, "builtins.frozenset": frozenset}
 TENSORS = ("torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer")
 MAKERS = ("copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__")  # of their first argument

@@ -12,7 +12,7 @@ from pyrnn.budget import Budget
 from pyrnn.module import Array
 from pyrnn.placeholder import Placeholder
 from pyrnn.quoting import quoted
-from pyrnn.state_dict import StateDict, checked
+from pyrnn.state_dict import as_state_dict, checked
 from pyrnn.weights.arrays import MAX_AXES, STORED, decoded
 from pyrnn.weights.objects import DICTS, SETS, Bytes, Made, Name, NumPyArray, NumPyType, Storage, Tensor
 from pyrnn.weights.unpickled import MAX_DEPTH
@@ -59,7 +59,7 @@ class Tree:
             keys, values = items[::2], (self.plain(item, depth + 1) for item in items[1::2])
             found = {self._key(key, depth + 1): value for key, value in zip(keys, values, strict=True)}
             metadata = {} if made.metadata is None else checked(self.plain(made.metadata, depth + 1))
-            return StateDict(found, metadata) if metadata else found
+            return as_state_dict(found, metadata) if metadata else found
         if made.name in SETS:
             return SETS[made.name](self._key(item, depth + 1) for item in made.elements or ())
         if made.elements is not None:
