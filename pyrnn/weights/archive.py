@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import io
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from pyrnn.budget import Budget
 from pyrnn.quoting import escaped, quoted
@@ -37,7 +36,7 @@ def read_records(
     check_names: Callable[[list[str]], None] = lambda names: None,
     compressed: bool = False,
     budget: Budget | None = None,
-) -> dict[str, bytes]:
+) -> dict[str, bytes | bytearray]:
     """Contents of every record by name, checksums verified.
 
     Args:
@@ -74,7 +73,7 @@ def each_record(
     check_names: Callable[[list[str]], None],
     compressed: bool,
     budget: Budget,
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[tuple[str, bytes | bytearray]]:
     """Name and contents of one record after the other. All are checked before the first is read."""
     entries = archive.infolist()
     check_names([entry.filename for entry in entries])
@@ -112,11 +111,23 @@ def _check_layout(file: BinaryIO, entries: list[zipfile.ZipInfo], directory: int
         raise ValueError("records of its zip archive overlap its directory or are missing")
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    unpacked = io.BytesIO()  # ZipExtFile.read of the whole would hold it twice, and read() without a size a bomb
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | bytearray:
     with archive.open(entry) as record:
-        while part := record.read(min(AT_ONCE, entry.file_size - unpacked.tell())):
-            unpacked.write(part)
-    if unpacked.tell() != entry.file_size:
+        if entry.compress_type == zipfile.ZIP_STORED:
+            data: bytes | bytearray = record.read(entry.file_size)
+        else:
+            data = _unpacked(record, entry.file_size)
+    if len(data) != entry.file_size:
         raise ValueError(f"its record {quoted(entry.filename)} is cut short")
-    return unpacked.getvalue()
+    return data
+
+
+def _unpacked(record: IO[bytes], size: int) -> bytearray:
+    """At most `size` bytes of a deflated record, held once: `record.read(size)` would hold them twice on the way."""
+    data = bytearray(size)
+    end = 0
+    while part := record.read(min(AT_ONCE, size - end)):
+        data[end : end + len(part)] = part
+        end += len(part)
+    del data[end:]
+    return data

@@ -19,6 +19,7 @@ from pyrnn.state_dict import dumped, loaded, with_metadata
 from pyrnn.weights.archive import each_record, opened
 from pyrnn.weights.arrays import MAX_AXES, STORED, decoded, flat
 
+LONGEST_HEADER = 2**16  # bytes; NumPy takes 10,000
 OPTIONS = b"pyrnn: "  # and JSON, in the comment of the archive: np.load shows every record as an array
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -68,8 +69,8 @@ def _check_names(names: list[str]) -> None:
         raise ValueError("two of its arrays have the same name")
 
 
-def _array(name: str, data: bytes) -> Array:
-    stream = BytesIO(data)
+def _array(name: str, data: bytes | bytearray) -> Array:
+    stream = BytesIO(data[:LONGEST_HEADER])
     try:
         shape, fortran, dtype = _HEADERS[npy.read_magic(stream)](stream)
     except _HEADER_ERRORS as error:

@@ -23,7 +23,7 @@ OPTIONS = "pyrnn.json"  # a record that torch does not look for: the options tha
 
 def load(file: BinaryIO, budget: Budget) -> dict[str, Any]:
     """Reads what torch.save (1.6 and later) was given: a state dict, or a checkpoint that holds some."""
-    found = read_records(file, _check_names, budget=budget)
+    found = {name: bytes(data) for name, data in read_records(file, _check_names, budget=budget).items()}
     records = {name.partition("/")[2]: data for name, data in found.items()}
     options = records.get(OPTIONS, b"")
     budget.spend(16 * len(options), f"its record {OPTIONS}")

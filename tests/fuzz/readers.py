@@ -153,7 +153,7 @@ def wrong_with(error: Exception) -> str:
 def bits(tree: Any) -> Any:
     """A tree of arrays as bytes, to be compared."""
     if isinstance(tree, dict):
-        return {name: bits(value) for name, value in tree.items()}
+        return [(repr(name), bits(value)) for name, value in tree.items()]
     if isinstance(tree, (list, tuple)):
         return [bits(value) for value in tree]
     return tree.tobytes() if hasattr(tree, "tobytes") else repr(tree)

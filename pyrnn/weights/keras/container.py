@@ -57,7 +57,7 @@ def read(path: str, limit: int | None = None) -> Container:
 def _read_zip(path: str, budget: Budget) -> Container:
     records = read_records(path, _check_names, compressed=True, budget=budget)
     found = {name: _json(records[name], name, budget) for name in ("metadata.json", "config.json") if name in records}
-    contents = hdf5.read(records[WEIGHTS], budget)
+    contents = hdf5.read(bytes(records[WEIGHTS]), budget)
     return _container(found["config.json"], found.get("metadata.json", {}).get("keras_version"), contents, budget)
 
 
@@ -88,7 +88,7 @@ def _container(model: dict[str, Any] | None, version: Any, contents: hdf5.Conten
     return Container(model, found, standalone, contents.layer_names, contents.arrays, budget)
 
 
-def _json(data: bytes, name: str, budget: Budget) -> dict[str, Any]:
+def _json(data: bytes | bytearray, name: str, budget: Budget) -> dict[str, Any]:
     budget.spend(JSON_RATIO * len(data), f"its {name}")
     try:
         value = json.loads(data)
