@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from .quoting import listed
 
-# What a constructor is told and the names and shapes of weights do not show, and the types it may have. All else in a
-# file's metadata is left.
+# Arguments of a constructor that the names and shapes of weights do not show, and the types that they may have. Other
+# entries of a file's metadata are left alone.
 OPTIONS: dict[str, type | tuple[type, ...]] = {
     "nonlinearity": str,
     "activation": (str, NoneType),

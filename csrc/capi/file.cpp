@@ -18,7 +18,7 @@ namespace {
   fail<Unreadable>(shown(path), " cannot be read: ", why);
 }
 
-// Of a regular file: a pipe or a device could keep the caller waiting for ever.
+// The contents of a regular file alone: a pipe or a device could keep the caller waiting for ever.
 std::size_t size_of(const char* path) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);

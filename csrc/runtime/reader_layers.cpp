@@ -29,17 +29,17 @@ std::span<const Reader::Kind> Reader::kinds() {
 
 namespace {
 
-// What Buffer rounds up to, and the heap's own words.
+// Bytes that Buffer rounds up by, and those that the heap keeps beside a block.
 constexpr std::size_t of_a_buffer = 256;
 
-// Of a packed matrix [K,N] and its bias.
+// Bytes of a packed matrix [K,N] and its bias.
 std::size_t packed_bytes(int K, int N, const Ops<float>& ops) {
   const std::size_t columns =
       (static_cast<std::size_t>(N) + ops.panel_columns - 1) / ops.panel_columns * ops.panel_columns;
   return (columns * K + N) * sizeof(float) + 2 * of_a_buffer;
 }
 
-// Of the Weights of a network.
+// Bytes of the Weights of a network.
 std::size_t packed_bytes(const Spec& spec, const Ops<float>& ops) {
   const FormatOps<float>& native = ops.format[static_cast<int>(Format::native)];
   const CellOps<float>& cell = (spec.is_standard() ? native.cell : native.chosen)[static_cast<int>(spec.cell)];

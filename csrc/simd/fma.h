@@ -1,4 +1,4 @@
-/* What a compiler must keep to so that the bits are the same everywhere, and the fused multiply-add of float.
+/* The rules that a compiler must keep so that bits are the same everywhere, and the fused multiply-add of float.
 
    C99 that C++ reads too, for there are two readers: the kernels include this file (vec.h), and the exporter copies
    all below the pragma into the C that it writes, with that network's name for pyrnn (pyrnn/export/program.py). */

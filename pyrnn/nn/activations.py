@@ -208,7 +208,21 @@ class Tanh(_Named):
     _function = "tanh"
 
 
-class Softmax(Layer):
+class AlongAxis(Layer):
+    """What Softmax and LogSoftmax share: the axis `dim` of the sum."""
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        if not isinstance(dim, int) or isinstance(dim, bool):
+            raise TypeError(f"dim should be of type int, got: {type(dim).__name__}")
+        self.dim = dim
+
+    def _check_axis(self, input: Array) -> None:
+        if not -input.ndim <= self.dim < input.ndim:
+            raise ValueError(f"{type(self).__name__}: there is no axis {self.dim} in an input of shape {input.shape}")
+
+
+class Softmax(AlongAxis):
     """exp(x) / sum(exp(x)) along one axis: torch.nn.Softmax.
 
     Args:
@@ -220,15 +234,8 @@ class Softmax(Layer):
         array([[0.5, 0.5]])
     """
 
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        if not isinstance(dim, int) or isinstance(dim, bool):
-            raise TypeError(f"dim should be of type int, got: {type(dim).__name__}")
-        self.dim = dim
-
     def _forward(self, input: Array) -> tuple[Array, Back]:
-        if not -input.ndim <= self.dim < input.ndim:
-            raise ValueError(f"Softmax: there is no axis {self.dim} in an input of shape {input.shape}")
+        self._check_axis(input)
         output = np.moveaxis(_core.softmax(np.moveaxis(input, self.dim, -1)), -1, self.dim)
 
         def back(grad: Array) -> Any:
@@ -237,7 +244,7 @@ class Softmax(Layer):
         return output, back
 
 
-class LogSoftmax(Layer):
+class LogSoftmax(AlongAxis):
     """log(softmax(x)) along one axis, without the overflow of either: torch.nn.LogSoftmax.
 
     Args:
@@ -249,15 +256,8 @@ class LogSoftmax(Layer):
         array([[-0.693147, -0.693147]])
     """
 
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        if not isinstance(dim, int) or isinstance(dim, bool):
-            raise TypeError(f"dim should be of type int, got: {type(dim).__name__}")
-        self.dim = dim
-
     def _forward(self, input: Array) -> tuple[Array, Back]:
-        if not -input.ndim <= self.dim < input.ndim:
-            raise ValueError(f"LogSoftmax: there is no axis {self.dim} in an input of shape {input.shape}")
+        self._check_axis(input)
         with np.errstate(invalid="ignore"):  # an axis that holds infinity gives NaN, as torch's
             shifted = input - input.max(axis=self.dim, keepdims=True, initial=-np.inf)  # an empty axis has no maximum
         output = shifted - np.log(np.exp(shifted).sum(axis=self.dim, keepdims=True))

@@ -24,7 +24,7 @@ MAX_FILTERS = 8
 MAX_AXES = 32  # of HDF5
 NOWHERE = 2**64 - 1  # the address of what was never written
 
-# Of IEEE's numbers, by size: place of the sign; bits, place and width of the exponent, width of the mantissa, bias.
+# IEEE's numbers, by size: place of the sign; bits, place and width of the exponent, width of the mantissa; its bias.
 FLOATS = {
     2: (15, (0, 16, 10, 5, 0, 10, 15)),
     4: (31, (0, 32, 23, 8, 0, 23, 127)),

@@ -50,7 +50,7 @@ class Graph:
         self.probed = set()
         self.views = {name: view}
         self.input_axes = view.axes
-        # Of floats, by the input and by Cast: a chain of pyrnn has one.
+        # The input and Cast say the precision of floats: a chain of pyrnn has one.
         self.dtypes = {str(dtype)} if dtype.kind == "f" else set()
 
     def follow(self, node: Any, importers: dict[str, Importer]) -> None:
