@@ -14,9 +14,9 @@ import pytest
 
 HERE = Path(__file__).parent
 
-# These ends may come while a request fails. Python says by RuntimeError that it cannot make a lock; NumPy 2.4 forgets to
-# set an exception in np.where, and Python then says SystemError. A reader cannot tell Python's own lack of memory, as
-# its parser and its locks say it, from a damaged header or archive.
+# These ends may come while a request fails. Python says by RuntimeError that it cannot make a lock; NumPy 2.4 forgets
+# to set an exception in np.where, and Python then says SystemError. A reader cannot tell lack of memory, as Python's
+# parser and locks say it, from a damaged header or archive.
 ENDS = {
     "new": r"(MemoryError|no error)",
     "new, and all after": r"(MemoryError|no error)",
