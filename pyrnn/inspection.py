@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
 
+from .budget import Budget
 from .from_state_dict import described, prefixes
 from .load import holds_layers, load, named_arrays
 from .module import Array, Module
@@ -143,7 +144,7 @@ def _arrays_of(path: Path, form: str) -> tuple[str, Mapping[str, Array], list[st
             return ("weights alone" if alone else "a model not supported"), file.arrays, [KERAS_OPEN] * alone
         if form == "onnx":
             reading = import_module("pyrnn.weights.onnx.reading")
-            stored = reading.read_model(os.fspath(path)).graph.initializer
+            stored = reading.read_model(os.fspath(path), Budget(os.path.getsize(path))).graph.initializer
             return "a model not supported", {tensor.name: reading.to_array(tensor) for tensor in stored}, []
     except ValueError:
         pass

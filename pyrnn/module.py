@@ -8,6 +8,7 @@ write into an array behind their back would go unseen; so a parameter is replace
 from __future__ import annotations
 
 import math
+import warnings
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ import numpy as np
 from .budget import Budget
 from .placeholder import Placeholder
 from .quoting import escaped, quoted
-from .state_dict import IncompatibleKeys, as_state_dict, mismatches
+from .state_dict import FUNCTIONS, IncompatibleKeys, Metadata, as_state_dict, checked, mismatches
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -159,7 +160,21 @@ class Module:
         cast = {name: _read_only(_cast(value, own[name].dtype, name)) for name, value in taken.items()}
         modules = list(self.named_modules())
         _swap(new for prefix, part in modules for new in part._replacements(cast, f"{prefix}." if prefix else ""))
+        self._compare_options(checked(getattr(state_dict, "_metadata", None)))
         return keys
+
+    def _compare_options(self, metadata: Metadata) -> None:
+        """Warns where the state dict is of a layer that computes something else with the same weights."""
+        for prefix, part in self.named_modules():
+            mine, theirs = part._options(), metadata.get(prefix, {})
+            for option in FUNCTIONS:
+                if option in mine and option in theirs and mine[option] != theirs[option]:
+                    warnings.warn(
+                        f"the weights are of a layer with {option}={theirs[option]!r}, and are loaded into one with "
+                        f"{option}={mine[option]!r}",
+                        UserWarning,
+                        stacklevel=3,
+                    )
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments by name, but for dtype and seed: numbers, strings and lists, as JSON has them.
@@ -230,10 +245,13 @@ def at_most(budget: Budget) -> Iterator[None]:
 
 
 def check_room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
-    """ValueError if an array of this shape, not made yet, is more than `at_most` allows."""
+    """ValueError if an array of this shape, not made yet, is more than `at_most` allows; MemoryError if vast."""
+    size = math.prod(shape) * dtype.itemsize
     budget = _BUDGET.get()
     if budget is not None:
-        budget.check(math.prod(shape) * dtype.itemsize, _LARGER.format(tuple(shape)))
+        budget.check(size, _LARGER.format(tuple(shape)))
+    if size >= 2**60:  # where NumPy speaks of its own names
+        raise MemoryError(f"not enough memory: parameters of shape {tuple(shape)} take {size} bytes")
 
 
 def _spend(value: Array) -> None:
@@ -250,6 +268,8 @@ def to_array(value: Any, name: str) -> Array:
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":
             value = value.float()
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{escaped(name)} is a MaskedArray, and its mask would be lost; fill it with .filled(value)")
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{escaped(name)} should be an array of real numbers, got dtype {array.dtype}")

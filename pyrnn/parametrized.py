@@ -20,9 +20,10 @@ from .quoting import listed, quoted
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_NAME = r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))(?:_l[0-9]+)?(?:_reverse)?"
+_NAME = r"[^.]+"  # of whatever a module parametrizes
+_OWN = r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))(?:_l[0-9]+)?(?:_reverse)?"
 _PARAMETRIZED = re.compile(rf"(?P<before>(?:.*\.)?)parametrizations\.(?P<name>{_NAME})\.(?P<part>.+)", re.DOTALL)
-_SUFFIXED = re.compile(rf"(?P<before>(?:.*\.)?)(?P<name>{_NAME})(?P<part>_(?:g|v|u|orig|mask|raw))", re.DOTALL)
+_SUFFIXED = re.compile(rf"(?P<before>(?:.*\.)?)(?P<name>{_OWN})(?P<part>_(?:g|v|u|orig|mask|raw))", re.DOTALL)
 
 
 def parameter_of(name: str) -> str:

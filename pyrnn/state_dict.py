@@ -21,6 +21,7 @@ OPTIONS: dict[str, type | tuple[type, ...]] = {
     "dropout": (int, float),
     "masked_output": str,
 }
+FUNCTIONS = ("nonlinearity", "activation", "recurrent_activation", "reset_after", "peephole")  # of what is computed
 MAX_TEXT = 100  # letters of an option's value: more is no option of ours
 
 Metadata = dict[str, dict[str, Any]]

@@ -97,7 +97,7 @@ def tried(call: Callable[[], Any], n: int, kind: str, right: Any, threads: int) 
     except MemoryError as error:
         came = "MemoryError" if str(error) != "std::bad_alloc" else "MemoryError without a sentence"
     except BaseException as error:
-        came = f"{type(error).__name__}: {error}"[:200]
+        came = f"{type(error).__name__}: {error}"[-400:]
     happened = fail.fail_happened()
     fail.fail_at(ctypes.c_long(0), 0)
     if not happened:

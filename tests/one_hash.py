@@ -3,7 +3,7 @@
     python tests/one_hash.py [--library PREFIX] [--aarch64 PREFIX]     # exit code 1 where a hash differs
 
 PREFIX: where the C library is installed, for this machine and for aarch64; what is not given is built first, which
-takes minutes. Needs clang-19 and what mcu/check.py needs.
+takes minutes. Needs clang-19 and what targets/check.py needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mcu.check import STRICT, TARGETS, Target, run
+from targets.targets import STRICT, TARGETS, Target, run
 
 import pyrnn
 from pyrnn import _core, export, nn

@@ -50,7 +50,11 @@ def test_the_package_has_what_a_program_needs_and_no_more() -> None:
     assert files(c_library.folder()) == BOTH
     recorded = {str(path) for path in metadata.files("pyrnn-cpu") or [] if path.suffix != ".pyc"}
     strays = {name for name in recorded if not re.match(r"pyrnn/c/|pyrnn_cpu-.*/|.*bin/pyrnn$|pyrnn/.*\.pyi?$", name)}
-    assert {re.sub(r"\..*", "", name) for name in strays} == {"pyrnn/_core", "pyrnn/py"}  # .so and .typed
+    assert {re.sub(r"\..*", "", name) for name in strays} == {
+        "pyrnn/_core",
+        "pyrnn/py",
+        "pyrnn/export/fma",
+    }  # .so, .typed and .h
 
 
 def test_cmake_alone_installs_the_static_library_too(plain: Path) -> None:

@@ -20,6 +20,7 @@ def exported(file: Path, folder: Path, *options: str | Path) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["encoder.", "decoder."])
+@pytest.mark.filterwarnings("ignore:.* do not tell its nonlinearity")
 def test_from_pt(tmp_path: Path, prefix: str) -> None:
     exported(checkpoint(tmp_path / "model.pt"), tmp_path, "--prefix", f"model.{prefix}")
     arrays = torch.load(tmp_path / "model.pt")["model"]

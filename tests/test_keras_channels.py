@@ -249,6 +249,7 @@ REFUSED: dict[str, tuple[Callable[[], list[Any]], Callable[[], list[Any]], str]]
 
 
 @pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.filterwarnings("ignore:.* takes .B,")  # the networks disagree about their axes on purpose
 def test_what_has_two_readings_is_refused_by_the_name_of_the_layer(case: str, tmp_path: Path) -> None:
     theirs, ours, because = REFUSED[case]
     saved(tmp_path / "model.weights.h5", theirs(), sequences())
@@ -262,6 +263,7 @@ def test_what_has_two_readings_is_refused_by_the_name_of_the_layer(case: str, tm
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+@pytest.mark.filterwarnings("ignore:.* takes .B,")  # the networks disagree about their axes on purpose
 def test_a_full_model_of_another_layout_is_refused(name: str, tmp_path: Path) -> None:
     built([L.Conv1D(4, 3), L.MaxPooling1D(2), L.Flatten(), L.Dense(3)], sequences()).save(tmp_path / name)
     for layers in (

@@ -136,7 +136,10 @@ CALLED = {
     r"covers \(2, 2\), which is larger than the input of \(5, 1\)": (nn.AvgPool2d(2), np.zeros((2, 3, 5, 1))),
     r"larger than the input of \(0,\)": (nn.MaxPool1d(2, padding="same"), np.zeros((2, 3, 0))),
     "an image without pixels has no value": (nn.GlobalMaxPool2d(), np.zeros((2, 3, 0, 4))),
-    "ChannelsLast: input should have at least 2 axes": (nn.ChannelsLast(nn.MaxPool1d(2)), np.zeros(3)),
+    r"ChannelsLast: expected input of shape \(batch, \*, channels\), got \(3,\)": (
+        nn.ChannelsLast(nn.MaxPool1d(2)),
+        np.zeros(3),
+    ),
 }
 
 
@@ -156,5 +159,7 @@ def test_wrong_types_are_refused() -> None:
     with pytest.raises(TypeError, match="layer should be a pyrnn module, got int"):
         nn.ChannelsLast(3)  # type: ignore[arg-type]
     y, pullback = nn.MaxPool1d(2).vjp(np.zeros((2, 3, 9)))
-    with pytest.raises(ValueError, match=r"grad_output should be an array of the output's shape, \(2, 3, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"grad_output should be an array of the output's shape and dtype, \(2, 3, 4\)"
+    ):
         pullback(y[:1])

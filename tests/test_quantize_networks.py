@@ -225,7 +225,11 @@ NETWORK = nn.Sequential(GRU)
             ValueError,
             "the layer is quantized already, to int8; quantize the float32 layer it is of",
         ),
-        (lambda: GRU.quantize("int8", [[1.0]]), TypeError, "GRU: input should be a NumPy array, got list"),
+        (
+            lambda: GRU.quantize("int8", [[1.0]]),
+            TypeError,
+            "GRU: input should be a NumPy array, got list; write np.asarray(...)",
+        ),
         (
             lambda: SMALL.vjp(inputs(2, 1, 3)),
             AttributeError,

@@ -76,9 +76,13 @@ template <class T> struct Running {
 
   Tensor checked_out(const Tensor& out, const Shape& shape) const {
     const bool fits = out.kind() == 'f' && out.itemsize() == sizeof(T) && out.is_native() && out.shape() == shape;
-    if (!fits || !out.is_contiguous() || !out.is_aligned(sizeof(T)) || !out.is_writable())
+    const char* const unfit = !out.is_writable()           ? ", read-only"
+                              : !out.is_contiguous()       ? ", not contiguous"
+                              : !out.is_aligned(sizeof(T)) ? ", at an address that is no multiple of an element"
+                                                           : "";
+    if (!fits || *unfit)
       fail("out should be a writable, contiguous array of ", std::string(py::str(py::dtype::of<T>())), " of shape ",
-           text(shape, "()"), ", got ", out.dtype(), " of shape ", text(out.shape(), "()"));
+           text(shape, "()"), ", got ", out.dtype(), " of shape ", text(out.shape(), "()"), unfit);
     return out;
   }
 

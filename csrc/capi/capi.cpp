@@ -1,4 +1,4 @@
-// pyrnn.h on the runtime: every call that may throw goes through guard, the others check and forward.
+// capi/pyrnn.h on the runtime: every call that may throw goes through guard, the others check and forward.
 #include "capi/pyrnn.h"
 
 #include "capi/file.h"

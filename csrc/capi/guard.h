@@ -1,4 +1,4 @@
-// What a call of pyrnn.h gives back: a status, and a sentence for pyrnn_last_error.
+// The result of a call of capi/pyrnn.h: a status, and a sentence for pyrnn_last_error.
 #pragma once
 
 #include "capi/pyrnn.h"

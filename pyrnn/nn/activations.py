@@ -71,8 +71,8 @@ def _elu_back(grad: Array, x: Array, alpha: float, scale: float = 1.0) -> Array:
 
 
 def _softplus_back(grad: Array, x: Array) -> Array:
-    e = _exp(np.minimum(x, 20))
-    found: Array = np.where(x > 20, grad, grad * (e / (1 + e)))
+    e = _exp(-np.abs(x))  # in (0, 1]: cannot overflow
+    found: Array = grad * (np.where(x >= 0, x.dtype.type(1), e) / (1 + e))
     return found
 
 

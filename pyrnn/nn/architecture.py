@@ -54,7 +54,7 @@ def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None
     options = {"dtype": _dtype(where, tensors)} if "dtype" in accepted else {}
     try:
         return layer_class(**inside, **options)
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"layer {where!r} ({kind}) cannot be made: {error}") from error
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..budget import Budget
 from ..initial import skip_init
 from ..module import Module, at_most
+from ..quoting import escaped
 from ..weights import load_state_dict, replaced
 from ..weights.arrays import flat
 from ..weights.safetensors import ARCHITECTURE, metadata, safetensors_package
@@ -56,7 +57,7 @@ def _check_sizes(descriptions: Any, most: int, layers: int) -> None:
     """ValueError for a size that no honest file of this length has: before memory is taken for it."""
     for name, size in _integers(descriptions, ""):
         if abs(size) > (layers if name == "num_layers" else most):
-            raise ValueError(f"{name} is {size}, too large for a file of this length")
+            raise ValueError(f"{escaped(name)} is {escaped(size)}, too large for a file of this length")
 
 
 def _integers(value: Any, name: str) -> Iterator[tuple[str, int]]:

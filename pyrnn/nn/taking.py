@@ -17,6 +17,14 @@ from .shape import Flatten, Permute, RepeatVector, Reshape, Reverse
 
 MOVING = (Flatten, Permute, RepeatVector, Reshape, Reverse)  # they take any dtype, and pass it on
 
+# Methods that users of Keras look for, and what to write.
+KERAS = {
+    "compile": 'loss and optimizer go to pyrnn.train.fit(model, (x, y), loss="mse", optimizer="adam", epochs=10)',
+    "fit": "write pyrnn.train.fit(model, (x, y), epochs=10)",
+    "evaluate": "write pyrnn.train.mse_loss(model.predict(x), y)[0], or with another loss",
+    "forward": "write model(x)",
+}
+
 
 def dtype_taken(model: Module) -> np.dtype[Any] | None:
     """float32 or float64 for a network whose first layer takes floats alone; None if it may take integers."""

@@ -16,7 +16,7 @@ from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import _core
-from ..options import check_bools, check_names
+from ..options import MOST_LAYERS, MOST_UNITS, check_bools, check_int, check_names
 from .call import run, run_composed
 from .composed import Network
 from .coverage import (
@@ -37,6 +37,17 @@ from .stream import Stream
 from .trace import trace
 
 
+def check_sizes(input_size: Any = 1, hidden_size: Any = 1, num_layers: Any = 1, *_: Any, **__: Any) -> None:
+    """ValueError for sizes that the kernels cannot count: torch would make layers until memory ends."""
+    for name, value, most in (
+        ("input_size", input_size, MOST_UNITS),
+        ("hidden_size", hidden_size, MOST_UNITS),
+        ("num_layers", num_layers, MOST_LAYERS),
+    ):
+        if isinstance(value, int):  # of other types torch says what it wants
+            check_int(name, value, most)
+
+
 class Layer(DropIn):
     """What RNN, LSTM and GRU share."""
 
@@ -52,6 +63,7 @@ class Layer(DropIn):
         peephole: bool = False,
         **kwargs: Any,
     ) -> None:
+        check_sizes(*args, **kwargs)
         super().__init__(*args, **kwargs)
         check_bools(peephole=peephole)
         check_names(recurrent_activation=recurrent_activation, activation=activation or "tanh")

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..array_likes import as_array
 from ..module import Array, to_array
+from ..nn.embedding import OutOfRangeError
 
 Reduction = Literal["mean", "sum"]
 Loss = tuple[float, Array]
@@ -107,7 +108,7 @@ def _one_hot(name: str, input: Array, target: Array, values: Array, ignore_index
     outside = target[counted & ((target < 0) | (target >= classes))]
     if outside.size:
         hint = " With one output for two classes, use bce_with_logits." if classes == 1 else ""
-        raise IndexError(f"Target {outside[0]} is out of bounds: the classes are 0 to {classes - 1}.{hint}")
+        raise OutOfRangeError(f"Target {outside[0]} is out of bounds: the classes are 0 to {classes - 1}.{hint}")
     one_hot = np.zeros(values.shape, values.dtype)
     index = np.where(counted, target, 0)[..., None]
     np.put_along_axis(one_hot, index, counted[..., None].astype(values.dtype), axis=-1)

@@ -11,6 +11,7 @@ from .. import nn
 from ..budget import Budget
 from ..load import load
 from ..module import Array, Module
+from ..recurrent import Recurrent
 from ..weights.onnx.package import attributes, onnx_package
 from ..weights.onnx.reading import read_model
 from .compare import Passed, cast, layer_report, output_difference, walk
@@ -104,7 +105,10 @@ def _output(passed: list[Passed], chain: nn.Sequential | None) -> tuple[list[Pas
             break
         same += 1
     output, rest = (passed[same - 1].output if same else passed[0].input), list(chain)[same:]
-    return passed[:same], nn.Sequential(*rest)(output) if rest else output
+    one: Any
+    for one in rest:
+        output = one(output)[0] if isinstance(one, Recurrent) else one(output)
+    return passed[:same], output
 
 
 def _time(node: Any, name: str, used: list[Passed], here: Array) -> int | None:

@@ -100,12 +100,17 @@ def save_state_dict(state_dict: Mapping[str, Any], path: str | os.PathLike[str])
     for name in state_dict:
         if not isinstance(name, str):
             raise TypeError(f"the names in a state_dict should be strings, got {quoted(name)}")
+        if len(name) > MAX_NAME or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ValueError(f"the name {quoted(name)} should have at most {MAX_NAME} letters, and no lone surrogate")
     with replaced(path) as unfinished:
         file_format.save(state_dict, unfinished)
 
 
+MAX_NAME = 10_000  # letters; a zip archive has room for 65,535 bytes
+
+
 def _format(path: str | os.PathLike[str]) -> ModuleType:
-    suffix = os.path.splitext(path)[1].lower()
+    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
         raise ValueError(f"{printable(path)} should end in one of {known}; got {suffix or 'no suffix'}")

@@ -80,6 +80,7 @@ def each_record(
     _check(entries, compressed)
     _check_layout(file, entries, archive.start_dir)
     budget.spend(sum(entry.file_size for entry in entries), "the records of its zip archive")
+    budget.check(max((entry.file_size for entry in entries), default=0), "a copy of its largest record")
     for entry in entries:
         yield entry.filename, _read(archive, entry)
 

@@ -105,6 +105,12 @@ _KINDS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
 )  # fmt: skip
 
 
+def foreign(head: bytes) -> str:
+    """A sentence about a file that pyrnn does not read, by its first bytes; "" for one that it reads or does not know."""
+    found = next((found for recognised, found in _KINDS[1:] if recognised(head)), "")
+    return "" if found in READERS else found
+
+
 def kind_of(head: bytes, file: BinaryIO, suffix: str = "") -> tuple[str, str]:
     """A format of READERS and "", or "" and a sentence about what the file is.
 

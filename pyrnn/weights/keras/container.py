@@ -12,6 +12,7 @@ from pyrnn.module import Array
 from pyrnn.quoting import quoted
 from pyrnn.weights.archive import read_records
 from pyrnn.weights.keras import hdf5
+from pyrnn.weights.kinds import HEAD, foreign
 
 JSON_RATIO = 24  # bytes that an object of Python may take for each of JSON: "{}," becomes 72
 WEIGHTS = "model.weights.h5"
@@ -49,9 +50,11 @@ def read(path: str, limit: int | None = None) -> Container:
         ValueError: if it is damaged or hostile.
     """
     with open(path, "rb") as file:
-        is_zip = file.read(4) == b"PK\x03\x04"
+        head = file.read(HEAD)
         budget = Budget(file.seek(0, 2), limit)
-    return _read_zip(path, budget) if is_zip else _read_hdf5(path, budget)
+    if refusal := foreign(head):
+        raise ValueError(refusal)
+    return _read_zip(path, budget) if head.startswith(b"PK\x03\x04") else _read_hdf5(path, budget)
 
 
 def _read_zip(path: str, budget: Budget) -> Container:

@@ -14,6 +14,7 @@ import numpy as np
 from pyrnn.budget import Budget
 from pyrnn.module import Array
 from pyrnn.quoting import quoted
+from pyrnn.weights.kinds import HEAD, foreign
 from pyrnn.weights.onnx.package import onnx_package, said, title
 
 MAX_SIZE = 2**31 - 1  # bytes of a protobuf message
@@ -31,9 +32,12 @@ def read_model(path: str, budget: Budget) -> Any:
     onnx = onnx_package()
     if os.path.getsize(path) > MAX_SIZE:
         raise ValueError("it is larger than 2 GiB, which no ONNX file can be")
+    data = Path(path).read_bytes()
+    if refusal := foreign(data[:HEAD]):
+        raise ValueError(refusal)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(Path(path).read_bytes())
+        model.ParseFromString(data)
     except Exception as error:  # protobuf's DecodeError: its module differs between its implementations
         raise ValueError(f"it is no ONNX file ({said(error)})") from error
     try:
