@@ -12,6 +12,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,10 @@ def test_a_new_file_has_the_mode_of_the_umask(umask: int, suffix: str, tmp_path:
         os.umask(before)
     for name in (f"m{suffix}", "n.safetensors"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("reader", ["keras", "onnx", "notebook"])
+def test_a_reader_that_is_asked_directly_names_a_pointer_of_git_lfs(reader: str, tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
+    with pytest.raises(ValueError, match="it is a pointer of Git LFS; get the file with git lfs pull"):
+        import_module(f"pyrnn.weights.{reader}").load(tmp_path / "model")

@@ -106,7 +106,7 @@ _KINDS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
 
 
 def foreign(head: bytes) -> str:
-    """A sentence about a file that pyrnn does not read, by its first bytes; "" for one that it reads or does not know."""
+    """A sentence about a file of another kind, by its first bytes; "" for one that pyrnn reads or does not know."""
     found = next((found for recognised, found in _KINDS[1:] if recognised(head)), "")
     return "" if found in READERS else found
 

@@ -27,6 +27,7 @@ from pyrnn.module import Array, Module
 from pyrnn.quoting import listed, quoted
 from pyrnn.weights import replaced
 from pyrnn.weights.foreign import named
+from pyrnn.weights.kinds import HEAD, foreign
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -127,6 +128,8 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
 
 def _read(path: str | os.PathLike[str], limit: int | None) -> list[dict[str, Any]]:
     content = Path(path).read_bytes()
+    if refusal := foreign(content[:HEAD]):
+        raise ValueError(refusal)
     Budget(len(content), limit).spend(JSON_RATIO * len(content), "its JSON")
     try:
         entries = json.loads(content, parse_constant=_refuse_constant, parse_int=float)
