@@ -30,6 +30,11 @@ def skip_init() -> Iterator[None]:
         _SKIPPED.reset(token)
 
 
+def is_skipped() -> bool:
+    """Whether a loader makes the layers: their weights and their order are the file's."""
+    return _SKIPPED.get()
+
+
 class Random:
     """The random numbers of one layer: those of np.random.default_rng(seed)."""
 

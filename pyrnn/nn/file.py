@@ -16,6 +16,7 @@ from ..weights.arrays import flat
 from ..weights.safetensors import ARCHITECTURE, metadata, safetensors_package
 from .architecture import named_layers
 
+LONGEST = 500  # letters of a sentence: names and values in it are the file's
 SMALL = 2**16  # a size up to here is taken from any file, and parameters of so many numbers together
 
 Path = str | os.PathLike[str]
@@ -42,7 +43,7 @@ def load(path: Path, limit: int | None = None) -> tuple[dict[str, Module], dict[
     except RecursionError as error:
         raise ValueError(f"{os.fspath(path)} cannot be loaded: its architecture is nested too deeply.") from error
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
+        raise ValueError(f"{os.fspath(path)} cannot be loaded: {str(error)[:LONGEST]}.") from error
 
 
 def _architecture(path: Path) -> Any:

@@ -39,7 +39,7 @@ template <class F> long most_taken_by(F f) {
   return most - before;
 }
 
-// 64 times the length and 16 MiB, as pyrnn.h says, and exceptions with their sentences.
+// 64 times the length and 16 MiB, as capi/pyrnn.h says, and exceptions with their sentences.
 long allowed(std::size_t size) { return 64 * static_cast<long>(size) + (16 << 20) + (1 << 16); }
 
 bool refused(pyrnn_status status, pyrnn_status fine) {
