@@ -101,7 +101,8 @@ def described(
     known = [name for name in signature(made).parameters if name not in (*sizes, "dtype", "seed")]
     for name in options:
         if name not in known:
-            reason = "the weights tell it" if name in sizes else f"a {made.__name__} takes {', '.join(known)}"
+            takes = ", ".join(known) or "nothing that the weights do not tell"
+            reason = "the weights tell it" if name in sizes else f"a {made.__name__} takes {takes}"
             raise TypeError(f"{name}= cannot be given: {reason}")
     if "nonlinearity" in options:
         stored = {name: value for name, value in stored.items() if name != "activation"}  # which would replace it

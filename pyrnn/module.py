@@ -168,7 +168,7 @@ class Module:
         for prefix, part in self.named_modules():
             mine, theirs = part._options(), metadata.get(prefix, {})
             for option in FUNCTIONS:
-                if option in mine and option in theirs and mine[option] != theirs[option]:
+                if None not in (mine.get(option), theirs.get(option)) and mine[option] != theirs[option]:
                     warnings.warn(
                         f"the weights are of a layer with {option}={theirs[option]!r}, and are loaded into one with "
                         f"{option}={mine[option]!r}",

@@ -29,6 +29,8 @@ def active_steps(input: Array, batch_first: bool, lengths: Any) -> Array:
     """
     if not isinstance(input, np.ndarray) or input.ndim not in (2, 3):
         return np.ones(0, bool)  # the call itself says what is wrong
+    if isinstance(lengths, np.ma.MaskedArray):
+        raise TypeError("lengths is a MaskedArray, and its mask would be ignored: fill it with .filled(0)")
     ends = np.asarray(lengths)
     batched = input.ndim == 3
     steps, batch = extent(input, batch_first)

@@ -86,7 +86,10 @@ def _content(given: Any, limit: int | None) -> Any:
         raise TypeError(
             f"expected a path, a file open for reading in binary mode, or bytes, got {type(given).__name__}"
         )
-    content = given.read() if limit is None else given.read(limit + 1)
+    try:
+        content = given.read() if limit is None else given.read(limit + 1)
+    except UnicodeDecodeError:
+        content = ""  # of a file that is open as text
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise TypeError('the file should be open in binary mode, open(path, "rb"): it gives text')
     try:
