@@ -183,6 +183,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 extern "C" void of_float(const float* x, int n, float* y) {
   for (; n; --n, x += 3) *y++ = PYRNN_FMA(x[0], x[1], x[2]);
 }
+extern "C" void of_integers(const float* x, int n, float* y) {
+  for (; n; --n, x += 3) *y++ = pyrnn_fma_in_integers(x[0], x[1], x[2]);
+}
 extern "C" void of_double(const double* x, int n, double* y) {
   for (; n; --n, x += 3) *y++ = pyrnn::fused(x[0], x[1], x[2]);
 }

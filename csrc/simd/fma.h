@@ -75,9 +75,17 @@
 /* The C library's fmaf is no substitute for the instruction: picolibc 1.8 computes x * y + z, newlib rounds twice on
    chips without an FPU, and MinGW-w64 is wrong in a quarter of all cases. */
 #ifndef PYRNN_FMA
-#if FLT_MANT_DIG != 24 || DBL_MANT_DIG != 53
-#error "pyrnn needs a float of 32 bits and a double of 64, which this target does not have"
+#if FLT_MANT_DIG != 24
+#error "pyrnn needs a float of 32 bits, which this target does not have"
 #endif
+/* Whether the CPU adds and multiplies in double; where it does not, integers are faster, and all that is needed. */
+#if DBL_MANT_DIG != 53 || defined(__SOFTFP__) || (defined(__ARM_FP) && !(__ARM_FP & 8)) || defined(__xtensa__) || \
+    (defined(__riscv) && !(defined(__riscv_flen) && __riscv_flen >= 64))
+#define PYRNN_FMA(x, y, z) pyrnn_fma_in_integers(x, y, z)
+#define PYRNN_RARE
+#else
+#define PYRNN_FMA(x, y, z) pyrnn_fma(x, y, z)
+#define PYRNN_IN_DOUBLE
 #if defined(__GNUC__)
 #define PYRNN_RARE __attribute__((noinline, cold))
 #define PYRNN_RARELY(condition) __builtin_expect(condition, 0)
@@ -85,43 +93,103 @@
 #define PYRNN_RARE
 #define PYRNN_RARELY(condition) (condition)
 #endif
+#endif
 
 typedef union {
-  double value;
-  uint64_t bits;
-} pyrnn_double;
+  float value;
+  uint32_t bits;
+} pyrnn_float_bits;
 
-/* p + z to float, by way of a double that is rounded to odd: where double cannot hold the sum, to that neighbour of it
-   whose last bit is 1. So the rounding to float sees on which side of a tie the sum lies. */
-PYRNN_RARE static float pyrnn_rounded_once(double p, double z) {
-  const double sum = p + z, added = sum - p;
-  const double error = (p - (sum - added)) + (z - added); /* exact: Knuth's TwoSum */
-  pyrnn_double odd;
-  odd.value = sum;
-  if (error != 0.0 && !(odd.bits & 1)) {
-    if ((error > 0.0) == (sum > 0.0)) ++odd.bits;
-    else --odd.bits;
-  }
-  return (float)odd.value;
+/* A number that is neither 0, infinite nor NaN is significand 2^(exponent - 150), significand in [2^23, 2^24). */
+static int pyrnn_exponent(uint32_t size, uint32_t* significand) {
+  int exponent = (int)(size >> 23);
+  *significand = (size & 0x7fffffu) | 0x800000u;
+  if (exponent) return exponent;
+  for (*significand = size, exponent = 1; !(*significand & 0x800000u); --exponent) *significand <<= 1;
+  return exponent;
 }
 
-/* x y + z. The product is exact in double. The sum rounded to double rounds to the right float, unless it lies in the
-   middle between two floats, or below the normal ones.
+/* x / 2^n, n >= 0, with its last bit set if a bit is lost, so that rounding sees that the number is not exact. */
+static uint64_t pyrnn_shifted(uint64_t x, int n) {
+  const uint64_t shifted = n < 64 ? x >> n : 0;
+  return shifted | (n < 64 ? shifted << n != x : x != 0);
+}
+
+/* x y + z, rounded once.
 
      max error    0.5 ulp, for all arguments: correctly rounded, ties to even
      NaN          passes; 0 * infinity and infinity - infinity give NaN
      infinity     passes; the result is one only where the exact sum rounds to it, however large the product is
      zero         has the sign that IEEE 754 gives it; terms that cancel give +0
      subnormals   are exact as arguments and correctly rounded as results */
+PYRNN_RARE static float pyrnn_fma_in_integers(float x, float y, float z) {
+  pyrnn_float_bits a, b, c;
+  uint32_t sign, a_size, b_size, c_size;
+  uint64_t sum, other = 0, cut;
+  int exponent, ahead;
+  a.value = x;
+  b.value = y;
+  c.value = z;
+  a_size = a.bits & 0x7fffffffu;
+  b_size = b.bits & 0x7fffffffu;
+  c_size = c.bits & 0x7fffffffu;
+  if (a_size - 1 >= 0x7f7fffffu || b_size - 1 >= 0x7f7fffffu) return x * y + z; /* the product is exact */
+  if (c_size >= 0x7f800000u) return z + z;
+
+  sign = (a.bits ^ b.bits) & 0x80000000u;
+  exponent = pyrnn_exponent(a_size, &a_size) + pyrnn_exponent(b_size, &b_size);
+  sum = (uint64_t)a_size * b_size << 14; /* in [2^60, 2^62), times 2^(exponent - 314) */
+  if (c_size) {
+    /* A shift that loses bits leaves so small a number that the sum keeps 36 bits below the 24 of the result. */
+    ahead = exponent - 126 - pyrnn_exponent(c_size, &c_size);
+    other = (uint64_t)c_size << 38; /* in [2^61, 2^62) */
+    if (ahead >= 0) {
+      other = pyrnn_shifted(other, ahead);
+    } else {
+      sum = pyrnn_shifted(sum, -ahead);
+      exponent -= ahead;
+    }
+  }
+  if (!((sign ^ c.bits) >> 31)) {
+    sum += other;
+  } else if (sum >= other) {
+    sum -= other;
+  } else {
+    sum = other - sum;
+    sign ^= 0x80000000u;
+  }
+  if (!sum) return 0.0f;
+
+  /* To [2^63, 2^64), then to 24 bits, fewer below the normal numbers. */
+  for (exponent -= 124; !(sum >> 63); --exponent) sum <<= 1;
+  if (exponent <= 0) {
+    sum = pyrnn_shifted(sum, 1 - exponent);
+    exponent = 1;
+  }
+  cut = sum & 0xffffffffffu;
+  sum >>= 40;
+  if (cut > 0x8000000000u || (cut == 0x8000000000u && (sum & 1))) ++sum;
+  /* The leading bit, where there is one, counts the exponent up by one. */
+  a.bits = exponent < 255 ? sign | (((uint32_t)(exponent - 1) << 23) + (uint32_t)sum) : sign | 0x7f800000u;
+  return a.value;
+}
+
+#ifdef PYRNN_IN_DOUBLE
+typedef union {
+  double value;
+  uint64_t bits;
+} pyrnn_double_bits;
+
+/* The same. The product is exact in double. The sum rounded to double rounds to the right float, unless it lies in the
+   middle between two floats, or below the normal ones. */
 static inline float pyrnn_fma(float x, float y, float z) {
-  const double p = (double)x * y;
-  pyrnn_double sum;
+  pyrnn_double_bits sum;
   uint32_t size;
-  sum.value = p + z;
+  sum.value = (double)x * y + z;
   size = (uint32_t)(sum.bits >> 32) & 0x7fffffffu;
-  if (PYRNN_RARELY(((uint32_t)sum.bits & 0x1fffffffu) == 0x10000000u)) return pyrnn_rounded_once(p, z);
-  if (PYRNN_RARELY(size - 1u < 0x380fffffu)) return pyrnn_rounded_once(p, z); /* 0 < |sum| < 2^-126 */
+  if (PYRNN_RARELY(((uint32_t)sum.bits & 0x1fffffffu) == 0x10000000u)) return pyrnn_fma_in_integers(x, y, z);
+  if (PYRNN_RARELY(size - 1u < 0x380fffffu)) return pyrnn_fma_in_integers(x, y, z); /* 0 < |sum| < 2^-126 */
   return (float)sum.value;
 }
-#define PYRNN_FMA(x, y, z) pyrnn_fma(x, y, z)
+#endif
 #endif

@@ -43,6 +43,7 @@ BRIEF = ("RNN, Linear", "LSTM(16, 32)", "convolution")  # of these targets that 
 NOT_INTEGER = "convolution"  # int16 has no groups, no elu and no Softmax
 COUNTED = ("GRU(16, 32)", "LSTM(16, 32)", "GRU(64, 128)")  # the others are too small for their sums to weigh
 MOST_CODE, MOST_STACK = 4096, 256  # bytes
+FUSED_STACK = 32  # bytes more of stack, where the fused multiply-add is a function
 MOST_INSTRUCTIONS = 2.5  # a multiply-add, activations included, in float32; in int8 for GRU(64, 128)
 # In int16 for GRU(64, 128). M4 and M7 take two products at a time; the M0+ loads bytes and adds in two instructions.
 MOST_OF_INTEGERS = {"Cortex-M4F": 2.5, "Cortex-M7": 2.5, "Cortex-M3": 4.0, "Cortex-M0+": 7.0}
@@ -64,8 +65,9 @@ def check(network: str, profile: str, target: str, folder: Path) -> str:
     if not on.board:
         return line
     code, deep = code_and_stack(folder / "vad.c", on.compiler)
-    if code > MOST_CODE or deep > MOST_STACK:
-        raise RuntimeError(f"{code} bytes of code and {deep} of stack; {MOST_CODE} and {MOST_STACK} are allowed")
+    most_stack = MOST_STACK if quick else MOST_STACK + FUSED_STACK
+    if code > MOST_CODE or deep > most_stack:
+        raise RuntimeError(f"{code} bytes of code and {deep} of stack; {MOST_CODE} and {most_stack} are allowed")
     line += f" {code:5} {deep:5}"
     if not quick or network not in COUNTED or on.ram:
         return line
