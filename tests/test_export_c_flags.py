@@ -123,6 +123,7 @@ def test_a_product_that_rounds_twice_is_caught(tmp_path: Path) -> None:
 
 FORMATS = {
     "float": (np.float32, 24, -149, 127),
+    "integers": (np.float32, 24, -149, 127),  # float without an FPU
     "double": (np.float64, 53, -1074, 1023),
 }  # digits, least, most exponent
 

@@ -132,13 +132,10 @@ inline double fused(double x, double y, double z) noexcept {
   const double x_high = upper_half(x), x_low = x - x_high, y_high = upper_half(y), y_low = y - y_high;
   const double p_error = ((x_high * y_high - p) + x_high * y_low + x_low * y_high) + x_low * y_low;
   const double s = p + z, z_part = s - p, s_error = (p - (s - z_part)) + (z - z_part);
-  // The sum of the errors, rounded to odd: towards zero, and the last bit set where a bit is lost. So the last addition
-  // sees on which side of a tie the whole sum lies (Boldo & Melquiond 2008).
-  const double e = s_error + p_error, part = e - s_error, lost = (s_error - (e - part)) + (p_error - part);
-  std::uint64_t odd = __builtin_bit_cast(std::uint64_t, e);
-  odd -= lost != 0 && (lost > 0) != (e > 0);
-  odd |= lost != 0;
-  return s + __builtin_bit_cast(double, odd);
+  // Adding the rounded sum of the errors is right, unless the result lies at a tie, or nearly: 1e-3 is plenty.
+  const double e = s_error + p_error, result = s + e, rest = e - (result - s);
+  if (__builtin_expect(result + rest * 1.001 != result, 0)) return fused_in_integers(x, y, z);
+  return result;
 }
 #endif
 
