@@ -159,7 +159,7 @@ def test_hard_sigmoid_of_keras_2_in_place_of_that_of_keras_3(hard: Path) -> None
     right = pyrnn.load(hard)
     options = {**right["hard"].config(), "recurrent_activation": "hard_sigmoid_keras2"}
     wrong = pyrnn.LSTM(**options)
-    wrong.load_state_dict(right["hard"].state_dict())
+    wrong.load_state_dict(dict(right["hard"].state_dict()))  # without its options, which would warn
     model = nn.Sequential({name: wrong if name == "hard" else layer for name, layer in right._modules.items()})
     assert verify(hard, "keras", sequences()).agrees
     report = verify(hard, "keras", sequences(), model=model)
