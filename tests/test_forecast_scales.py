@@ -30,7 +30,7 @@ def test_an_exact_naive_forecast_is_not_corrected(name: str, size: float) -> Non
     assert not series.is_learnable
     for part in (series.test, series.latest()):
         said = series.forecast(part, np.full(part.truth.shape, 0.1, np.float32))
-        # What is left is the rounding of a sine of an argument of hundreds.
+        # The difference is the rounding of a sine of an argument of hundreds.
         np.testing.assert_allclose(said, part.reference, rtol=0, atol=1e-12 * np.abs(target).max())
     assert not series.targets(series.train).any()
 

@@ -1,4 +1,4 @@
-// What was built, what was chosen, how many threads, and how lack of memory is told.
+// This file tells what was built, what was chosen, how many threads there are, and that memory ran out.
 #include <pybind11/stl.h>
 
 #include "bindings/arrays.h"

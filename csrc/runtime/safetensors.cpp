@@ -39,7 +39,7 @@ std::size_t bytes_of_one(const Json& json, const std::string& array) {
   fail<InvalidFile>(array, " is of an unknown dtype");
 }
 
-// Whose `bytes` are those of the offsets in `data`; `array` begins the sentences.
+// Returns the tensor with its bytes, those between its offsets in `data`; `array` begins the sentences.
 FileTensor tensor_of(const Json& json, const std::string& array, std::span<const unsigned char> data) {
   if (json.kind != Json::Kind::object || json.object.size() != 3)
     fail<InvalidFile>(array, " should be described by dtype, shape and data_offsets");
@@ -89,7 +89,7 @@ std::uint64_t header_length(std::span<const unsigned char> file) {
   return length;
 }
 
-// What is kept of an array beside its bytes: a node of a map, with its name, and its shape.
+// Bytes that an array takes beside its own: a node of a map, with its name, and its shape.
 std::size_t bytes_about(const std::string& name) {
   return sizeof(std::pair<const std::string, FileTensor>) + 128 + name.size();
 }

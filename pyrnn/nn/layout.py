@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..caution import caution
+from ..initial import is_skipped
 from ..linear import Linear
 from ..module import Array, Module
 from ..recurrent import Recurrent
@@ -72,11 +73,13 @@ def taken_by(layer: Module) -> str | None:
 
 
 def check_layout(layers: Iterable[tuple[str, Module]]) -> None:
-    """Warns once of each layer that takes other axes than the layer before it gives.
+    """Warns once of each layer that takes other axes than the layer before it gives; a loader's layers are the file's.
 
     Args:
         layers: of a network, one after the other, by their names in it.
     """
+    if is_skipped():
+        return
     before: Output | None = None
     for name, layer in layers:
         words = f"{type(layer).__name__} ({name})"

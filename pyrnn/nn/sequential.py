@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ..initial import is_skipped
 from ..module import Array, Module
 from ..options import check_arrays, check_size
 from ..pullback import Gradients
@@ -76,8 +75,7 @@ class Sequential(Module):
         every = [id(module) for _, module in self.named_modules()]
         if len(set(every)) < len(every):
             raise ValueError("a layer stands twice in this Sequential; each place needs a layer of its own")
-        if not is_skipped():
-            check_layout(self._leaves())
+        check_layout(self._leaves())
 
     def __getattr__(self, name: str) -> Any:
         if name in KERAS:
@@ -198,9 +196,11 @@ class Sequential(Module):
             ImportError: if the package safetensors is not installed.
 
         >>> import tempfile, pyrnn.nn as nn
+        >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     nn.Sequential(nn.ReLU()).save(f"{folder}/model.safetensors")
-        ...     assert len(nn.Sequential.load(f"{folder}/model.safetensors")) == 1
+        ...     model.save(f"{folder}/model.safetensors")
+        ...     bool((nn.Sequential.load(f"{folder}/model.safetensors")[0].weight == model[0].weight).all())
+        True
         """
         layers, tensors = file.load(path, limit)
         try:

@@ -31,7 +31,7 @@ void given_back(const volatile void* memory) {
   if (memory) live -= static_cast<long>(__sanitizer_get_allocated_size(memory));
 }
 
-// What the calls of f take at most, beside what is kept from before.
+// Returns the most bytes that the calls of f take, beside what is kept from before.
 template <class F> long most_taken_by(F f) {
   const long before = live;
   most = before;
