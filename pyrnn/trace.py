@@ -87,7 +87,7 @@ class Trace:
         """dLoss/dh_t [T,B,P] and, for the LSTM, dLoss/dc_t [T,B,H], in the order of time, float64."""
         check_arrays(grad_output=grad_output)
         parts = state_parts(grad_state, self._layer._is_pair, "grad_state")
-        all_states = self._tape.backward(grad_output, parts, None, True)[4]
+        all_states = self._tape.backward(grad_output, parts, None, True, False, False)[4]
         return {
             key: [(a[::-1] if key[1] == "reverse" else a).astype(np.float64) for a in arrays]
             for key, arrays in zip(self, all_states, strict=True)

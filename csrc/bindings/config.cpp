@@ -4,6 +4,7 @@
 #include "bindings/arrays.h"
 #include "bindings/register.h"
 #include "isa/select.h"
+#include "runtime/cpus.h"
 #include "runtime/parallel.h"
 
 namespace pyrnn {
@@ -37,6 +38,7 @@ void register_config(py::module_& m) {
       },
       "Those this CPU and this build have, slowest first.");
   m.def("num_threads", &num_threads);
+  m.def("usable_cpus", &usable_cpus, "root"_a = "", "Those that num_threads begins with.");
   m.def(
       "set_num_threads",
       [](const py::object& n) {

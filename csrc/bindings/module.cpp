@@ -8,6 +8,7 @@
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.doc() = "The compiled kernels of pyrnn. Private: the public names are those of the package.";
   pyrnn::register_config(m);
+  pyrnn::register_openmp(m);
   pyrnn::register_stack(m);
   pyrnn::register_tape(m);
   pyrnn::register_stream(m);

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/network.h"
+#include "bindings/openmp.h"
 #include "bindings/register.h"
 #include "isa/select.h"
 
@@ -16,12 +17,12 @@ template <class T> const Ops<T>& ops_of(const Isa& isa) {
 // What a call may ask for beyond input and state; pyrnn/recurrent.py says what each means.
 struct Asked {
   Array active;
-  bool hold;
+  bool hold = false;
   Array reset;
   std::vector<Array> reset_state;
-  bool all_cell_states;
-  int every;
-  bool is_step;
+  bool all_cell_states = false;
+  int every = 0;
+  bool is_step = false;
 };
 
 Format format_named(const std::string& name, bool wide) {
@@ -133,6 +134,7 @@ py::tuple run(const Shared<T>& network, const Tensor& given, const std::vector<A
     call.c_all = layout.rows(*c_all, writable<T>(*c_all));
   }
   {
+    const CallThreads threads(like);
     const py::gil_scoped_release release;
     if (keep) {
       record(network->weights, call, asked.every, recorded->tape);
@@ -197,6 +199,19 @@ void register_stack(py::module_& m) {
           "x"_a, "state"_a, "batch_first"_a, "masks"_a, "record"_a, "active"_a = py::none(), "hold"_a = false,
           "reset"_a = py::none(), "reset_state"_a = std::vector<Array>(), "all_cell_states"_a = false, "every"_a = 0,
           "is_step"_a = false, "(output, state, cell states or None, tape or None). A state is [], [h] or [h, c].")
+      .def(
+          "run_if_holds",
+          [](const PyWeights& self, const std::vector<Tensor>& parameters, const Tensor& x,
+             const std::vector<Array>& state, bool batch_first, bool is_step) -> py::object {
+            return std::visit(
+                [&](const auto& n) -> py::object {
+                  if (!n->holds(parameters)) return py::none();
+                  return run(n, x, state, batch_first, {}, false, {.is_step = is_step});
+                },
+                self.network);
+          },
+          "parameters"_a, "x"_a, "state"_a, "batch_first"_a, "is_step"_a,
+          "`run` without a tape in one call with `holds`; None where it is false.")
       .def(
           "__deepcopy__", [](const py::object& self, const py::dict&) { return self; }, "memo"_a)
       .def(

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "bindings/network.h"
+#include "bindings/openmp.h"
 #include "bindings/register.h"
 
 namespace pyrnn {
@@ -40,6 +41,7 @@ template <class T> struct Running {
       return Rows<std::remove_pointer_t<decltype(data)>>{data, steps_axis ? a.stride(0) / size : 0,
                                                          a.stride(steps_axis) / size, std::max(B, 1)};
     };
+    const CallThreads threads(y);
     stream.run(rows(x, data_of<T>(x)), static_cast<int>(steps), rows(y, writable<T>(y)),
                flags(active, steps_axis, steps), hold);
     return y;

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/network.h"
+#include "bindings/openmp.h"
 #include "bindings/register.h"
 
 namespace pyrnn {
@@ -9,7 +10,7 @@ namespace {
 
 template <class T>
 py::tuple run_backward(const Recorded<T>& recorded, const Array& dy, const std::vector<Array>& dstate,
-                       const Array& dc_all, bool all_states) {
+                       const Array& dc_all, bool all_states, bool want_input, bool want_parameters) {
   const Weights<T>& weights = recorded.network->weights;
   const Spec& spec = weights.spec();
   const Layout& layout = recorded.layout;
@@ -41,14 +42,18 @@ py::tuple run_backward(const Recorded<T>& recorded, const Array& dy, const std::
       states.back().emplace_back(Tensor::empty<T>({layout.steps, layout.batch, spec.hidden_size}, model));
     gradients.states.push_back(outputs<T>(states.back()));
   }
-  const Tensor dx = Tensor::empty<T>(layout.sequence(spec.input_size), model);
-  gradients.dx = layout.rows(dx, writable<T>(dx));
+  Array dx;
+  if (want_input) {
+    dx = Tensor::empty<T>(layout.sequence(spec.input_size), model);
+    gradients.dx = layout.rows(*dx, writable<T>(*dx));
+  }
   std::vector<Tensor> parameters;
-  for (const Parameter& p : spec.parameters()) {
+  for (const Parameter& p : want_parameters ? spec.parameters() : std::vector<Parameter>()) {
     parameters.push_back(Tensor::empty<T>(Shape(p.shape.begin(), p.shape.end()), model));
     gradients.parameters.push_back(writable<T>(parameters.back()));
   }
   {
+    const CallThreads threads(model);
     const py::gil_scoped_release release;
     backward(weights, recorded.tape, gradients);
   }
@@ -80,11 +85,16 @@ void register_tape(py::module_& m) {
   py::class_<PyTape>(m, "Tape", "What backward needs of one forward call; may be used more than once.")
       .def(
           "backward",
-          [](const PyTape& self, const Array& dy, const std::vector<Array>& dstate, const Array& dc_all, bool all) {
-            return std::visit([&](const auto& r) { return run_backward(*r, dy, dstate, dc_all, all); }, self.recorded);
+          [](const PyTape& self, const Array& dy, const std::vector<Array>& dstate, const Array& dc_all, bool all,
+             bool want_input, bool want_parameters) {
+            return std::visit(
+                [&](const auto& r) { return run_backward(*r, dy, dstate, dc_all, all, want_input, want_parameters); },
+                self.recorded);
           },
-          "grad_output"_a, "grad_state"_a, "grad_states"_a = py::none(), "all_states"_a = false,
-          "(grad_input, grad_state, grad_parameters, grad_reset_state, [(dh, dc) of all steps in scan order])")
+          "grad_output"_a, "grad_state"_a, "grad_states"_a = py::none(), "all_states"_a = false, "want_input"_a = true,
+          "want_parameters"_a = true,
+          "(grad_input or None, grad_state, grad_parameters or [], grad_reset_state, [(dh, dc) of all steps in scan "
+          "order])")
       .def(
           "slots",
           [](const py::object& self, int index) {

@@ -68,13 +68,17 @@ std::optional<Tensor> Tensor::exchanged(py::handle object) {
   return tensor;
 }
 
-// 1.0 us for a tensor of torch, most of the cost of a call with T = 1: hence no pybind11 here.
+// A quarter of the cost of a call with T = 1: hence no pybind11, and new_empty_strided, 1.3 us where new_empty takes 2.0.
 py::object Tensor::new_empty(const Shape& shape) const {
-  static PyObject* const name = PyUnicode_InternFromString("new_empty");
-  py::tuple sizes(shape.size());
-  for (std::size_t i = 0; i < shape.size(); ++i) PyTuple_SET_ITEM(sizes.ptr(), i, PyLong_FromSsize_t(shape[i]));
-  PyObject* const arguments[] = {object_.ptr(), sizes.ptr()};
-  const auto made = py::reinterpret_steal<py::object>(PyObject_VectorcallMethod(name, arguments, 2, nullptr));
+  static PyObject* const name = PyUnicode_InternFromString("new_empty_strided");
+  py::tuple sizes(shape.size()), strides(shape.size());
+  std::ptrdiff_t stride = 1;
+  for (std::size_t i = shape.size(); i-- > 0; stride *= std::max<std::ptrdiff_t>(shape[i], 1)) {
+    PyTuple_SET_ITEM(sizes.ptr(), i, PyLong_FromSsize_t(shape[i]));
+    PyTuple_SET_ITEM(strides.ptr(), i, PyLong_FromSsize_t(stride));
+  }
+  PyObject* const arguments[] = {object_.ptr(), sizes.ptr(), strides.ptr()};
+  const auto made = py::reinterpret_steal<py::object>(PyObject_VectorcallMethod(name, arguments, 3, nullptr));
   if (!made) throw py::error_already_set();
   return made;
 }

@@ -12,6 +12,8 @@
 #include <string>
 #include <thread>
 
+#include "runtime/cpus.h"
+#include "runtime/host.h"
 #include "runtime/require.h"
 #include "runtime/spin.h"
 
@@ -19,8 +21,6 @@ namespace pyrnn {
 namespace {
 
 constexpr int most_threads = 256;
-
-}  // namespace
 
 class Pool {
  public:
@@ -38,29 +38,23 @@ class Pool {
     return std::min(wanted, workers_);
   }
 
-  void run(int n, int threads, Task f) noexcept {  // f must not throw
-    const int admitted = grow(std::min(n, threads) - 1);
+  void run(int threads, Task<int, int> f) noexcept {
+    const int others = grow(threads - 1);
     {
       std::lock_guard lock(mutex_);
       task_ = &f;
-      count_ = n;
-      next_ = 0;
-      admitted_ = admitted;
-      busy_ = admitted_;
+      others_ = others;
+      busy_ = others;
       ++generation_;
     }
-    if (admitted_ > 0) wake_.notify_all();
-    drain(f, n);
+    if (others > 0) wake_.notify_all();
+    f(0, 1 + others);
     if (spin([&] { return busy_ == 0; })) return;
     std::unique_lock lock(mutex_);
     done_.wait(lock, [&] { return busy_ == 0; });
   }
 
  private:
-  void drain(Task f, int n) {
-    for (int i; (i = next_.fetch_add(1)) < n;) f(i);
-  }
-
   void work(int id) {
     unsigned long seen = 0;
     while (true) {
@@ -68,11 +62,11 @@ class Pool {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return generation_ != seen; });
       seen = generation_;
-      if (id >= admitted_) continue;
-      const Task f = *task_;
-      const int n = count_;
+      if (id >= others_) continue;
+      const Task<int, int> f = *task_;
+      const int members = 1 + others_;
       lock.unlock();
-      drain(f, n);
+      f(1 + id, members);
       lock.lock();
       if (--busy_ == 0) done_.notify_one();
     }
@@ -80,14 +74,11 @@ class Pool {
 
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  const Task* task_ = nullptr;
-  std::atomic<int> next_{0};
-  int count_ = 0, workers_ = 0, admitted_ = 0;
+  const Task<int, int>* task_ = nullptr;
+  int workers_ = 0, others_ = 0;
   std::atomic<int> busy_{0};
   std::atomic<unsigned long> generation_{0};
 };
-
-namespace {
 
 // Never destroyed: workers may outlive main. Replaced, not repaired, in the child of a fork.
 std::atomic<Pool*> pool{nullptr};
@@ -96,25 +87,26 @@ std::atomic<bool> in_use{false};
 void start_afresh_in_child() {
   pool = nullptr;
   in_use = false;
+  set_host_team(nullptr);
 }
 
 // At load, before there is a second thread: a fork must not come between the start of a pool and this.
 const bool watches_forks = pthread_atfork(nullptr, nullptr, start_afresh_in_child) == 0;
 
-// The pool, for one call at a time: null while another call has it, and where there is no memory for one. The caller then
-// works alone, and the next call tries again.
-Pool* take_pool() noexcept {
-  if (!watches_forks || in_use.exchange(true)) return nullptr;
-  if (!pool) pool = new (std::nothrow) Pool;
-  if (!pool) in_use = false;
-  return pool;
-}
+// For one call at a time.
+bool take_threads() noexcept { return watches_forks && !in_use.exchange(true); }
+void give_threads_back() noexcept { in_use = false; }
 
-void give_pool_back() noexcept { in_use = false; }
+// Where there is no memory for a pool the caller works alone, and the next call tries again.
+void run_on_pool(int threads, Task<int, int> f) noexcept {
+  if (!pool) pool = new (std::nothrow) Pool;
+  if (pool) pool.load()->run(threads, f);
+  else f(0, 1);
+}
 
 int from_environment() {
   const char* set = std::getenv("PYRNN_THREADS");
-  if (!set || !*set) return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, most_threads);
+  if (!set || !*set) return std::min(usable_cpus(), most_threads);
   char* end = nullptr;
   const long n = std::strtol(set, &end, 10);
   require(*end == 0 && n >= 1 && n <= most_threads, "PYRNN_THREADS: expected a number from 1 to ", most_threads,
@@ -129,7 +121,10 @@ std::atomic<int>& thread_count() {
 
 }  // namespace
 
-int num_threads() { return thread_count(); }
+int num_threads() {
+  const int own = thread_count(), of_host = HostThreads::size();
+  return of_host ? std::min(own, of_host) : own;
+}
 
 void set_num_threads(std::ptrdiff_t n) {
   require(n >= 1 && n <= most_threads, "set_num_threads: expected a number from 1 to ", most_threads, ", got ", n);
@@ -140,36 +135,23 @@ int threads_for(double work) {
   return static_cast<int>(std::clamp(work / one_thread_work, 1.0, static_cast<double>(num_threads())));
 }
 
-Gathering::Gathering(int threads) noexcept : pool_(threads < 2 ? nullptr : take_pool()) {
-  if (pool_) members = 1 + pool_->grow(threads - 1);
+void run_together(int threads, Task<int, int> f) noexcept {
+  if (threads < 2 || !take_threads()) return f(0, 1);
+  if (!run_on_host(threads, f)) run_on_pool(threads, f);
+  give_threads_back();
 }
 
-Gathering::~Gathering() {
-  if (pool_) give_pool_back();
-}
-
-// As many threads as tasks, and whoever has one holds it until all are done: each thread takes one.
-void Gathering::run(Task f) const noexcept {
-  if (members > 1) pool_->run(members, members, f);
-  else f(0);
-}
-
-void for_each(int n, int threads, Task f) {
-  Pool* const taken = n > 1 && threads > 1 ? take_pool() : nullptr;
-  if (!taken) {
-    for (int i = 0; i < n; ++i) f(i);
-    return;
-  }
+void for_each(int n, int threads, Task<int> f) {
   std::exception_ptr failed;
   std::atomic_flag has_failed = ATOMIC_FLAG_INIT;
-  taken->run(n, threads, [&](int i) {
-    try {
-      f(i);
-    } catch (...) {
-      if (!has_failed.test_and_set()) failed = std::current_exception();
-    }
+  std::atomic<int> next{0};
+  run_together(std::min(n, threads), [&](int, int) {
+    for (int i; (i = next.fetch_add(1)) < n;) try {
+        f(i);
+      } catch (...) {
+        if (!has_failed.test_and_set()) failed = std::current_exception();
+      }
   });
-  give_pool_back();
   if (failed) std::rethrow_exception(failed);
 }
 

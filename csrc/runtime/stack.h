@@ -53,9 +53,9 @@ template <class T> struct Gradients {
   Rows<const T> dy;              // [T,B,D*P]; data null: zero
   Rows<const T> dc_all;          // [T,B,D*H]; data null: zero
   State<const T> dfinal;         // null: zero
-  Rows<T> dx;                    // out
+  Rows<T> dx;                    // out; data null: not wanted
   State<T> dinitial, dreset;     // out; dreset null: not wanted
-  std::vector<T*> parameters;    // out, in the order of spec.parameters()
+  std::vector<T*> parameters;    // out, in the order of spec.parameters(); or empty: not wanted
   std::vector<State<T>> states;  // out [L*D] of [T,B,P], [T,B,H] in scan order: dLoss/dh_t, dLoss/dc_t; or empty
 };
 

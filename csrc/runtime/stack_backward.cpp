@@ -28,7 +28,7 @@ template <class T> class LayerBackward {
         spec_(weights.spec()),
         every_(tape.every ? tape.every : steps_at_once()) {
     for (int d = 0; d < spec_.directions(); ++d) start(d);
-    if (tape.options.active.data) clear(dx_);
+    if (tape.options.active.data && dx_.data) clear(dx_);
   }
   void run();
 
@@ -146,8 +146,8 @@ template <class T> void LayerBackward<T>::run() {
       const Segment s = {from, std::min(every_, T_ - from)};
       if (tape_.every) recompute(s, d);
       scan(s, d, d + together);
-      inputs(s, d, d + together);
-      parameters(s, d, d + together);
+      if (dx_.data) inputs(s, d, d + together);
+      if (!out_.parameters.empty()) parameters(s, d, d + together);
     }
   }
   for (int d = 0; d < D; ++d) finish(d);

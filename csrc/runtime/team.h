@@ -26,10 +26,9 @@ template <class Condition> Clock::duration spin_until(Condition holds) noexcept 
 
 class Barrier {
  public:
-  explicit Barrier(int members) noexcept : members_(members) {}
-  void wait() noexcept {
+  void wait(int members) noexcept {
     const unsigned round = round_.load(std::memory_order_acquire);
-    if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
+    if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == members) {
       waiting_.store(0, std::memory_order_relaxed);
       round_.store(round + 1, std::memory_order_release);
     } else if (const auto long_wait = spin_until([&] { return round_.load(std::memory_order_acquire) != round; });
@@ -45,7 +44,6 @@ class Barrier {
   alignas(64) std::atomic<int> waiting_{0};
   alignas(64) std::atomic<unsigned> round_{0};
   std::atomic<Clock::rep> waited_{0};
-  const int members_;
 };
 
 // How many steps of a layer are done.
@@ -62,7 +60,7 @@ struct Team {
   int block = 0;  // most steps to wait for at once; 0: no matter
 
   void meet() const noexcept {
-    if (barrier) barrier->wait();
+    if (barrier) barrier->wait(members);
   }
   void await(int steps) const noexcept {
     if (below) spin_until([&] { return below->steps.load(std::memory_order_acquire) >= steps; });
@@ -87,11 +85,14 @@ inline Crowd crowd;
 
 // Runs f(member, barrier, members) on at most `threads` threads at the same time. f must not throw.
 template <class F> void together(int threads, const F& f) {
-  const Gathering gathering(crowd.is_near() ? 1 : threads);
-  Barrier barrier(gathering.members);
+  Barrier barrier;
+  bool is_team = false;
   const Clock::time_point begin = Clock::now();
-  gathering.run([&](int member) { f(member, barrier, gathering.members); });
-  if (gathering.members > 1) crowd.tell(2 * barrier.waited() > Clock::now() - begin);
+  run_together(crowd.is_near() ? 1 : threads, [&](int member, int members) {
+    if (member == 0) is_team = members > 1;
+    f(member, barrier, members);
+  });
+  if (is_team) crowd.tell(2 * barrier.waited() > Clock::now() - begin);
 }
 
 }  // namespace pyrnn

@@ -13,6 +13,9 @@ from .accelerate import Report, accelerate, explain, restore
 from .cells import GRUCell, LSTMCell, RNNCell
 from .layers import GRU, LSTM, RNN
 from .stream import Stream
+from .threads import follow_torch
+
+follow_torch()
 
 __all__ = [
     "GRU",

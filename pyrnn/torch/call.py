@@ -5,6 +5,7 @@ Letters in shapes: T time, B batch, I inputs, H hidden units, P hidden units or 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -85,13 +86,20 @@ def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Ta
 
 def run(call: Call, inputs: Inputs) -> Tensors:
     """What `compute` gives, differentiable where something asks for it."""
-    if torch.is_grad_enabled():
-        flat = inputs.flat()
-        for tensor in flat:
-            if tensor.requires_grad:
-                found: Tensors = Recurrence.apply(call, inputs, *flat)  # type: ignore[no-untyped-call]
-                return found
+    flat = inputs.flat()
+    if is_recorded(flat):
+        found: Tensors = Recurrence.apply(call, inputs, *flat)  # type: ignore[no-untyped-call]
+        return found
     return compute(call, inputs, False)[0]
+
+
+def is_recorded(tensors: Iterable[Tensor]) -> bool:
+    """Whether a call on these is to be differentiable."""
+    if torch.is_grad_enabled():
+        for tensor in tensors:
+            if tensor.requires_grad:
+                return True
+    return False
 
 
 def run_composed(call: Call, inputs: Inputs) -> Tensors:
@@ -140,7 +148,7 @@ class Recurrence(Function):
         )
         if replayed:
             return None, None, *replayed_gradients(ctx.call, inputs, grads, needed)
-        found = recorded_gradients(ctx.call, ctx.tape, ctx.counts, grads)
+        found = recorded_gradients(ctx.call, ctx.tape, ctx.counts, grads, needed)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.tape = None  # large, and saved_tensors refuses a second backward
         return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
@@ -155,14 +163,18 @@ def must_replay(grads: Any) -> bool:
     )
 
 
-def recorded_gradients(call: Call, tape: Any, counts: tuple[int, int], grads: Any) -> list[Tensor]:
-    """Of the inputs, flat, by the kernels."""
+def recorded_gradients(
+    call: Call, tape: Any, counts: tuple[int, int], grads: Any, needed: Sequence[bool]
+) -> list[Tensor]:
+    """Of the inputs, flat, by the kernels; anything where they are not needed."""
     output, states, all_states = None, grads, None
     if not call.is_step:
         output, *states = grads[:-1] if call.all_states else grads
         all_states = grads[-1] if call.all_states else None
-    dx, initial, weights, reset_state, _ = tape.backward(output, states, all_states)
-    return [dx, *initial[: counts[0]], *reset_state[: counts[1]], *weights]
+    wants_weights = any(needed[1 + sum(counts) :])
+    dx, initial, weights, reset_state, _ = tape.backward(output, states, all_states, False, needed[0], wants_weights)
+    found = [dx, *initial[: counts[0]], *reset_state[: counts[1]], *weights]
+    return found if wants_weights else found + [None] * (len(needed) - len(found))
 
 
 def replayed_gradients(call: Call, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor | None]:

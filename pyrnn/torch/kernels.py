@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from .. import _core
@@ -46,6 +47,21 @@ def packed_weights(module: Any, weights: list[Tensor]) -> Packed:
             raise RuntimeError(reason)
         packed = module.__dict__["_packed"] = Packed(module.network(), pack(module.spec(), weights))
     return packed
+
+
+def inferred(
+    module: Any, weights: list[Tensor], x: Tensor, state: tuple[Tensor, ...], batch_first: bool, is_step: bool
+) -> tuple[Tensor, list[Tensor]] | None:
+    """Output and final state of a call without a tape, on the weights of the last call.
+
+    None if gradients may be asked for, or if the weights have changed. One call of the kernels does all: at one step
+    of one sequence what Python does before and between costs as much as they do.
+    """
+    packed: Packed | None = module.__dict__.get("_packed")
+    if packed is None or torch.is_grad_enabled():
+        return None
+    found = packed.weights.run_if_holds(weights, x, state, batch_first, is_step)
+    return None if found is None else found[:2]
 
 
 def pack(spec: _core.Spec, weights: list[Tensor]) -> _core.Weights:

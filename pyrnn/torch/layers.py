@@ -17,11 +17,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .. import _core
 from ..options import MOST_LAYERS, MOST_UNITS, check_bools, check_int, check_names
-from .call import run, run_composed
+from .call import parts_of, run, run_composed
 from .composed import Network
 from .coverage import (
     COMPILING,
     DTYPES,
+    PLAIN,
     bad_layer_call,
     bad_weights,
     check_call,
@@ -29,7 +30,7 @@ from .coverage import (
     special_mode,
 )
 from .drop_in import DropIn, are_plain
-from .kernels import packed_weights, spec_of
+from .kernels import inferred, packed_weights, spec_of
 from .keywords import NONE, Keywords
 from .layer_call import call_layer
 from .operators import run_operator
@@ -155,6 +156,11 @@ class Layer(DropIn):
         if special is None and are_plain(input.data if isinstance(input, PackedSequence) else input, hx):
             try:
                 weights = self.weights()
+                if keywords is NONE and type(input) in PLAIN and not (self.training and self.dropout):
+                    is_pair = self.mode == "LSTM"
+                    found = inferred(self, weights, input, parts_of(hx, is_pair), self.batch_first, False)
+                    if found is not None:
+                        return found[0], tuple(found[1]) if is_pair else found[1][0]
                 return call_layer(self, run, packed_weights(self, weights), weights, input, hx, keywords)
             except Exception:
                 if self.refusal(input, hx) is None:

@@ -130,7 +130,8 @@ def recurrence_backward(handle: Tensor, grads: list[Tensor | None], *arguments: 
     tape = memory.tape if memory is not None else None
     if tape is None:
         tape = compute(call._replace(kernels=kernels_of(call.network, inputs.weights)), inputs, True)[1]
-    return recorded_gradients(call, tape, (len(inputs.initial), len(inputs.reset_state)), grads)
+    counts = len(inputs.initial), len(inputs.reset_state)
+    return recorded_gradients(call, tape, counts, grads, [True] * len(inputs.flat()))
 
 
 @recurrence_backward.register_fake

@@ -1,0 +1,16 @@
+// The threads of a call on torch's tensors: torch's OpenMP workers, as many as torch.get_num_threads() says.
+#pragma once
+
+#include "bindings/tensor.h"
+#include "runtime/host.h"
+
+namespace pyrnn {
+
+int host_thread_count();  // 0: no host is followed
+
+class CallThreads : HostThreads {
+ public:
+  explicit CallThreads(const Tensor& like) : HostThreads(like.is_numpy() ? 0 : host_thread_count()) {}
+};
+
+}  // namespace pyrnn
