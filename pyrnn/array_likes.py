@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .module import Array
+from .quoting import brief
 
 _NUMBERS = (int, float, np.number, np.bool_)
 
@@ -40,7 +41,7 @@ def as_array(value: Any, what: str) -> Array:
         array = _of_objects(array, value, what)
     if array.dtype.kind in "SU":
         raise TypeError(
-            f"{what} should be numbers, got text such as {str(array.flat[0] if array.size else '')[:40]!r}; "
+            f"{what} should be numbers, got text such as {brief(str(array.flat[0] if array.size else '')[:40])}; "
             "encode it as numbers; labels become class indices by names, y = np.unique(labels, return_inverse=True)"
         )
     if array.dtype.kind not in "fiub":

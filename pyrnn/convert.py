@@ -8,6 +8,7 @@ from typing import Any
 
 from .load import MODELS, holds_layers, load
 from .module import Module
+from .quoting import brief
 from .recurrent import Recurrent
 from .weights import FORMATS, load_state_dict, save_state_dict
 
@@ -80,7 +81,7 @@ def _refuse_what_weights_do_not_say(model: Module, suffix: str) -> None:
             found = getattr(layer, option, value)
             if found != value:
                 raise ValueError(
-                    f"layer {name!r} has {option}={found}, and torch, which reads the weights of a {suffix} file "
+                    f"layer {brief(name)} has {option}={found}, and torch, which reads the weights of a {suffix} file "
                     f"alone, would compute {option}={value}; write a .safetensors or .onnx file"
                 )
 

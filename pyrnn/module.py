@@ -21,7 +21,7 @@ import numpy as np
 
 from .budget import Budget
 from .placeholder import Placeholder
-from .quoting import escaped, quoted
+from .quoting import brief, escaped, quoted
 from .state_dict import FUNCTIONS, IncompatibleKeys, Metadata, as_state_dict, checked, mismatches
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -62,7 +62,7 @@ class Module:
             values = self.__dict__.get(kind, {})
             if name in values:
                 return values[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {brief(name)}")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._parameters, *self._buffers]
@@ -170,8 +170,8 @@ class Module:
             for option in FUNCTIONS:
                 if None not in (mine.get(option), theirs.get(option)) and mine[option] != theirs[option]:
                     warnings.warn(
-                        f"the weights are of a layer with {option}={theirs[option]!r}, and are loaded into one with "
-                        f"{option}={mine[option]!r}",
+                        f"the weights are of a layer with {option}={brief(theirs[option])}, and are loaded into one "
+                        f"with {option}={brief(mine[option])}",
                         UserWarning,
                         stacklevel=3,
                     )

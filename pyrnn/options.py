@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .quoting import brief
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
@@ -43,7 +45,7 @@ def check_int(name: str, value: Any, most: float) -> None:
 def check_nonlinearity(nonlinearity: str) -> str:
     """The name back, or ValueError."""
     if nonlinearity not in ("tanh", "relu"):
-        raise ValueError(f"Unknown nonlinearity {str(nonlinearity)[:100]!r}. Select from 'tanh' or 'relu'.")
+        raise ValueError(f"Unknown nonlinearity {brief(str(nonlinearity))}. Select from 'tanh' or 'relu'.")
     return nonlinearity
 
 
@@ -64,7 +66,7 @@ def check_names(**options: Any) -> None:
 def check_masked_output(value: Any) -> bool:
     """Whether a step that is left out shows the state it holds; ValueError for an unknown word."""
     if value not in ("zero", "hold"):
-        raise ValueError(f'masked_output should be "zero" or "hold", got {value!r}')
+        raise ValueError(f'masked_output should be "zero" or "hold", got {brief(value)}')
     return bool(value == "hold")
 
 
@@ -104,7 +106,7 @@ def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: A
     if not number or not 0 <= dropout <= 1:
         raise ValueError(
             "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
-            f"got {dropout!r}"
+            f"got {brief(dropout)}"
         )
     check_size("input_size", input_size, MOST_UNITS)
     check_size("hidden_size", hidden_size, MOST_UNITS)

@@ -19,6 +19,7 @@ import numpy as np
 
 from . import _core
 from .module import Array, Module
+from .quoting import brief
 from .recurrent import Recurrent
 
 FORMATS = ("bf16", "int8")
@@ -145,7 +146,7 @@ class Quantized(Recurrent):
 def check_format(format: Any) -> None:
     """ValueError for what is not the name of a format."""
     if format not in FORMATS:
-        raise ValueError(f'format should be "bf16" or "int8", got {format!r}')
+        raise ValueError(f'format should be "bf16" or "int8", got {brief(format)}')
 
 
 def converted(module: Module, change: Callable[[Any], Recurrent]) -> Module:
@@ -158,7 +159,7 @@ def converted(module: Module, change: Callable[[Any], Recurrent]) -> Module:
         try:
             setattr(copy, name, converted(part, change))
         except ValueError as error:
-            error.add_note(f"in layer {name!r}, {type(part).__name__}")
+            error.add_note(f"in layer {brief(name)}, {type(part).__name__}")
             raise
     return copy
 

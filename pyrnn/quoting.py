@@ -25,6 +25,20 @@ def escaped(name: object) -> str:
     return f"{shown[:MOST_LETTERS]}..." if cut else shown
 
 
+def brief(value: object) -> str:
+    """What a caller gave, as Python writes it: in ASCII, and cut to 100 letters.
+
+    >>> print(brief("mse"), brief([1.5] * 1000)[-12:], len(brief("x" * 10**6)))
+    'mse' 1.5, 1.5...] 106
+    """
+    try:
+        text = ascii(value)
+    except Exception:  # whatever the repr of a stranger's class raises, or that of an integer of many digits
+        return f"a {type(value).__name__}"
+    most = MOST_LETTERS + 2  # with the quotes or brackets around them
+    return text if len(text) <= most else f"{text[: most - 1]}...{text[-1]}"
+
+
 def listed(names: Iterable[object]) -> str:
     """The first six names, quoted, and how many more there are.
 

@@ -27,6 +27,7 @@ from .options import (
 )
 from .packing import Specified
 from .pullback import Pullback, state_of, state_parts
+from .quoting import brief
 from .state_dict import OPTIONS as STATE_OPTIONS
 from .steps import active_steps, extent
 from .stream import Stream
@@ -160,7 +161,9 @@ class Recurrent(Specified):
         """
         for name in options:
             if name not in OPTIONS:
-                raise TypeError(f"{type(self).__name__}.trace() does not take {name!r}, only {', '.join(OPTIONS)}")
+                raise TypeError(
+                    f"{type(self).__name__}.trace() does not take {brief(name)}, only {', '.join(OPTIONS)}"
+                )
         asked = self._asked(input, **options)
         output, final, _, tape = self._run(input, state, True, asked, dropout=False)
         active = asked["active"].copy() if asked.get("active") is not None else None  # the caller's may change

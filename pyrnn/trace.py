@@ -12,6 +12,7 @@ from . import _core
 from .module import Array
 from .options import check_arrays
 from .pullback import state_parts
+from .quoting import brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,7 +156,7 @@ class Trace:
 
     def _place(self, key: tuple[int, str]) -> tuple[int, int]:
         if not isinstance(key, tuple) or isinstance(key[0], float) or key not in tuple(self):
-            raise KeyError(f"no {key!r} in this trace, which has {', '.join(map(repr, self))}")
+            raise KeyError(f"no {brief(key)} in this trace, which has {', '.join(map(repr, self))}")
         return key[0], DIRECTIONS.index(key[1])
 
     @property

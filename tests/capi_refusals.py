@@ -71,6 +71,7 @@ LINEAR = '"type": "Linear", "config": {"in_features": 1, "out_features": 1, "bia
 NESTED = f'{{"name": "a", "type": "Sequential", "config": {{"layers": [{{"name": "b", {LINEAR}]}}}}'
 TWICE = f'[{{"name": "a.b", {LINEAR}, {NESTED}]'
 SAVE_IT = r"; load it in Python with pyrnn\.load and save it as an nn\.Sequential to \.safetensors"
+SAVE_MODEL = r"; save the model in Python as a pyrnn\.nn\.Sequential to \.safetensors"
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another layer": (
         layer(nn.LayerNorm(4)),
@@ -191,7 +192,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a byte too many": (raw(a=([0], [0, 0])), r"INVALID_FILE: .* bytes follow its last array"),
     "another size": (raw(a=([2], [0, 4])), r'INVALID_FILE: .* array "a" should have 8 bytes by its shape, got 4'),
     "2^64 bytes": (raw(a=([2**31, 2**31], [0, 0])), r'INVALID_FILE: .* array "a" is too large'),
-    "a text": (bytes_of(b"no model at all"), rf"INVALID_FILE: .* it is no \.safetensors file{SAVE_IT}"),
+    "a text": (bytes_of(b"no model at all"), rf"INVALID_FILE: .* it is no \.safetensors file{SAVE_MODEL}"),
     "nothing": (Path.touch, r"INVALID_FILE: .* it is empty: it has 0 bytes"),
     "a pointer of Git LFS": (
         bytes_of(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
@@ -199,18 +200,25 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a .pt": (other_format(".pt"), rf"INVALID_FILE: .* but a PyTorch file \(\.pt, \.pth, \.ckpt\){SAVE_IT}"),
     "an .npz": (other_format(".npz"), rf"INVALID_FILE: .* but a NumPy archive \(\.npz\){SAVE_IT}"),
-    "a zip": (bytes_of(b"PK\x03\x04" + bytes(60)), rf"INVALID_FILE: .* but a zip archive{SAVE_IT}"),
+    "a zip": (bytes_of(b"PK\x03\x04" + bytes(60)), r"INVALID_FILE: .* but a zip archive; unpack it"),
     "an old .pt": (
         bytes_of(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."),
-        r"INVALID_FILE: .* but a pickle, as old PyT",
+        r"INVALID_FILE: .* before torch 1\.6; if you trust it, convert it in Python: torch\.save\(torch\.load\(path\), new",
     ),
     "an .h5": (
         bytes_of(b"\x89HDF\r\n\x1a\n" + bytes(90)),
         rf"INVALID_FILE: .* but an HDF5 file, as Keras.s \.h5{SAVE_IT}",
     ),
     "an .onnx": (bytes_of(b"\x08\x08\x12\x07pytorch\x1a\x032.1:"), rf"INVALID_FILE: .* but an ONNX file{SAVE_IT}"),
-    "a .tflite": (bytes_of(b"\x1c\0\0\0TFL3" + bytes(30)), rf"INVALID_FILE: .* but a TensorFlow Lite file{SAVE_IT}"),
-    "JSON": (bytes_of(b'\xef\xbb\xbf {"layers": []}'), rf"INVALID_FILE: .* but JSON text{SAVE_IT}"),
+    "a .tflite": (
+        bytes_of(b"\x1c\0\0\0TFL3" + bytes(30)),
+        rf"INVALID_FILE: .* but a TensorFlow Lite file.*{SAVE_MODEL}",
+    ),
+    "JSON": (
+        bytes_of(b'\xef\xbb\xbf {"layers": []}'),
+        rf"INVALID_FILE: .* but JSON text, and no list of layers{SAVE_MODEL}",
+    ),
+    "a list in JSON": (bytes_of(b'[{"type": "lstm"}]'), rf"INVALID_FILE: .* but JSON text{SAVE_IT}"),
     "a web page": (
         bytes_of(b"\n<!DOCTYPE HTML><html><title>404</title></html>"),
         r"INVALID_FILE: .* it is a web page, not the file behind it; download the file itself",

@@ -13,6 +13,7 @@ import pytest
 from capi_models import AHEAD, INDEXED, MODELS, SEED, saved
 from capi_programs import EXAMPLES, PROGRAMS, compiled, run
 from capi_refusals import REFUSED
+from test_weights_kinds import OTHERS
 
 import pyrnn
 from pyrnn import _core, c_library, nn
@@ -177,3 +178,12 @@ def test_what_is_not_taken_is_refused_with_a_sentence(name: str, programs: Path,
     write, expected = REFUSED[name]
     write(tmp_path / "model.safetensors")
     assert re.match(f"PYRNN_{expected}", run(programs / "refusal", tmp_path / "model.safetensors"))
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_file_that_pyrnn_load_refuses_is_not_sent_there(kind: str, programs: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(OTHERS[kind][0])
+    said = run(programs / "refusal", path)
+    assert said.startswith("PYRNN_INVALID_FILE")
+    assert "load it in Python with pyrnn.load" not in said

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pyrnn
+import pyrnn.torch
 
 LAYERS = ("RNN", "LSTM", "GRU")
 CELLS = ("RNNCell", "LSTMCell", "GRUCell")
@@ -43,6 +44,17 @@ def test_a_size_too_large_is_named_with_the_largest(name: str, excess: int) -> N
         most, least = TOO_LARGE[argument]
         with pytest.raises(ValueError, match=rf"^{argument} must be at most {most}, got {least + excess}$"):
             getattr(pyrnn, name)(**arguments | {argument: least + excess})
+
+
+@pytest.mark.parametrize("argument", ["input_size", "hidden_size"])
+@pytest.mark.parametrize("name", [*LAYERS, *CELLS])
+def test_a_drop_in_too_large_is_named_with_the_largest(name: str, argument: str) -> None:
+    kind = getattr(pyrnn.torch, name)
+    sizes = {"input_size": 3, "hidden_size": 5, argument: 2**40}
+    with pytest.raises(ValueError, match=rf"^{argument} must be at most 33554431, got 1099511627776$"):
+        kind(**sizes)
+    with pytest.raises(ValueError, match=rf"^{argument} must be at most 33554431, got 1099511627776$"):
+        kind(*sizes.values())
 
 
 def test_a_projection_too_large_or_no_integer_is_named() -> None:

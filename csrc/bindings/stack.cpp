@@ -5,6 +5,7 @@
 #include "bindings/openmp.h"
 #include "bindings/register.h"
 #include "isa/select.h"
+#include "runtime/quoting.h"
 
 namespace pyrnn {
 namespace {
@@ -27,7 +28,7 @@ struct Asked {
 
 Format format_named(const std::string& name, bool wide) {
   if (name == "float32") return Format::native;
-  require(name == "bf16" || name == "int8", "format should be \"float32\", \"bf16\" or \"int8\", got \"", name, "\"");
+  require(name == "bf16" || name == "int8", "format should be \"float32\", \"bf16\" or \"int8\", got ", quoted(name));
   require(!wide, "format \"", name, "\" is for float32 parameters, got float64");
   return name == "bf16" ? Format::bf16 : Format::int8;
 }

@@ -39,7 +39,7 @@ const Isa& isa_named(std::string_view name) {
     known += known.empty() ? candidate->name : std::string(", ") + candidate->name;
   }
   throw std::invalid_argument("PYRNN_ISA: expected one of " + known + " (what this CPU and this build have), got \"" +
-                              std::string(name) + "\"");
+                              std::string(name.substr(0, 40)) + "\"");
 }
 
 const Isa& isa() {

@@ -14,6 +14,7 @@
 
 #include "runtime/cpus.h"
 #include "runtime/host.h"
+#include "runtime/quoting.h"
 #include "runtime/require.h"
 #include "runtime/spin.h"
 
@@ -110,7 +111,7 @@ int from_environment() {
   char* end = nullptr;
   const long n = std::strtol(set, &end, 10);
   require(*end == 0 && n >= 1 && n <= most_threads, "PYRNN_THREADS: expected a number from 1 to ", most_threads,
-          ", got \"", set, "\"");
+          ", got ", quoted(set));
   return static_cast<int>(n);
 }
 

@@ -40,7 +40,7 @@ void Reader::layer(const std::string& name, const std::string& kind, const Json&
     try {
       (this->*each.read)(arguments, name);
     } catch (const std::invalid_argument& error) {  // of Spec::check and its kin
-      fail<InvalidFile>(where, ": ", printable(error.what()));
+      fail<InvalidFile>(where, ": ", error.what());
     }
     return arguments.end();
   }

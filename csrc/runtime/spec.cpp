@@ -2,6 +2,7 @@
 
 #include <climits>
 
+#include "runtime/quoting.h"
 #include "runtime/require.h"
 
 namespace pyrnn {
@@ -35,7 +36,7 @@ const CellTraits& of(Cell cell) { return traits[static_cast<int>(cell)]; }
 Cell cell_named(const std::string& name) {
   for (int i = 0; i < cell_count; ++i)
     if (name == traits[i].name) return static_cast<Cell>(i);
-  fail("cell should be one of rnn_tanh, rnn_relu, lstm, gru, gru_reset_before, got \"", name, "\"");
+  fail("cell should be one of rnn_tanh, rnn_relu, lstm, gru, gru_reset_before, got ", quoted(name));
 }
 
 namespace {
@@ -51,7 +52,7 @@ Activation named(const std::string& name, const char* what, int count) {
     if (name == activation_names[i]) return static_cast<Activation>(i);
     all += (i ? ", " : "") + std::string(activation_names[i]);
   }
-  fail(what, " should be one of ", all, ", got \"", name, "\"");
+  fail(what, " should be one of ", all, ", got ", quoted(name));
 }
 
 }  // namespace

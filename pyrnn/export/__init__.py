@@ -14,6 +14,7 @@ import numpy as np
 
 from ..module import Array, Module
 from ..options import check_size
+from ..quoting import brief
 from .data import check_data
 from .fixed.network import IntegerNetwork
 from .golden import test_program
@@ -70,7 +71,7 @@ def c(
     (18944, 128, 512, 4608)
     """
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise ValueError(f"name should be one that C takes, of letters, digits and underscores, got {name!r}")
+        raise ValueError(f"name should be one that C takes, of letters, digits and underscores, got {brief(name)}")
     check_size("test_steps", test_steps)
     network = IntegerNetwork(model, data) if profile == "int16" else Network(model, profile)
     program = Program(network, name)

@@ -13,6 +13,7 @@ from ..nn.activations import Activation, Softmax
 from ..nn.channels_last import ChannelsLast
 from ..nn.conv import Conv1d
 from ..nn.embedding import Embedding
+from ..quoting import brief
 from . import convolution, elementwise
 from .functions import Function
 from .parts import INPUT, OUTPUT, Part
@@ -91,6 +92,8 @@ def refusal(layer: Module, known: str) -> str:
         return f"is over dim {layer.dim}; in C it is over the outputs of a step: use dim=-1"
     if isinstance(layer, Activation):
         names = ("linear", "identity", *elementwise.LAYERS)
-        return "" if layer.name in names else f"{layer.name!r} cannot be exported to C; what can: {', '.join(names)}"
+        return (
+            "" if layer.name in names else f"{brief(layer.name)} cannot be exported to C; what can: {', '.join(names)}"
+        )
     can = isinstance(layer, tuple(_PARTS)) and not isinstance(layer, ChannelsLast)
     return "" if can else f"cannot be exported to C; what can: {known}"

@@ -17,6 +17,7 @@ from ..nn.embedding import Embedding
 from ..nn.heads import LastStep
 from ..nn.sequential import Sequential
 from ..quantized import QuantizationError, Quantized
+from ..quoting import brief
 from ..recurrent import Recurrent
 from . import layers, parts
 from .profiles import profile_of
@@ -151,7 +152,7 @@ def _steps(model: Module, name: str = "") -> Iterator[tuple[str, Module]]:
 
 def shown(name: str, layer: Module) -> str:
     """A layer as sentences begin with it."""
-    return f"layer {name!r}, {type(layer).__name__}," if name else f"a {type(layer).__name__}"
+    return f"layer {brief(name)}, {type(layer).__name__}," if name else f"a {type(layer).__name__}"
 
 
 def _check(layer: Module, what: str) -> None:
@@ -177,7 +178,7 @@ def _check_order(steps: list[tuple[str, Module]]) -> None:
     """What depends on the layers before: LastStep, the layout, activations, an Embedding."""
     ended, sized, layouts = False, False, set()
     for name, layer in steps:
-        what = f"layer {name!r}, {type(layer).__name__},"
+        what = f"layer {brief(name)}, {type(layer).__name__},"
         if isinstance(layer, (Recurrent, LastStep, ChannelsLast)):
             layouts.add(getattr(layer, "batch_first", True))
             if ended:

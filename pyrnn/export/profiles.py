@@ -12,6 +12,7 @@ import numpy as np
 
 from ..module import Module
 from ..nn.channels_last import ChannelsLast
+from ..quoting import brief
 from ..recurrent import Recurrent
 
 
@@ -60,5 +61,5 @@ PROFILES = {
 def profile_of(name: object) -> Profile:
     """The profile of that name; ValueError for another."""
     if not isinstance(name, str) or name not in PROFILES:
-        raise ValueError(f"profile should be {' or '.join(map(repr, PROFILES))}, got {name!r}")
+        raise ValueError(f"profile should be {' or '.join(map(repr, PROFILES))}, got {brief(name)}")
     return PROFILES[name]

@@ -15,6 +15,7 @@ from rich.console import Console
 from .. import GRU, LSTM, RNN, nn
 from ..module import Array
 from ..picture import check_picture
+from ..quoting import brief
 from ..train import AdamW, CosineAnnealingLR, History, fit
 from .report import Scores, draw, score_table, scores
 from .series import Part, Series, read_columns
@@ -199,7 +200,7 @@ def _compared(rmse: Mapping[str, float]) -> str:
     """
     best = min((name for name in rmse if name != "model"), key=rmse.__getitem__)
     if not rmse[best]:
-        return f"The naive forecast {best!r} is exact on the test; the model's RMSE is {rmse['model']:.4g}."
+        return f"The naive forecast {brief(best)} is exact on the test; the model's RMSE is {rmse['model']:.4g}."
     ratio = rmse["model"] / rmse[best] - 1
     word = "below" if ratio < 0 else "above"
-    return f"The model's RMSE is {abs(ratio):.1%} {word} that of the best naive forecast, {best!r}."
+    return f"The model's RMSE is {abs(ratio):.1%} {word} that of the best naive forecast, {brief(best)}."

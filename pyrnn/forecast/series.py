@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..module import Array
+from ..quoting import brief
 from ..scaling import Scale
 
 try:
@@ -171,7 +172,7 @@ def read_columns(path: Path, names: Sequence[str]) -> Array:
         raise ValueError(f"{path} cannot be read as a CSV file: {error}") from error
     for name in names:
         if name not in table.columns:
-            raise ValueError(f"{path} has no column {name!r}; it has {', '.join(map(repr, table.columns))}")
+            raise ValueError(f"{path} has no column {brief(name)}; it has {', '.join(map(repr, table.columns))}")
     numbers: Array = table[list(names)].apply(pandas.to_numeric, errors="coerce").to_numpy(float)
     wrong = np.argwhere(~np.isfinite(numbers))
     if len(wrong):
@@ -179,6 +180,6 @@ def read_columns(path: Path, names: Sequence[str]) -> Array:
         cell = table[names[column]].iloc[row]
         raise ValueError(
             f"{path} has {len(wrong)} cells that are not finite numbers, the first in row {row + 1} of column "
-            f"{names[column]!r}: {cell!r}; fill them, or drop their rows"
+            f"{brief(names[column])}: {brief(cell)}; fill them, or drop their rows"
         )
     return numbers

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _core
 from ..module import Array
+from ..quoting import brief
 from .layer import Back, Layer
 
 # The kernels' functions, the same bits on every machine (csrc/cells/elementwise.h), by their names there.
@@ -146,11 +147,11 @@ class Activation(Layer):
     def __init__(self, name: str, alpha: float | None = None) -> None:
         super().__init__()
         if not isinstance(name, str) or name not in BACKWARD:
-            raise ValueError(f"name should be one of {', '.join(BACKWARD)}, got {name!r}")
+            raise ValueError(f"name should be one of {', '.join(BACKWARD)}, got {brief(name)}")
         if alpha is not None and (
             name not in ALPHAS or isinstance(alpha, bool) or not isinstance(alpha, (int, float))
         ):
-            raise ValueError(f"alpha should be a number, for {' or '.join(ALPHAS)}; got {alpha!r} for {name}")
+            raise ValueError(f"alpha should be a number, for {' or '.join(ALPHAS)}; got {brief(alpha)} for {name}")
         self.name, self.alpha = name, alpha
 
     def _forward(self, input: Array) -> tuple[Array, Back]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..module import Array, Module
+from ..quoting import brief
 
 # Type names to classes; pyrnn.nn fills it. A class of one's own may be added: it needs config().
 LAYERS: dict[str, type[Module]] = {}
@@ -46,7 +47,7 @@ def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None
     accepted = set(signature(layer_class).parameters)
     unexpected = sorted(name for name in config if name not in accepted - {"dtype", "seed"})
     if unexpected:
-        raise ValueError(f"layer {where!r} ({kind}) has unknown arguments: {', '.join(map(repr, unexpected))}")
+        raise ValueError(f"layer {brief(where)} ({kind}) has unknown arguments: {', '.join(map(repr, unexpected))}")
     inside = {
         name: build(value, f"{where}.{name}", tensors) if isinstance(value, dict) else value
         for name, value in config.items()
@@ -55,7 +56,7 @@ def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None
     try:
         return layer_class(**inside, **options)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"layer {where!r} ({kind}) cannot be made: {error}") from error
+        raise ValueError(f"layer {brief(where)} ({kind}) cannot be made: {error}") from error
 
 
 def named_layers(descriptions: Any, where: str = "", tensors: Mapping[str, Array] | None = None) -> dict[str, Module]:
@@ -66,7 +67,7 @@ def named_layers(descriptions: Any, where: str = "", tensors: Mapping[str, Array
     for description in descriptions:
         name = description.get("name") if isinstance(description, dict) else None
         if not isinstance(name, str) or name in found:
-            raise ValueError(f"each layer should have a name of its own, got {name!r}")
+            raise ValueError(f"each layer should have a name of its own, got {brief(name)}")
         rest = {key: value for key, value in description.items() if key != "name"}
         found[name] = build(rest, f"{where}.{name}" if where else name, tensors)
     return found
@@ -74,24 +75,24 @@ def named_layers(descriptions: Any, where: str = "", tensors: Mapping[str, Array
 
 def _parts(description: Any, where: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(description, dict) or set(description) != {"type", "config"}:
-        raise ValueError(f'layer {where!r} should be described by "type" and "config"')
+        raise ValueError(f'layer {brief(where)} should be described by "type" and "config"')
     kind, config = description["type"], description["config"]
     if not isinstance(kind, str) or kind not in LAYERS:
-        raise ValueError(f"layer {where!r} is of unknown type {kind!r}; known are {', '.join(LAYERS)}")
+        raise ValueError(f"layer {brief(where)} is of unknown type {brief(kind)}; known are {', '.join(LAYERS)}")
     if not isinstance(config, dict):
-        raise ValueError(f"the config of layer {where!r} should be an object, got {type(config).__name__}")
+        raise ValueError(f"the config of layer {brief(where)} should be an object, got {type(config).__name__}")
     return kind, config
 
 
 def _sequential(config: dict[str, Any], where: str, tensors: Mapping[str, Array] | None) -> Module:
     if set(config) != {"layers"}:
-        raise ValueError(f'layer {where!r} (Sequential) should have "layers", and nothing else')
+        raise ValueError(f'layer {brief(where)} (Sequential) should have "layers", and nothing else')
     make: Any = LAYERS["Sequential"]
     layers = named_layers(config["layers"], where, tensors)
     try:
         network: Module = make(layers)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"layer {where!r} (Sequential) cannot be made: {error}") from error
+        raise ValueError(f"layer {brief(where)} (Sequential) cannot be made: {error}") from error
     return network
 
 

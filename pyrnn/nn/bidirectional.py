@@ -10,6 +10,7 @@ import numpy as np
 from ..module import Array, Module
 from ..options import check_bools
 from ..pullback import Gradients
+from ..quoting import brief
 from ..recurrent import Recurrent
 from .architecture import describe
 from .layer import Way, pullback_of
@@ -65,7 +66,7 @@ class Bidirectional(Module):
             raise TypeError(f"backward should be an RNN, LSTM or GRU, got {type(backward).__name__}")
         check_bools(return_sequences=return_sequences)
         if merge_mode not in MERGE_MODES:
-            raise ValueError(f"merge_mode should be one of {', '.join(MERGE_MODES)}, got {merge_mode!r}")
+            raise ValueError(f"merge_mode should be one of {', '.join(MERGE_MODES)}, got {brief(merge_mode)}")
         _check_pair(forward, backward, merge_mode)
         self.forward, self.backward = forward, backward
         self.merge_mode, self.return_sequences = merge_mode, return_sequences
@@ -188,4 +189,4 @@ def _check_pair(forward: Recurrent, backward: Recurrent, merge_mode: str) -> Non
             raise ValueError(f"forward and backward should have the same {name}, got {forward} and {backward}")
     widths = [layer.proj_size or layer.hidden_size for layer in (forward, backward)]
     if merge_mode != "concat" and widths[0] != widths[1]:
-        raise ValueError(f"outputs of {widths[0]} and {widths[1]} features cannot be merged by {merge_mode!r}")
+        raise ValueError(f"outputs of {widths[0]} and {widths[1]} features cannot be merged by {brief(merge_mode)}")

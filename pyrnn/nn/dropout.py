@@ -9,6 +9,7 @@ import numpy as np
 from ..initial import Random
 from ..module import Array
 from ..options import check_bools
+from ..quoting import brief
 from .layer import Back, Layer, float_array, shape_error
 
 
@@ -35,7 +36,7 @@ class Dropout(Layer):
         super().__init__()
         number = isinstance(p, (int, float, np.number)) and not isinstance(p, bool)
         if not number or not 0 <= p <= 1:
-            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p!r}")
+            raise ValueError(f"dropout probability has to be between 0 and 1, but got {brief(p)}")
         self.p = float(p)
         self._random = Random(seed)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..module import Array
+from ..quoting import brief
 from .layer import Back, Layer, float_array, shape_error
 
 
@@ -28,7 +29,7 @@ class Masking(Layer):
     def __init__(self, mask_value: float = 0.0) -> None:
         super().__init__()
         if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float)):
-            raise TypeError(f"mask_value should be a number, got {mask_value!r}")
+            raise TypeError(f"mask_value should be a number, got {brief(mask_value)}")
         self.mask_value = float(mask_value)
 
     def _array(self, input: Any) -> Array:

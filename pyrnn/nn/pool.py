@@ -13,6 +13,7 @@ import numpy as np
 
 from ..module import Array
 from ..options import check_bools
+from ..quoting import brief
 from .layer import Back, Layer
 from .windows import Padding, Sizes, Windows, check_channels, listed
 
@@ -31,7 +32,9 @@ class Pool(Layer):
             for size, pad in zip(windows.kernel_size, windows.padding, strict=True):
                 # A window of nothing but padding has no largest element and no average.
                 if size <= (max(pad) if isinstance(pad, tuple) else pad):
-                    raise ValueError(f"padding should be less than kernel_size, got {padding!r} for {kernel_size!r}")
+                    raise ValueError(
+                        f"padding should be less than kernel_size, got {brief(padding)} for {brief(kernel_size)}"
+                    )
         self._windows, self.padding = windows, listed(windows.padding)
         self.kernel_size, self.stride = list(windows.kernel_size), list(windows.stride)
 

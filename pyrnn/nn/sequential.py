@@ -12,6 +12,7 @@ import numpy as np
 from ..module import Array, Module
 from ..options import check_arrays, check_size
 from ..pullback import Gradients
+from ..quoting import brief
 from ..recurrent import Recurrent
 from . import file
 from .architecture import describe
@@ -68,9 +69,9 @@ class Sequential(Module):
         named = dict(layers[0]) if is_named else {str(i): layer for i, layer in enumerate(layers)}
         for name, layer in named.items():
             if not isinstance(layer, Module):
-                raise TypeError(f"layer {name!r} should be a pyrnn Module, got {type(layer).__name__}")
+                raise TypeError(f"layer {brief(name)} should be a pyrnn Module, got {type(layer).__name__}")
             if not isinstance(name, str) or not name or "." in name or hasattr(self, name):
-                raise ValueError(f"a layer cannot be named {name!r}; take another name")
+                raise ValueError(f"a layer cannot be named {brief(name)}; take another name")
             setattr(self, name, layer)
         every = [id(module) for _, module in self.named_modules()]
         if len(set(every)) < len(every):
@@ -79,7 +80,7 @@ class Sequential(Module):
 
     def __getattr__(self, name: str) -> Any:
         if name in KERAS:
-            raise AttributeError(f"a Sequential has no {name!r}: {KERAS[name]}")
+            raise AttributeError(f"a Sequential has no {brief(name)}: {KERAS[name]}")
         return super().__getattr__(name)
 
     def __len__(self) -> int:
@@ -296,5 +297,5 @@ def _naming(name: str, layer: Module) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.add_note(f"in layer {name!r} of the Sequential, {type(layer).__name__}")
+        error.add_note(f"in layer {brief(name)} of the Sequential, {type(layer).__name__}")
         raise

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..module import Array
 from ..options import check_bools, check_size
+from ..quoting import brief
 from .layer import Back, Layer, plain_array
 
 
@@ -163,7 +164,7 @@ def _ints(name: str, values: Any) -> list[int]:
     if not isinstance(values, (list, tuple)) or not all(
         isinstance(v, int) and not isinstance(v, bool) for v in values
     ):
-        raise TypeError(f"{name} should be a tuple of integers, got {values!r}")
+        raise TypeError(f"{name} should be a tuple of integers, got {brief(values)}")
     return list(values)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..array_likes import as_array
 from ..linear import Linear
 from ..module import Array, Module
+from ..quoting import brief
 from ..recurrent import Recurrent
 from .bidirectional import Bidirectional
 from .embedding import Embedding
@@ -55,7 +56,9 @@ def axes_of(batch_axis: Any) -> tuple[int, int]:
     """The axes that count the samples in inputs and outputs, of one number or two; TypeError for anything else."""
     pair = batch_axis if isinstance(batch_axis, tuple) else (batch_axis, batch_axis)
     if len(pair) != 2 or not all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in pair):
-        raise TypeError(f"batch_axis should be an int, or a pair of them for inputs and outputs, got {batch_axis!r}")
+        raise TypeError(
+            f"batch_axis should be an int, or a pair of them for inputs and outputs, got {brief(batch_axis)}"
+        )
     return int(pair[0]), int(pair[1])
 
 

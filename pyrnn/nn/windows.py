@@ -13,6 +13,7 @@ import numpy as np
 
 from ..module import Array, Module
 from ..options import check_size
+from ..quoting import brief
 from .layer import float_array, shape_error
 
 Sizes = int | Sequence[int]
@@ -36,7 +37,7 @@ class Windows:
         self.dilation = per_axis("dilation", dilation, dims)
         self.padding: str | tuple[Any, ...] = padding if isinstance(padding, str) else _pads(padding, dims)
         if isinstance(padding, str) and padding not in ("same", "valid"):
-            raise ValueError(f'padding should be "same", "valid" or numbers, got {padding!r}')
+            raise ValueError(f'padding should be "same", "valid" or numbers, got {brief(padding)}')
         self.extent = tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
 
     def pads(self, lengths: Sequence[int]) -> list[tuple[int, int]]:
@@ -95,7 +96,7 @@ def per_axis(name: str, value: Any, dims: int) -> tuple[int, ...]:
     """A size for every axis, from one for all or one each."""
     sizes = tuple(value) if isinstance(value, (list, tuple)) else (value,) * dims
     if len(sizes) != dims:
-        raise ValueError(f"{name} should be one number or {dims}, got {value!r}")
+        raise ValueError(f"{name} should be one number or {dims}, got {brief(value)}")
     for size in sizes:
         check_size(name, size)
     return tuple(int(size) for size in sizes)
@@ -110,7 +111,7 @@ def _pads(padding: Any, dims: int) -> tuple[Any, ...]:
         if len(pads) != dims or len(ends) != 2 or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in ends):
             raise ValueError(
                 f'padding should be "same", "valid", a number that is not negative, or a list of {dims} such numbers '
-                f"or pairs of them, got {padding!r}"
+                f"or pairs of them, got {brief(padding)}"
             )
     return pads
 

@@ -13,7 +13,7 @@ from .. import _core
 from .call import Call, Inputs, parts_of, run, run_composed
 from .composed import Network
 from .coverage import bad_cell_call, bad_weights, is_transforming, special_mode
-from .drop_in import DropIn, are_plain
+from .drop_in import DropIn, are_plain, check_sizes
 from .kernels import Packed, inferred, packed_weights, spec_of
 
 _C: Any = torch._C._VariableFunctions
@@ -26,6 +26,10 @@ class Cell(DropIn):
     """What RNNCell, LSTMCell and GRUCell share."""
 
     _mode = ""
+
+    def __init__(self, input_size: int, hidden_size: int, *args: Any, **kwargs: Any) -> None:
+        check_sizes(input_size, hidden_size)
+        super().__init__(input_size, hidden_size, *args, **kwargs)
 
     def network(self: Any) -> Network:
         has_bias = self.bias_ih is not None or self.bias_hh is not None

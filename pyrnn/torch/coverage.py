@@ -10,6 +10,8 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.nn.utils.rnn import PackedSequence
 
+from ..quoting import brief
+
 PLAIN = (Tensor, Parameter)
 STRIDED = torch.strided
 DTYPES = (torch.float32, torch.float64)
@@ -160,7 +162,7 @@ def bad_packing(packed: PackedSequence) -> str | None:
 def bad_cell_call(cell: Any, input: Any, hx: Any, is_pair: bool) -> str | None:
     """Why the kernels cannot run `cell(input, hx)`; its weights are known to be good."""
     if getattr(cell, "nonlinearity", "tanh") not in ("tanh", "relu"):
-        return f"nonlinearity is {cell.nonlinearity!r}: {INVALID}"
+        return f"nonlinearity is {brief(cell.nonlinearity)}: {INVALID}"
     dtype = cell.weight_ih.dtype
     if reason := not_plain(input, "input", dtype):
         return reason

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+from ..options import MOST_LAYERS, MOST_UNITS, check_int
 from ..state_dict import OPTIONS
 from .composed import Network
 from .coverage import PLAIN
@@ -78,3 +79,14 @@ def are_plain(input: Tensor, hx: Any) -> bool:
         if type(tensor) not in PLAIN or tensor.is_neg():
             return False
     return True
+
+
+def check_sizes(input_size: Any = 1, hidden_size: Any = 1, num_layers: Any = 1, *_: Any, **__: Any) -> None:
+    """ValueError for sizes that the kernels cannot count: torch would make layers until memory ends."""
+    for name, value, most in (
+        ("input_size", input_size, MOST_UNITS),
+        ("hidden_size", hidden_size, MOST_UNITS),
+        ("num_layers", num_layers, MOST_LAYERS),
+    ):
+        if isinstance(value, int):  # of other types torch says what it wants
+            check_int(name, value, most)

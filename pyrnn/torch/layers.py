@@ -16,7 +16,7 @@ from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import _core
-from ..options import MOST_LAYERS, MOST_UNITS, check_bools, check_int, check_names
+from ..options import check_bools, check_names
 from .call import parts_of, run, run_composed
 from .composed import Network
 from .coverage import (
@@ -29,24 +29,13 @@ from .coverage import (
     is_transforming,
     special_mode,
 )
-from .drop_in import DropIn, are_plain
+from .drop_in import DropIn, are_plain, check_sizes
 from .kernels import inferred, packed_weights, spec_of
 from .keywords import NONE, Keywords
 from .layer_call import call_layer
 from .operators import run_operator
 from .stream import Stream
 from .trace import trace
-
-
-def check_sizes(input_size: Any = 1, hidden_size: Any = 1, num_layers: Any = 1, *_: Any, **__: Any) -> None:
-    """ValueError for sizes that the kernels cannot count: torch would make layers until memory ends."""
-    for name, value, most in (
-        ("input_size", input_size, MOST_UNITS),
-        ("hidden_size", hidden_size, MOST_UNITS),
-        ("num_layers", num_layers, MOST_LAYERS),
-    ):
-        if isinstance(value, int):  # of other types torch says what it wants
-            check_int(name, value, most)
 
 
 class Layer(DropIn):

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..quoting import brief
+
 NOT_REGISTERED = (
     "it stands in a plain list, tuple, set or dict, which torch does not register; use nn.ModuleList or nn.ModuleDict"
 )
@@ -63,7 +65,7 @@ def _in_container(name: str, value: Any, seen: set[int]) -> Iterator[tuple[str, 
     for key, item in items:
         if not isinstance(item, (nn.Module, Mapping, list, tuple, set, frozenset)):
             continue
-        where = f"{name}[{key!r}]"
+        where = f"{name}[{brief(key)}]"
         if isinstance(item, nn.Module):
             for inner, module in item.named_modules():
                 if id(module) not in seen:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..module import Array
+from ..quoting import brief
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -69,7 +70,7 @@ def clip_grad_value(gradients: Mapping[str, Array], clip_value: float) -> dict[s
 
 def _limit(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} should be a number of at least 0, got {value!r} of {type(value).__name__}.")
+        raise TypeError(f"{name} should be a number of at least 0, got {brief(value)} of {type(value).__name__}.")
     if not value >= 0:
         raise ValueError(f"{name} should be a number of at least 0, got {value}.")
     return float(value)

@@ -9,6 +9,7 @@ import numpy as np
 from ..array_likes import as_array
 from ..module import Array, to_array
 from ..nn.embedding import OutOfRangeError
+from ..quoting import brief
 
 Reduction = Literal["mean", "sum"]
 Loss = tuple[float, Array]
@@ -160,5 +161,5 @@ def reduced(input: Array, each: Array, slope: Array, reduction: Reduction) -> Lo
 def is_mean(reduction: Reduction) -> bool:
     """Whether to divide by the count; ValueError for an unknown reduction."""
     if reduction not in ("mean", "sum"):
-        raise ValueError(f'reduction should be "mean" or "sum", got {reduction!r}.')
+        raise ValueError(f'reduction should be "mean" or "sum", got {brief(reduction)}.')
     return reduction == "mean"

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..module import Array, Module
+from ..quoting import brief
 from .loss import bce_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss
 from .loss_probabilities import bce_loss, categorical_crossentropy, nll_loss
 from .optim import SGD, Adam, AdamW, Optimizer
@@ -55,7 +56,7 @@ def loss_named(loss: Any) -> LossFunction:
         known.update({_letters(name): LOSSES[own] for name, own in SYNONYMS.items()})
         if _letters(loss) in known:
             return known[_letters(loss)]
-        raise ValueError(f"loss {loss!r} is not known; the names are {', '.join(LOSSES)}. Or give a function.")
+        raise ValueError(f"loss {brief(loss)} is not known; the names are {', '.join(LOSSES)}. Or give a function.")
     _refuse_others("loss", loss, "a name such as 'mse', or a function such as pyrnn.train.mse_loss")
     if not callable(loss):
         raise TypeError(
@@ -79,8 +80,8 @@ def optimizer_for(model: Module, optimizer: Any) -> Optimizer:
     if isinstance(optimizer, str):
         if optimizer.strip().lower() not in OPTIMIZERS:
             raise ValueError(
-                f"optimizer {optimizer!r} is not known; the names are {', '.join(OPTIMIZERS)}. Or make one, as in "
-                "pyrnn.train.Adam(model, lr=1e-3)."
+                f"optimizer {brief(optimizer)} is not known; the names are {', '.join(OPTIMIZERS)}. Or make one, as "
+                "in pyrnn.train.Adam(model, lr=1e-3)."
             )
         return OPTIMIZERS[optimizer.strip().lower()](model)
     advice = "a name such as 'adam', or one made for the model, as in pyrnn.train.Adam(model, lr=1e-3)"
@@ -138,4 +139,4 @@ def refuse(unknown: dict[str, Any]) -> None:
     """TypeError for arguments that `fit` does not have, with what to write in place of those of other packages."""
     for name in unknown:
         instead = f": {OTHERS[name]}" if name in OTHERS else "; help(pyrnn.train.fit) lists those that it has"
-        raise TypeError(f"fit has no argument {name!r}{instead}.")
+        raise TypeError(f"fit has no argument {brief(name)}{instead}.")

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..module import Array, Module, to_array
+from ..quoting import brief
 
 State = dict[str, Any]
 
@@ -263,7 +264,8 @@ def _not_negative(name: str, value: Any) -> float:
 def _known(parameters: Mapping[str, Array], name: str, where: str) -> Array:
     if name not in parameters:
         raise ValueError(
-            f"{where} names {name!r}, which is no parameter of the model; it has {', '.join(parameters) or 'none'}."
+            f"{where} names {brief(name)}, which is no parameter of the model; it has "
+            f"{', '.join(parameters) or 'none'}."
         )
     return parameters[name]
 

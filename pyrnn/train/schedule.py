@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from pyrnn.quoting import brief
+
 from .optim import Optimizer
 
 
@@ -77,9 +79,9 @@ class ReduceLROnPlateau(Scheduler):
         if not 0 < factor < 1:
             raise ValueError(f"factor should be between 0 and 1, got {factor}.")
         if mode not in ("min", "max"):
-            raise ValueError(f'mode should be "min" or "max", got {mode!r}.')
+            raise ValueError(f'mode should be "min" or "max", got {brief(mode)}.')
         if threshold_mode not in ("rel", "abs"):
-            raise ValueError(f'threshold_mode should be "rel" or "abs", got {threshold_mode!r}.')
+            raise ValueError(f'threshold_mode should be "rel" or "abs", got {brief(threshold_mode)}.')
         self.mode, self.factor, self.patience = mode, factor, patience
         self.threshold, self.threshold_mode = threshold, threshold_mode
         self.cooldown, self.min_lr, self.eps = cooldown, min_lr, eps

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..module import Module
 from ..quantized import Quantized
+from ..quoting import brief
 from .batches import Batches
 from .optim import Optimizer
 
@@ -20,7 +21,7 @@ def check_counts(**counts: Any) -> None:
             number = 0 if isinstance(count, bool) else operator.index(count)
         except TypeError:
             raise TypeError(
-                f"{name} should be an int of at least 1, got {count!r} of {type(count).__name__}."
+                f"{name} should be an int of at least 1, got {brief(count)} of {type(count).__name__}."
             ) from None
         if number < 1:
             raise ValueError(f"{name} should be at least 1, got {count}.")
@@ -31,7 +32,7 @@ def check_seed(seed: Any) -> None:
     if seed is None:
         return
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed should be an int or None, got {seed!r} of {type(seed).__name__}.")
+        raise TypeError(f"seed should be an int or None, got {brief(seed)} of {type(seed).__name__}.")
     if seed < 0:
         raise ValueError(f"seed should be at least 0, got {seed}.")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from ..module import Array, Module
+from ..quoting import brief
 from .report import Difference, LayerReport, Report
 
 __all__ = ["AGAINST", "Difference", "LayerReport", "Report", "read_data", "verify"]
@@ -63,11 +64,11 @@ def verify(
 
 def _check(path: Path, against: str, data: Array) -> None:
     if against not in AGAINST:
-        raise ValueError(f"against should be one of {', '.join(AGAINST)}, got {against!r}")
+        raise ValueError(f"against should be one of {', '.join(AGAINST)}, got {brief(against)}")
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in AGAINST[against]:
         known = ", ".join(AGAINST[against])
-        raise ValueError(f"against {against}, {os.fspath(path)} should end in one of {known}; got {suffix!r}")
+        raise ValueError(f"against {against}, {os.fspath(path)} should end in one of {known}; got {brief(suffix)}")
     if not np.size(data):
         raise ValueError(f"the data should hold something, got shape {np.shape(data)}")
 

@@ -14,6 +14,7 @@ import numpy as np
 from .. import nn
 from ..load import load
 from ..module import Array, Module
+from ..quoting import brief
 from ..recurrent import Recurrent
 from ..weights.keras.store import snake
 from .compare import Passed, cast, direction_difference, layer_report, output_difference, walk
@@ -95,7 +96,7 @@ def _groups(passed: Sequence[Passed], names: Sequence[str]) -> list[list[Passed]
         groups.append(group)
     if left:
         raise ValueError(
-            f"layer {left[0].name!r} of the model stands for none of Keras' layers: {', '.join(names)[:300]}"
+            f"layer {brief(left[0].name)} of the model stands for none of Keras' layers: {', '.join(names)[:300]}"
         )
     return groups
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import nn
 from ..module import Array, Module
+from ..quoting import brief
 from ..recurrent import Recurrent
 from .equations import Cell
 from .report import Difference, LayerReport
@@ -51,7 +52,7 @@ def apart(here: Array, there: Array, tolerance: float) -> Array:
 def layer_report(name: str, kind: str, here: Array, there: Array, tolerance: float) -> LayerReport:
     """The differences of an output; ValueError if the shapes are not the same."""
     if here.shape != there.shape:
-        raise ValueError(f"layer {name!r}: the output has shape {here.shape} here and {there.shape} there")
+        raise ValueError(f"layer {brief(name)}: the output has shape {here.shape} here and {there.shape} there")
     here, there = here.astype(np.float64), there.astype(np.float64)
     with np.errstate(invalid="ignore"):  # inf - inf
         off, wrong = np.where(here == there, 0.0, np.abs(here - there)), apart(here, there, tolerance)

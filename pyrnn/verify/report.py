@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..quoting import brief
+
 
 @dataclass(frozen=True)
 class LayerReport:
@@ -52,7 +54,7 @@ class Difference:
 
     def sentence(self, against: str) -> str:
         """Where it is and the two numbers; `against` is the other library."""
-        where = [f"layer {self.layer!r}"]
+        where = [f"layer {brief(self.layer)}"]
         where += ["reverse direction"] if self.direction == "reverse" else []
         where += [f"step {self.step}"] if self.step is not None else []
         where += (

@@ -24,7 +24,7 @@ from pyrnn import LSTM, Linear, nn
 from pyrnn.budget import Budget
 from pyrnn.initial import skip_init
 from pyrnn.module import Array, Module
-from pyrnn.quoting import listed, quoted
+from pyrnn.quoting import brief, listed, quoted
 from pyrnn.weights import replaced
 from pyrnn.weights.foreign import named
 from pyrnn.weights.kinds import HEAD, foreign
@@ -258,15 +258,17 @@ def _entries(name: str, layer: Module) -> list[dict[str, Any]]:
         return [{"type": "dense", "params": {"kernel": weight.T.tolist(), "bias": bias.tolist()}}]
     if not isinstance(layer, LSTM):
         raise ValueError(
-            f"layer {name!r} is a {type(layer).__name__}; the JSON of notebooks holds LSTM and Linear, and a LastStep "
-            "after the last LSTM"
+            f"layer {brief(name)} is a {type(layer).__name__}; the JSON of notebooks holds LSTM and Linear, and a "
+            "LastStep after the last LSTM"
         )
     plain: dict[str, Any] = {"batch_first": True, "bidirectional": False, "proj_size": 0, "peephole": False}
     plain |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
     for option, value in plain.items():
         if getattr(layer, option) != value:
             found = getattr(layer, option)
-            raise ValueError(f"layer {name!r} has {option}={found!r}; the JSON of notebooks means {option}={value!r}")
+            raise ValueError(
+                f"layer {brief(name)} has {option}={brief(found)}; the JSON of notebooks means {option}={brief(value)}"
+            )
     return [{"type": "lstm", "params": _params(layer, k)} for k in range(layer.num_layers)]
 
 

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 from pyrnn.budget import Budget
+from pyrnn.quoting import brief
 from pyrnn.weights.kinds import HEAD, READERS, kind_of
 
 File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -63,7 +64,7 @@ def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
         FileNotFoundError: if there is no such file.
     """
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
-        raise TypeError(f"limit should be a number of bytes, or None, got {limit!r}")
+        raise TypeError(f"limit should be a number of bytes, or None, got {brief(limit)}")
     if isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str):
         path = os.fspath(given)
         if os.path.isdir(path):

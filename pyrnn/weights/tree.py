@@ -11,7 +11,7 @@ import numpy as np
 from pyrnn.budget import Budget
 from pyrnn.module import Array
 from pyrnn.placeholder import Placeholder
-from pyrnn.quoting import quoted
+from pyrnn.quoting import brief, quoted
 from pyrnn.state_dict import as_state_dict, checked
 from pyrnn.weights.arrays import MAX_AXES, STORED, decoded
 from pyrnn.weights.objects import DICTS, SETS, Bytes, Made, Name, NumPyArray, NumPyType, Storage, Tensor
@@ -27,7 +27,7 @@ class Tree:
     def __init__(self, records: Mapping[str, bytes], budget: Budget) -> None:
         order = records.get("byteorder", b"little")
         if order not in (b"little", b"big"):
-            raise ValueError(f"its record byteorder says {order[:20]!r} where little or big was expected")
+            raise ValueError(f"its record byteorder says {brief(order[:20])} where little or big was expected")
         self.byteorder: Literal["<", ">"] = "<" if order == b"little" else ">"
         self.records = records
         self.budget = budget

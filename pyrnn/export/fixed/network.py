@@ -12,6 +12,7 @@ from ...nn.activations import Activation, Softmax
 from ...nn.channels_last import ChannelsLast
 from ...nn.embedding import Embedding
 from ...quantized import QuantizationError
+from ...quoting import brief
 from ...recurrent import Recurrent
 from ..data import check_data
 from ..network import Network, forward, shown
@@ -146,7 +147,7 @@ def _bits(values: Array, what: str) -> int:
 def _check(layer: Module, what: str) -> None:
     """ValueError for what has no integer arithmetic here."""
     if isinstance(layer, Activation) and layer.name not in (*ACTIVATIONS, RELU, "linear", "identity"):
-        raise ValueError(f"{what} {layer.name!r} cannot be exported in int16; what can: relu, {_BOUNDED}")
+        raise ValueError(f"{what} {brief(layer.name)} cannot be exported in int16; what can: relu, {_BOUNDED}")
     if isinstance(layer, Softmax):
         raise ValueError(f"{what} cannot be exported in int16; leave it out, the largest output stays the largest")
     if isinstance(layer, ChannelsLast) and layer.layer.groups > 1:
@@ -155,10 +156,10 @@ def _check(layer: Module, what: str) -> None:
         return
     state = "relu" if layer.mode == "rnn_relu" else layer.activation
     if state not in ACTIVATIONS:
-        raise ValueError(f"{what} has the activation {state!r}, whose states have no bounds, which int16 needs; what "
-                         f"can be exported in int16: {_BOUNDED}")  # fmt: skip
+        raise ValueError(f"{what} has the activation {brief(state)}, whose states have no bounds, which int16 needs; "
+                         f"what can be exported in int16: {_BOUNDED}")  # fmt: skip
     if not layer.mode.startswith("rnn") and layer.recurrent_activation not in GATES:
-        raise ValueError(f"{what} has the recurrent activation {layer.recurrent_activation!r}; gates in int16 are "
-                         f"{', '.join(GATES)}")  # fmt: skip
+        raise ValueError(f"{what} has the recurrent activation {brief(layer.recurrent_activation)}; gates in int16 "
+                         f"are {', '.join(GATES)}")  # fmt: skip
     if layer.peephole:
         raise ValueError(f"{what} has peepholes, which cannot be exported in int16; use profile='int8'")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pyrnn import GRU, LSTM, RNN, nn
 from pyrnn.module import Array, Module
-from pyrnn.quoting import listed, quoted
+from pyrnn.quoting import brief, listed, quoted
 from pyrnn.weights.keras import layouts
 from pyrnn.weights.keras.channels import orders, reordered
 from pyrnn.weights.keras.container import Container
@@ -68,8 +68,8 @@ def _check_gates(mine: list[tuple[str, Module]], asked: str | Sequence[str] | No
         for cell in cells:
             if cell.recurrent_activation != activation:
                 raise ValueError(
-                    f"recurrent_activation={activation!r} is asked for, but layer {quoted(name)} of the model has "
-                    f"{cell.recurrent_activation!r}: make the model with the one it was trained with"
+                    f"recurrent_activation={brief(activation)} is asked for, but layer {quoted(name)} of the model "
+                    f"has {brief(cell.recurrent_activation)}: make the model with the one it was trained with"
                 )
 
 
