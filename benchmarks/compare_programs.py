@@ -5,7 +5,7 @@ python benchmarks/compare_programs.py --program forecaster --kind LSTM --threads
 python benchmarks/compare_programs.py --all --json it.json      every program at every size
 
 The programs lie in benchmarks/programs. A row makes two models with the same weights, swaps the layers of one, and
-lets the two make training steps in turn, in one process: a step is zero_grad, forward, loss, backward and Adam. "torch"
+lets the two make training steps in turn, in one process: a step is zero_grad, forward, loss, backward, Adam. "torch"
 and "pyrnn" are the medians of a step; "ratio" is the median over the turns of torch / pyrnn: above 1 the accelerated
 program is faster. "recurrence" is the share of torch's step that goes away when a stand-in, which only gives what has
 the right shape, takes the place of the recurrent layer.

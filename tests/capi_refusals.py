@@ -203,7 +203,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a zip": (bytes_of(b"PK\x03\x04" + bytes(60)), r"INVALID_FILE: .* but a zip archive; unpack it"),
     "an old .pt": (
         bytes_of(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."),
-        r"INVALID_FILE: .* before torch 1\.6; if you trust it, convert it in Python: torch\.save\(torch\.load\(path\), new",
+        r"INVALID_FILE: .* before torch 1\.6; if you trust it, convert it in Python: torch\.save\(torch\.load\(path",
     ),
     "an .h5": (
         bytes_of(b"\x89HDF\r\n\x1a\n" + bytes(90)),
