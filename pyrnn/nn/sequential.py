@@ -80,7 +80,7 @@ class Sequential(Module):
 
     def __getattr__(self, name: str) -> Any:
         if name in KERAS:
-            raise AttributeError(f"a Sequential has no {brief(name)}: {KERAS[name]}")
+            raise AttributeError(f"a Sequential has no {name!r}: {KERAS[name]}")
         return super().__getattr__(name)
 
     def __len__(self) -> int:
@@ -284,9 +284,8 @@ def _options(layer: Module, mask: Array | None) -> dict[str, Any]:
 
 def _mask_after(layer: Module, input: Array, mask: Array | None) -> Array | None:
     """The mask beside the layer's output, given that beside its input."""
-    if hasattr(layer, "make_mask"):
-        made: Array | None = layer.make_mask(input)
-        mask = mask if made is None else made
+    if hasattr(layer, "make_mask") and (made := layer.make_mask(input)) is not None:
+        mask = made
     if mask is None or getattr(layer, "ends_mask", False):
         return None
     return layer.pass_mask(mask) if hasattr(layer, "pass_mask") else mask
