@@ -25,10 +25,10 @@ KINDS: dict[int, tuple[type[Recurrent], type[Cell], str]] = {  # by the number o
     3: (GRU, GRUCell, "gru"),
     4: (LSTM, LSTMCell, "lstm"),
 }
-_OURS = re.compile(r"weight_|bias_|parametrizations\.(weight|bias)_")  # begins what may be a layer's parameter
+_OURS = re.compile(r"weight_|bias_|parametrizations\.")  # begins what may be a layer's parameter
 _LAYER = re.compile(r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))_l(0|[1-9][0-9]{0,8})(?:_reverse)?")
 _DOUBT = (
-    'the weights {}weight_ih_l0 ... of an RNN do not tell its nonlinearity: tanh is taken; say nonlinearity="tanh" or '
+    'the weights {} ... of an {} do not tell its nonlinearity: tanh is taken; say nonlinearity="tanh" or '
     'nonlinearity="relu"'
 )
 
@@ -73,7 +73,7 @@ def described(
     state_dict: Mapping[str, Any], prefix: str, options: Mapping[str, Any], metadata: Metadata
 ) -> tuple[Recurrent | Cell, str]:
     """The layer, with the options of the metadata where the caller gives none; and what is to be warned of, or ""."""
-    mine = _parameters(state_dict, prefix)
+    given, mine = _parameters(state_dict, prefix)
     stored = metadata.get(prefix.removesuffix("."), {})
     end = "_l0" if "weight_ih_l0" in mine else ""
     if f"weight_ih{end}" not in mine or f"weight_hh{end}" not in mine:
@@ -89,12 +89,12 @@ def described(
     dtype = np.float64 if mine[f"weight_ih{end}"].dtype == np.float64 else np.float32
     if not end:
         sizes = {name: sizes[name] for name in ("input_size", "hidden_size", "bias")}
-        _check_names(mine, _core.Spec.make(mode, **sizes).parameters, "", cell.__name__)
+        _check_names(given, mine, _core.Spec.make(mode, **sizes).parameters, "", cell.__name__)
     else:
         sizes |= {"num_layers": 1 + _last_layer(mine), "bidirectional": "weight_ih_l0_reverse" in mine}
         if kind is LSTM and "weight_peephole_l0" in mine:
             sizes["peephole"] = True
-        _check_names(mine, _core.Spec.make(mode, **sizes).parameters, end, kind.__name__)
+        _check_names(given, mine, _core.Spec.make(mode, **sizes).parameters, end, kind.__name__)
         if kind is not LSTM:
             del sizes["proj_size"]
     made = kind if end else cell
@@ -111,7 +111,7 @@ def described(
         layer = made(**sizes, dtype=dtype, seed=0, **taken)
     layer.load_state_dict(mine)
     in_doubt = gates == 1 and not {"nonlinearity", "activation"} & set(taken)
-    return layer.eval(), _DOUBT.format(escaped(prefix)) if in_doubt else ""
+    return layer.eval(), _DOUBT.format(f"{escaped(prefix)}weight_ih{end}", made.__name__) if in_doubt else ""
 
 
 def check_prefix(prefix: Any) -> None:
@@ -120,11 +120,12 @@ def check_prefix(prefix: Any) -> None:
         raise TypeError(f"prefix should be a string, got {type(prefix).__name__}")
 
 
-def _parameters(state_dict: Mapping[str, Any], prefix: str) -> dict[str, Array]:
-    """What may be the layer's, without the prefix, each in one piece."""
+def _parameters(state_dict: Mapping[str, Any], prefix: str) -> tuple[list[str], dict[str, Array]]:
+    """What may be the layer's, without the prefix: the names as they are there, and the arrays each in one piece."""
     names = [name for name in state_dict if isinstance(name, str) and name.startswith(prefix)]
     mine = {name: to_array(state_dict[name], name) for name in names if _OURS.match(name, len(prefix))}
-    return {name.removeprefix(prefix): value for name, value in put_together(mine).items()}
+    whole = {name.removeprefix(prefix): value for name, value in put_together(mine).items()}
+    return [name.removeprefix(prefix) for name in mine], whole
 
 
 def _sizes(mine: Mapping[str, Array], end: str, prefix: str) -> tuple[int, dict[str, Any]]:
@@ -156,10 +157,14 @@ def _last_layer(mine: Mapping[str, Array]) -> int:
     return len(numbers) - 1
 
 
-def _check_names(mine: Mapping[str, Array], parameters: list[tuple[str, Any]], end: str, kind: str) -> None:
-    """ValueError with torch's sentences, before memory is taken for a layer."""
+def _check_names(
+    given: list[str], mine: Mapping[str, Array], parameters: list[tuple[str, Any]], end: str, kind: str
+) -> None:
+    """ValueError with torch's sentences, before memory is taken for a layer; `given` are the names as the caller's."""
     own = {(name if end else name.removesuffix("_l0")): tuple(shape) for name, shape in parameters}
-    keys = IncompatibleKeys([name for name in own if name not in mine], [name for name in mine if name not in own])
+    keys = IncompatibleKeys(
+        [name for name in own if name not in mine], [name for name in given if parameter_of(name) not in own]
+    )
     shapes = ((name, value.shape, own[name]) for name, value in mine.items() if name in own)
     problems = keys.problems() + mismatches(shapes)
     if problems:

@@ -156,7 +156,7 @@ class Module:
         problems += mismatches((name, value.shape, own[name].shape) for name, value in taken.items())
         if problems:
             heading = f"Error(s) in loading state_dict for {type(self).__name__}:"
-            raise RuntimeError("\n\t".join([heading, *problems]))
+            raise RuntimeError("\n\t".join([heading, *problems, *keys.advice()]))
         cast = {name: _read_only(_cast(value, own[name].dtype, name)) for name, value in taken.items()}
         modules = list(self.named_modules())
         _swap(new for prefix, part in modules for new in part._replacements(cast, f"{prefix}." if prefix else ""))

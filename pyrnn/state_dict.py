@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from types import NoneType
 from typing import Any, NamedTuple
 
-from .quoting import listed
+from .parametrized import parameter_of
+from .quoting import listed, quoted
 
 # Arguments of a constructor that the names and shapes of weights do not show, and the types that they may have. Other
 # entries of a file's metadata are left alone.
@@ -62,6 +63,34 @@ class IncompatibleKeys(NamedTuple):
         """torch's sentences about them."""
         found = {"Missing": self.missing_keys, "Unexpected": self.unexpected_keys}
         return [f"{kind} key(s) in state_dict: {listed(names)}." for kind, names in found.items() if names]
+
+    def advice(self) -> list[str]:
+        """What to do where the unexpected keys are the missing ones under another name: a sentence, or none.
+
+        >>> print(*IncompatibleKeys(["weight_ih_l0"], ["weight_ih"]).advice())
+        They are the weights of a cell: load them into one, as pyrnn.LSTMCell, or add "_l0" to each name.
+        """
+        missing = set(self.missing_keys)
+        for name in self.unexpected_keys:
+            before, dot, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+            if parameter_of(str(name)) in missing:
+                return [
+                    f"{quoted(name)} is a part of a parameter, as torch keeps it for weight_norm and the like; "
+                    "pyrnn.from_state_dict(state_dict, prefix=...) puts the parts together and makes the layer."
+                ]
+            if f"{name}_l0" in missing:
+                return [
+                    'They are the weights of a cell: load them into one, as pyrnn.LSTMCell, or add "_l0" to each name.'
+                ]
+            if str(name).removesuffix("_l0") in missing:
+                return ["They are the weights of a layer: load them into one, as pyrnn.LSTM; a cell has no layers."]
+            if last in missing:
+                start = quoted(before + dot)
+                return [
+                    f"The names begin with {start}; take it off: {{name.removeprefix({start}): value for name, value "
+                    f"in state_dict.items() if name.startswith({start})}}."
+                ]
+        return []
 
 
 def mismatches(shapes: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> list[str]:

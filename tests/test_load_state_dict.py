@@ -207,3 +207,62 @@ def test_the_state_dict_of_a_cell_is_its_cell() -> None:
 def test_an_option_that_the_layer_has_not_is_named(options: dict[str, Any], said: str) -> None:
     with pytest.raises(TypeError, match=said):
         pyrnn.from_state_dict(GRU.state_dict(), **options)
+
+
+# -- what to do --------------------------------------------------------------------------------------------
+
+
+def weight_normed(layer: torch.nn.Module) -> dict[str, Any]:
+    return torch.nn.utils.parametrizations.weight_norm(layer, "weight_hh_l0").state_dict()
+
+
+ADVICE: dict[str, tuple[pyrnn.Module, Any, str]] = {
+    "a cell's in a layer": (
+        pyrnn.LSTM(3, 5),
+        pyrnn.LSTMCell(3, 5).state_dict(),
+        r'They are the weights of a cell: load them into one, as pyrnn\.LSTMCell, or add "_l0" to each name',
+    ),
+    "a cell's in a network": (
+        nn.Sequential(pyrnn.GRU(3, 5)),
+        nn.Sequential(pyrnn.GRUCell(3, 5)).state_dict(),
+        "They are the weights of a cell",
+    ),
+    "a layer's in a cell": (
+        pyrnn.RNNCell(3, 5),
+        pyrnn.RNN(3, 5).state_dict(),
+        "They are the weights of a layer: load them into one",
+    ),
+    "with weight_norm": (
+        pyrnn.LSTM(3, 5),
+        weight_normed(torch.nn.LSTM(3, 5)),
+        r'"parametrizations\.weight_hh_l0\.original0" is a part of a parameter.*pyrnn\.from_state_dict',
+    ),
+    "of a larger module": (
+        pyrnn.GRU(3, 5),
+        {f"rnn.{name}": value for name, value in pyrnn.GRU(3, 5).state_dict().items()},
+        r'The names begin with "rnn\."; take it off: \{name\.removeprefix\("rnn\."\)',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ADVICE)
+def test_names_that_are_the_modules_in_another_form_say_what_to_do(case: str) -> None:
+    model, state, advice = ADVICE[case]
+    with pytest.raises(RuntimeError, match=rf"Missing key.*\n\tUnexpected key.*\n\t{advice}"):
+        model.load_state_dict(state)
+
+
+def test_keys_that_merely_lack_or_exceed_get_no_advice() -> None:
+    state = pyrnn.LSTM(3, 5).state_dict()
+    for wrong in ({**state, "fc.weight": np.ones(3)}, {name: state[name] for name in list(state)[:3]}):
+        with pytest.raises(RuntimeError) as caught:
+            pyrnn.LSTM(3, 5).load_state_dict(wrong)
+        assert str(caught.value).count("\n") == 1
+
+
+def test_the_doubt_about_a_nonlinearity_names_the_key_that_is_there() -> None:
+    with pytest.warns(UserWarning, match=r"^the weights weight_ih \.\.\. of an RNNCell do not tell its nonlinearity"):
+        pyrnn.from_state_dict({name: value.copy() for name, value in pyrnn.RNNCell(3, 5).state_dict().items()})
+    state = {f"a.{name}": value for name, value in pyrnn.RNN(3, 5).state_dict().items()}
+    with pytest.warns(UserWarning, match=r"^the weights a\.weight_ih_l0 \.\.\. of an RNN do not tell"):
+        pyrnn.from_state_dict(state, prefix="a.")

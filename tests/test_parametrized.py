@@ -150,12 +150,24 @@ def test_weight_drop_gives_the_weights_without_the_drop() -> None:
         "parametrizations.weight_xx_l0.original",
         "bias_ih_l٣",
         "weight_hh_l1_g",
+        "weight_hh_l0_reverse_raw",
+        "parametrizations.foo.original",
+        "parametrizations.Weight_hh_l0.original",
     ],
 )
 def test_a_name_that_looks_like_the_layers_is_not_passed_over(name: str) -> None:
     with pytest.raises((ValueError, RuntimeError)) as caught:
         pyrnn.from_state_dict({**LSTM.state_dict(), name: np.ones((20, 5), np.float32)})
     assert name.encode("unicode_escape").decode() in str(caught.value)
+
+
+def test_parts_of_a_parameter_that_the_layer_has_not_are_named_as_they_are() -> None:
+    parts = {f"rnn.parametrizations.foo.original{i}": np.ones((20, 1 + 4 * i), np.float32) for i in (0, 1)}
+    state = {f"rnn.{name}": value for name, value in LSTM.state_dict().items()}
+    with pytest.raises(
+        ValueError, match=r'Unexpected .*"parametrizations\.foo\.original0", "parametrizations\.foo\.or'
+    ):
+        pyrnn.from_state_dict(state | parts, prefix="rnn.")
 
 
 @pytest.mark.parametrize("name", ["fc.weight", "my_label_l", "x_l5", "label.weight_l", "head.weight_g", "_l", "l_l0"])
