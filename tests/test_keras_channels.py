@@ -272,3 +272,30 @@ def test_a_full_model_of_another_layout_is_refused(name: str, tmp_path: Path) ->
     ):
         with pytest.raises(ValueError, match="ChannelsLast"):
             load_weights(tmp_path / name, nn.Sequential(*layers))
+
+
+PADDINGS: dict[str, tuple[str, int, Any]] = {
+    "valid": ("valid", 1, 0),
+    "same": ("same", 1, 1),
+    "same, dilated": ("same", 2, [(2, 2)]),
+    "causal": ("causal", 1, [(2, 0)]),
+}
+
+
+@pytest.mark.parametrize("case", PADDINGS)
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_a_full_model_takes_its_padding_in_any_form(name: str, case: str, tmp_path: Path) -> None:
+    padding, dilation, ours = PADDINGS[case]
+    kept = built([L.Conv1D(5, 3, padding=padding, dilation_rate=dilation), L.GRU(3)], sequences())
+    kept.save(tmp_path / name)
+    conv = nn.Conv1d(4, 5, 3, padding=ours, dilation=dilation)
+    model = nn.Sequential(nn.ChannelsLast(conv), pyrnn.GRU(5, 3, **FIRST), nn.LastStep(**FIRST))
+    load_weights(tmp_path / name, model)
+    np.testing.assert_array_equal(conv.weight, kept.get_weights()[0].transpose(2, 1, 0))
+    other = nn.Conv1d(4, 5, 3, padding=3, dilation=dilation)
+    with pytest.raises(
+        ValueError, match=r"of the model has layer\.padding=\[\[3, 3\]\], that of the file layer\.padding"
+    ):
+        load_weights(
+            tmp_path / name, nn.Sequential(nn.ChannelsLast(other), pyrnn.GRU(5, 3, **FIRST), nn.LastStep(**FIRST))
+        )

@@ -235,8 +235,12 @@ def test_other_weights_of_keras_3(case: str, tmp_path: Path) -> None:
     ("layers", "because"),
     [
         (
-            [pyrnn.LSTM(4, 5, **FIRST)],
-            "layer \"0\" of the model is LSTM.*'masked_output': 'zero'.*, that of the file is",
+            [pyrnn.LSTM(4, 6, bias=False, **FIRST)],
+            ': layer "0" of the model has hidden_size=6, bias=False, that of the file hidden_size=5, bias=True; make ',
+        ),
+        (
+            [pyrnn.GRU(4, 5, **FIRST)],
+            '^.*: layer "0" of the model is a GRU, that of the file LSTM; make it so, or use',
         ),
         ([nn.Linear(3, 2), nn.Linear(2, 2)], "it has 1 layers with weights, the model has 2; use load"),
     ],
@@ -244,6 +248,15 @@ def test_other_weights_of_keras_3(case: str, tmp_path: Path) -> None:
 def test_a_full_model_into_another(layers: list[Any], because: str, tmp_path: Path) -> None:
     built([L.LSTM(5)], sequences()).save(tmp_path / "model.keras")
     unchanged_and_refused(tmp_path / "model.keras", nn.Sequential(*layers), because)
+
+
+@pytest.mark.parametrize("masked_output", ["zero", "hold"])
+def test_a_full_model_into_one_of_another_output_of_masked_steps(masked_output: str, tmp_path: Path) -> None:
+    kept = built([L.LSTM(5)], sequences())
+    kept.save(tmp_path / "model.keras")
+    model = nn.Sequential(pyrnn.LSTM(4, 5, masked_output=masked_output, dropout=0.0, **FIRST), nn.LastStep(**FIRST))
+    load_weights(tmp_path / "model.keras", model)
+    np.testing.assert_array_equal(model.state_dict()["0.weight_ih_l0"], kept.get_weights()[0].T)
 
 
 def test_files_that_keras_did_not_write(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pyrnn import GRU, LSTM, RNN, nn
 from pyrnn.module import Array, Module
@@ -82,16 +83,55 @@ def _copied(
     mine: list[tuple[str, Module]], model: nn.Sequential, loaded: nn.Sequential
 ) -> Iterator[tuple[str, Array]]:
     """From the model that the file describes, which has to be the same."""
-    if [nn.describe(layer) for layer in model] != [nn.describe(layer) for layer in loaded] and orders(model):
+    if [_meaning(layer) for layer in model] != [_meaning(layer) for layer in loaded] and orders(model):
         raise ValueError("its model has the channels last, and this one first; use load, or nn.ChannelsLast")
     theirs = [module for module in loaded if module.state_dict()]
     if len(theirs) != len(mine):
         raise ValueError(f"it has {len(theirs)} layers with weights, the model has {len(mine)}; use load")
     for (name, module), other in zip(mine, theirs, strict=True):
-        ours, given = (type(one).__name__ + str(one.config()) for one in (module, other))
-        if ours != given:
-            raise ValueError(f"layer {quoted(name)} of the model is {ours}, that of the file is {given}; use load")
+        if because := _difference(_meaning(module), _meaning(other)):
+            raise ValueError(f"layer {quoted(name)} of the model {because}; make it so, or use load")
         yield from ((f"{name}.{key}", array) for key, array in other.state_dict().items())
+
+
+def _meaning(layer: Module) -> dict[str, Any]:
+    """What a layer is and computes, by dotted name: the same for two layers that write it in another way."""
+    return dict(_leaves(nn.describe(layer)))
+
+
+def _leaves(description: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    config = description["config"]
+    yield f"{before}type", description["type"]
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{name}.")
+        elif name == "padding":
+            yield before + name, _pads(config)
+        elif name not in ("masked_output", "dropout"):  # which weights do not depend on, and the model itself says
+            yield before + name, value
+
+
+def _pads(config: Mapping[str, Any]) -> Any:
+    """The padding as pairs, where no length of the input is needed for that."""
+    kernel, padding = config["kernel_size"], config["padding"]
+    if (
+        padding == "same" and set(config["stride"]) == {1} and "dilation" in config
+    ):  # a pool does not count its padding
+        missing = [(k - 1) * d for k, d in zip(kernel, config["dilation"], strict=True)]
+        return [[m // 2, m - m // 2] for m in missing]
+    if padding == "valid":
+        return [[0, 0]] * len(kernel)
+    return padding if padding == "same" else [[pad, pad] if isinstance(pad, int) else pad for pad in padding]
+
+
+def _difference(ours: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """What of two layers is not the same: a predicate, or "" where all is."""
+    kinds = [name for name in ours if name.rpartition(".")[2] == "type" and ours[name] != given.get(name)]
+    if kinds:
+        return f"is a {ours[kinds[0]]}, that of the file {given.get(kinds[0], 'has none there')}"
+    names = [name for name in {**ours, **given} if ours.get(name) != given.get(name)][:6]
+    mine, theirs = (", ".join(f"{name}={brief(values.get(name))}" for name in names) for values in (ours, given))
+    return f"has {mine}, that of the file {theirs}" if names else ""
 
 
 def _states(
