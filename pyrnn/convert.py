@@ -8,9 +8,10 @@ from typing import Any
 
 from .load import MODELS, holds_layers, load
 from .module import Module
-from .quoting import brief
+from .quoting import brief, escaped
 from .recurrent import Recurrent
 from .weights import FORMATS, load_state_dict, save_state_dict
+from .weights.source import printable
 
 Path = str | os.PathLike[str]
 
@@ -63,7 +64,9 @@ def _check_suffix(target: Path, suffix: str) -> None:
     if suffix not in FORMATS and suffix not in WRITTEN:
         read = f"; {suffix} is read and not written" if suffix in MODELS else ""
         known = ", ".join([*FORMATS, *WRITTEN])
-        raise ValueError(f"{os.fspath(target)} should end in one of {known}, got {suffix or 'no suffix'}{read}")
+        raise ValueError(
+            f"{printable(target)} should end in one of {known}, got {escaped(suffix) or 'no suffix'}{read}"
+        )
 
 
 def _written_arrays(state_dict: dict[str, Any], target: Path) -> str:

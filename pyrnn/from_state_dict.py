@@ -103,7 +103,7 @@ def described(
         if name not in known:
             takes = ", ".join(known) or "nothing that the weights do not tell"
             reason = "the weights tell it" if name in sizes else f"a {made.__name__} takes {takes}"
-            raise TypeError(f"{name}= cannot be given: {reason}")
+            raise TypeError(f"{escaped(name)}= cannot be given: {reason}")
     if "nonlinearity" in options:
         stored = {name: value for name, value in stored.items() if name != "activation"}  # which would replace it
     taken = {name: value for name, value in stored.items() if name in known} | dict(options)

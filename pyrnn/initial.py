@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .module import Array, check_room
+from .quoting import brief
 
 _SKIPPED: ContextVar[bool] = ContextVar("initial parameters are zeros", default=False)
 
@@ -35,13 +36,22 @@ def is_skipped() -> bool:
     return _SKIPPED.get()
 
 
+def generator_of(seed: Any) -> np.random.Generator:
+    """np.random.default_rng, whose errors do not say which argument is wrong."""
+    try:
+        return np.random.default_rng(seed)
+    except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"seed should be None, or an int of at least 0, got {brief(seed)}") from None
+
+
 class Random:
     """The random numbers of one layer: those of np.random.default_rng(seed)."""
 
     def __init__(self, seed: int | None) -> None:
         self._generator: np.random.Generator | None = None
         if not _SKIPPED.get():
-            self._generator = np.random.default_rng(seed)  # at once: a wrong seed is the constructor's error
+            self._generator = generator_of(seed)  # at once: a wrong seed is the constructor's error
         # Not None, or a copy of the layer would draw other numbers than the layer.
         self._seed = int.from_bytes(os.urandom(16)) if seed is None else seed
 

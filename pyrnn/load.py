@@ -107,7 +107,7 @@ def _model(read: Any, source: Source, limit: int | None, options: Mapping[str, A
     for name in options:
         if name not in taken:
             known = f"only {', '.join(taken)}" if taken else "no options"
-            raise TypeError(f"a file of {source.kind} that holds the layers takes {known}, got {name}=")
+            raise TypeError(f"a file of {source.kind} that holds the layers takes {known}, got {escaped(name)}=")
     more = {} if limit is None else {"limit": limit}
     with source.on_disk() as path:
         model: Module = read(path, **options, **more)

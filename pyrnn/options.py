@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """float32 or float64 in native byte order; ValueError for anything else."""
-    found = np.dtype(dtype)
+    """float32 or float64 in native byte order; TypeError for what is no dtype, ValueError for another one."""
+    try:
+        found = np.dtype(dtype)
+    except Exception:  # with NumPy's words
+        raise TypeError(f"dtype should be float32 or float64, got {brief(dtype)}") from None
     if found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype should be float32 or float64, got {found}")
     return found
@@ -31,7 +35,7 @@ def check_size(name: str, value: Any, most: float = MOST) -> None:
     """torch's checks of a size, an int and positive; and at most what the kernels can count."""
     check_int(name, value, most)
     if value <= 0:
-        raise ValueError(f"{name} must be greater than zero, got {value}")
+        raise ValueError(f"{name} must be greater than zero, got {brief(value)}")
 
 
 def check_int(name: str, value: Any, most: float) -> None:
@@ -39,7 +43,23 @@ def check_int(name: str, value: Any, most: float) -> None:
     if not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
     if value > most:
-        raise ValueError(f"{name} must be at most {most}, got {value}")
+        raise ValueError(f"{name} must be at most {most}, got {brief(value)}")
+
+
+def check_not_negative(name: str, value: Any, finite: bool = True) -> float:
+    """The number; TypeError for what is none, ValueError for one below 0, nan, or infinite where it should not be."""
+    expected = f"{name} should be a {'finite ' if finite else ''}number of at least 0"
+    try:
+        number = None if isinstance(value, (str, bytes, bool)) else float(value)
+    except (TypeError, ValueError):
+        number = None
+    except OverflowError:  # an integer past every float
+        number = math.inf if value > 0 else -math.inf
+    if number is None:
+        raise TypeError(f"{expected}, got {brief(value)} of {type(value).__name__}.")
+    if not number >= 0 or (finite and number == math.inf):
+        raise ValueError(f"{expected}, got {brief(value)}.")
+    return number
 
 
 def check_nonlinearity(nonlinearity: str) -> str:

@@ -14,9 +14,11 @@ from rich.console import Console
 
 from .. import GRU, LSTM, RNN, nn
 from ..module import Array
+from ..options import check_size
 from ..picture import check_picture
 from ..quoting import brief
 from ..train import AdamW, CosineAnnealingLR, History, fit
+from ..train.settings import check_seed
 from .report import Scores, draw, score_table, scores
 from .series import Part, Series, read_columns
 
@@ -60,16 +62,24 @@ def train(
         seed: of the initial weights and of the order of the batches.
         progress: whether to show a bar.
 
+    Raises:
+        TypeError, ValueError: for another cell, or a size or seed that is none.
+
     >>> series = Series(np.sin(np.arange(300) / 3), None, lookback=8, horizon=2, period=1)
     >>> outcome = train(series, hidden=8, epochs=3, progress=False)
     >>> list(outcome.scores), outcome.scores["model"].rmse < outcome.untrained.rmse
     (['model', 'last value', 'mean of the last 8'], True)
     """
+    if cell not in CELLS:
+        raise ValueError(f"cell should be one of {', '.join(CELLS)}, got {brief(cell)}")
+    check_size("hidden", hidden)
+    check_size("epochs", epochs)
+    check_seed(seed)
     features = series.train.inputs.shape[-1]
     model = nn.Sequential(
         CELLS[cell](features, hidden, batch_first=True, seed=seed),
         nn.LastStep(batch_first=True),
-        nn.Linear(hidden, series.horizon, seed=seed + 1),
+        nn.Linear(hidden, series.horizon, seed=None if seed is None else seed + 1),
     )
     untrained = scores(series.test, series.forecast(series.test, model.predict(series.test.inputs)))
     optimizer = AdamW(model, lr=LEARNING_RATE)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..module import Array
+from ..options import check_size
 from ..quoting import brief
 from ..scaling import Scale
 
@@ -75,6 +76,12 @@ class Series:
     def __init__(
         self, target: Array, features: Array | None, lookback: int, horizon: int, period: int | None = None
     ) -> None:
+        for name, rows in {
+            "lookback": lookback,
+            "horizon": horizon,
+            "period": 1 if period is None else period,
+        }.items():
+            check_size(name, rows)
         table = target[:, np.newaxis] if features is None else np.column_stack([target, features])
         if not np.isfinite(table).all():
             raise ValueError("the table should hold finite numbers alone; fill or drop the rows that have others")

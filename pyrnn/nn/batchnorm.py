@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..module import Array
-from ..options import check_size, float_dtype
+from ..options import check_not_negative, check_size, float_dtype
 from ..pullback import Gradients
 from .layer import Back, Layer
 from .moments import repaired
@@ -35,10 +35,10 @@ class BatchNorm(Layer):
     ) -> None:
         super().__init__()
         check_size("num_features", num_features)
-        if not eps >= 0 or not (momentum is None or 0 <= momentum <= 1):
-            raise ValueError(
-                f"eps should not be negative, and momentum be None or from 0 to 1, got eps={eps}, momentum={momentum}"
-            )
+        eps = check_not_negative("eps", eps, finite=False)
+        momentum = None if momentum is None else check_not_negative("momentum", momentum)
+        if momentum is not None and momentum > 1:
+            raise ValueError(f"momentum should be None, or a number from 0 to 1, got {momentum}")
         self.num_features, self.eps, self.momentum = int(num_features), eps, momentum
         self._add_parameter("weight", np.ones(num_features, float_dtype(dtype)))
         self._add_parameter("bias", np.zeros(num_features, float_dtype(dtype)))

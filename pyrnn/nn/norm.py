@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..module import Array, check_room
-from ..options import check_bools, check_size, float_dtype
+from ..options import check_bools, check_not_negative, check_size, float_dtype
 from ..pullback import Gradients
-from ..quoting import brief
 from .layer import Back, Layer, shape_error
 from .moments import normalised
 
@@ -52,9 +51,8 @@ class LayerNorm(Layer):
         for size in sizes or [0]:
             check_size("normalized_shape", size)
         check_bools(elementwise_affine=elementwise_affine, bias=bias)
-        if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not eps >= 0:
-            raise ValueError(f"eps should be a number, zero or more, got {brief(eps)}")
-        self.normalized_shape, self.eps = [int(size) for size in sizes], float(eps)
+        eps = check_not_negative("eps", eps, finite=False)
+        self.normalized_shape, self.eps = [int(size) for size in sizes], eps
         self.elementwise_affine, self._bias = elementwise_affine, bias
         self._dtype = float_dtype(dtype)
         if elementwise_affine:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..module import Array
-from ..quoting import brief
+from ..options import check_not_negative
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -29,6 +30,7 @@ def clip_grad_norm(
         The gradients, and their norm before clipping.
 
     Raises:
+        TypeError: if the gradients are no mapping, or `max_norm` is no number.
         ValueError: if `max_norm` is negative or nan.
         RuntimeError: if asked for, when the norm is not finite.
 
@@ -36,7 +38,8 @@ def clip_grad_norm(
     >>> clipped["weight"].round(3), norm
     (array([0.6, 0.8]), 5.0)
     """
-    limit = _limit("max_norm", max_norm)
+    check_gradients(gradients)
+    limit = check_not_negative("max_norm", max_norm, finite=False)
     squares = [float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients.values()]
     norm = math.sqrt(sum(squares))
     if error_if_nonfinite and not math.isfinite(norm):
@@ -59,18 +62,21 @@ def clip_grad_value(gradients: Mapping[str, Array], clip_value: float) -> dict[s
         The clipped gradients.
 
     Raises:
+        TypeError: if the gradients are no mapping, or `clip_value` is no number.
         ValueError: if `clip_value` is negative or nan.
 
     >>> clip_grad_value({"bias": np.array([-3.0, 0.5])}, clip_value=1.0)
     {'bias': array([-1. ,  0.5])}
     """
-    limit = _limit("clip_value", clip_value)
+    check_gradients(gradients)
+    limit = check_not_negative("clip_value", clip_value, finite=False)
     return {name: np.clip(gradient, -limit, limit) for name, gradient in gradients.items()}
 
 
-def _limit(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{name} should be a number of at least 0, got {brief(value)} of {type(value).__name__}.")
-    if not value >= 0:
-        raise ValueError(f"{name} should be a number of at least 0, got {value}.")
-    return float(value)
+def check_gradients(gradients: Any) -> None:
+    """TypeError for what is no mapping of names to arrays."""
+    if not isinstance(gradients, Mapping):
+        raise TypeError(
+            "gradients should be arrays by parameter name, as a pullback's .parameters, got "
+            f"{type(gradients).__name__}."
+        )

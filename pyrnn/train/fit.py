@@ -18,6 +18,7 @@ from typing import Any, Never, Protocol
 import numpy as np
 
 from ..module import Array, Module
+from ..options import check_bools, check_not_negative
 from .batches import Axis, Batches, Data
 from .clip import clip_grad_norm
 from .history import History
@@ -115,6 +116,9 @@ def fit(
     check_model(model)
     check_counts(epochs=epochs, batch_size=batch_size, **({} if patience is None else {"patience": patience}))
     check_seed(seed)
+    check_bools(shuffle=shuffle, progress=progress)
+    if clip_norm is not None:
+        check_not_negative("clip_norm", clip_norm, finite=False)
     order = np.random.default_rng(seed) if shuffle else None
     held_out = None
     if validation is not None:

@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 
 from ..module import Array, Module, to_array
+from ..options import check_not_negative
 from ..quoting import brief
+from .clip import check_gradients
 
 State = dict[str, Any]
 
@@ -40,7 +42,7 @@ class Optimizer:
         if not isinstance(model, Module):
             raise TypeError(f"The optimizer takes the model, a pyrnn Module, got {type(model).__name__}.")
         self.model = model
-        self.lr = _not_negative("lr", lr)
+        self.lr = check_not_negative("lr", lr)
         self._state: dict[str, State] = {}
 
     def step(self, gradients: Mapping[str, Any]) -> None:
@@ -52,8 +54,10 @@ class Optimizer:
             gradients: arrays by parameter name, shaped as the parameters: a pullback's `.parameters`.
 
         Raises:
+            TypeError: if `gradients` is no mapping.
             ValueError: for a name that is no parameter of the model, or a gradient of another shape.
         """
+        check_gradients(gradients)
         parameters = self.model.parameters()
         values: dict[str, Array] = {}
         states: dict[str, State] = {}
@@ -98,7 +102,7 @@ class Optimizer:
                     f"{type(self).__name__} with these settings keeps {kept} for each parameter; "
                     f"the state_dict has {', '.join(sorted(state))} for {name}."
                 )
-        self.lr = _not_negative("lr", state_dict["lr"])
+        self.lr = check_not_negative("lr", state_dict["lr"])
         self._state = states
 
     def _slot(self, key: str, slot: str, given: Any, value: Array) -> Any:
@@ -146,9 +150,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(model, lr)
-        self.momentum = _not_negative("momentum", momentum)
-        self.dampening = float(dampening)
-        self.weight_decay = _not_negative("weight_decay", weight_decay)
+        self.momentum = check_not_negative("momentum", momentum)
+        self.dampening = check_not_negative("dampening", dampening)
+        self.weight_decay = check_not_negative("weight_decay", weight_decay)
         self.nesterov = nesterov
         if nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError(
@@ -204,11 +208,13 @@ class Adam(Optimizer):
         amsgrad: bool = False,
     ) -> None:
         super().__init__(model, lr)
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"betas should be two numbers in [0, 1), got {betas}.")
-        self.betas = (float(betas[0]), float(betas[1]))
-        self.eps = _not_negative("eps", eps)
-        self.weight_decay = _not_negative("weight_decay", weight_decay)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"betas should be two numbers in [0, 1), got {brief(betas)}.")
+        self.betas = (check_not_negative("betas[0]", betas[0]), check_not_negative("betas[1]", betas[1]))
+        if max(self.betas) >= 1:
+            raise ValueError(f"betas should be two numbers in [0, 1), got {brief(betas)}.")
+        self.eps = check_not_negative("eps", eps)
+        self.weight_decay = check_not_negative("weight_decay", weight_decay)
         self.amsgrad = amsgrad
 
     def _slots(self) -> tuple[str, ...]:
@@ -252,13 +258,6 @@ class AdamW(Adam):
         amsgrad: bool = False,
     ) -> None:
         super().__init__(model, lr, betas, eps, weight_decay, amsgrad)
-
-
-def _not_negative(name: str, value: Any) -> float:
-    number = float(value)
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{name} should be a finite number of at least 0, got {value}.")
-    return number
 
 
 def _known(parameters: Mapping[str, Array], name: str, where: str) -> Array:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pyrnn.quoting import brief
-
+from ..options import check_not_negative
+from ..quoting import brief
 from .optim import Optimizer
 
 
@@ -76,12 +76,15 @@ class ReduceLROnPlateau(Scheduler):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(optimizer)
-        if not 0 < factor < 1:
+        if not 0 < check_not_negative("factor", factor) < 1:
             raise ValueError(f"factor should be between 0 and 1, got {factor}.")
         if mode not in ("min", "max"):
             raise ValueError(f'mode should be "min" or "max", got {brief(mode)}.')
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f'threshold_mode should be "rel" or "abs", got {brief(threshold_mode)}.')
+        numbers = {"patience": patience, "threshold": threshold, "cooldown": cooldown, "min_lr": min_lr, "eps": eps}
+        for name, number in numbers.items():
+            check_not_negative(name, number, finite=False)
         self.mode, self.factor, self.patience = mode, factor, patience
         self.threshold, self.threshold_mode = threshold, threshold_mode
         self.cooldown, self.min_lr, self.eps = cooldown, min_lr, eps
@@ -136,8 +139,9 @@ class CosineAnnealingLR(Scheduler):
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803 (torch's name)
         super().__init__(optimizer)
-        if T_max < 1:
+        if check_not_negative("T_max", T_max) < 1:
             raise ValueError(f"T_max should be at least 1 epoch, got {T_max}.")
+        check_not_negative("eta_min", eta_min)
         self.T_max, self.eta_min = T_max, eta_min
         self.base_lr = optimizer.lr
         self.last_epoch = 0

@@ -24,7 +24,7 @@ def check_counts(**counts: Any) -> None:
                 f"{name} should be an int of at least 1, got {brief(count)} of {type(count).__name__}."
             ) from None
         if number < 1:
-            raise ValueError(f"{name} should be at least 1, got {count}.")
+            raise ValueError(f"{name} should be at least 1, got {brief(count)}.")
 
 
 def check_seed(seed: Any) -> None:
@@ -34,7 +34,7 @@ def check_seed(seed: Any) -> None:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise TypeError(f"seed should be an int or None, got {brief(seed)} of {type(seed).__name__}.")
     if seed < 0:
-        raise ValueError(f"seed should be at least 0, got {seed}.")
+        raise ValueError(f"seed should be at least 0, got {brief(seed)}.")
 
 
 def check_model(model: Any) -> None:
@@ -61,7 +61,7 @@ def check_together(model: Module, optimizer: Optimizer, scheduler: Any) -> None:
     if not callable(getattr(scheduler, "step", None)) or isinstance(scheduler, type):
         raise TypeError(
             "scheduler should be one made for the optimizer, as in CosineAnnealingLR(optimizer, T_max=epochs), got "
-            f"{scheduler!r:.80}."
+            f"{brief(scheduler)}."
         )
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:
         raise ValueError("The scheduler drives another optimizer; pass fit the one it was made for.")

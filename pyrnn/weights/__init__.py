@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from pyrnn.placeholder import Placeholder
-from pyrnn.quoting import quoted
+from pyrnn.quoting import escaped, quoted
 from pyrnn.weights.source import File, Source, opened, printable
 
 __all__ = ["FORMATS", "Placeholder", "arrays_of", "load_state_dict", "replaced", "save_state_dict"]
@@ -113,7 +113,7 @@ def _format(path: str | os.PathLike[str]) -> ModuleType:
     suffix = os.path.splitext(os.fsdecode(path))[1].lower()
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
-        raise ValueError(f"{printable(path)} should end in one of {known}; got {suffix or 'no suffix'}")
+        raise ValueError(f"{printable(path)} should end in one of {known}; got {escaped(suffix) or 'no suffix'}")
     return _module(FORMATS[suffix])
 
 

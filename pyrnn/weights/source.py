@@ -12,6 +12,8 @@ from pyrnn.budget import Budget
 from pyrnn.quoting import brief
 from pyrnn.weights.kinds import HEAD, READERS, kind_of
 
+MOST_OF_A_PATH = 1000  # letters in a sentence
+
 File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 
@@ -76,8 +78,9 @@ def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """A path for a sentence: bytes that are no text are escaped."""
-    return os.fspath(path).encode(errors="backslashreplace").decode()
+    """A path for a sentence: bytes that are no text are escaped, and of one that no system takes the end is shown."""
+    text = os.fspath(path).encode(errors="backslashreplace").decode()
+    return text if len(text) <= MOST_OF_A_PATH else f"...{text[-MOST_OF_A_PATH:]}"
 
 
 def _content(given: Any, limit: int | None) -> Any:

@@ -63,7 +63,7 @@ def _check_gates(mine: list[tuple[str, Module]], asked: str | Sequence[str] | No
     wanted = [asked] * len(gated) if isinstance(asked, str) else list(asked)
     if len(wanted) != len(gated):
         raise ValueError(
-            f"recurrent_activation should be one name, or {len(gated)}, one a layer with gates; got {asked}"
+            f"recurrent_activation should be one name, or {len(gated)}, one a layer with gates; got {brief(asked)}"
         )
     for (name, cells), activation in zip(gated, wanted, strict=True):
         for cell in cells:
