@@ -12,7 +12,7 @@ from . import _core
 from .module import Array
 from .options import check_arrays
 from .pullback import state_parts
-from .quoting import brief
+from .quoting import MOST_NAMES, brief
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 
 DIRECTIONS = ("forward", "reverse")
 FIELDS = {"lstm": "ifgoc", "gru": "rzn", "gru_reset_before": "rzn", "rnn_tanh": "", "rnn_relu": ""}
+
+
+class TraceKeyError(KeyError):
+    """A KeyError whose text is its sentence: that of a KeyError is the repr of it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Fields(SimpleNamespace):
+    """The gates and states of one layer and direction, as attributes."""
+
+    def __getattr__(self, name: str) -> Any:  # only reached when ordinary look-up fails
+        raise AttributeError(f"no {brief(name)} in this layer of the trace, which has {', '.join(vars(self))}")
 
 
 class Trace:
@@ -50,7 +64,7 @@ class Trace:
         self._tape, self._layer, self._batch_first = tape, layer, layer.batch_first and output.ndim == 3
         self._active = None if active is None else self._by_time(active)
 
-    def __getitem__(self, key: tuple[int, str]) -> SimpleNamespace:
+    def __getitem__(self, key: tuple[int, str]) -> Fields:
         layer, reverse = self._place(key)
         slots = self._tape.slots(layer * self._directions + reverse)
         slots = slots[::-1] if reverse else slots
@@ -61,7 +75,7 @@ class Trace:
         fields["h"] = shown[..., reverse * width : (reverse + 1) * width]
         if self._active is not None:
             fields = {name: np.where(self._active[..., None], value, 0) for name, value in fields.items()}
-        return SimpleNamespace(**fields)
+        return Fields(**fields)
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """The keys: layer by layer, forward then reverse."""
@@ -156,7 +170,14 @@ class Trace:
 
     def _place(self, key: tuple[int, str]) -> tuple[int, int]:
         if not isinstance(key, tuple) or isinstance(key[0], float) or key not in tuple(self):
-            raise KeyError(f"no {brief(key)} in this trace, which has {', '.join(map(repr, self))}")
+            every = [repr(each) for each in self]
+            known = ", ".join(every[:MOST_NAMES]) + (
+                f" and {len(every) - MOST_NAMES} more" if every[MOST_NAMES:] else ""
+            )
+            raise TraceKeyError(
+                f"no {brief(key)} in this trace, which has {known}; its gates and states are attributes, as in "
+                f'trace[0, "forward"].h'
+            )
         return key[0], DIRECTIONS.index(key[1])
 
     @property

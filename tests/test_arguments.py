@@ -51,6 +51,7 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     "seed     ": lambda value: forecast.train(series(), seed=value, progress=False),
     "dtype": lambda value: pyrnn.LSTM(3, 5, dtype=value),
     "dtype ": lambda value: nn.BatchNorm1d(3, dtype=value),
+    "dtype  ": lambda value: notebook.load("no file", dtype=value),
     "dropout": lambda value: pyrnn.GRU(3, 5, 2, dropout=value),
     "lr": lambda value: train.Adam(linear(), lr=value),
     "eps": lambda value: train.Adam(linear(), eps=value),

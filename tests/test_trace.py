@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +160,7 @@ def test_norms_of_a_vanishing_gradient() -> None:
 # -- keys, pictures -------------------------------------------------------------------------------------
 
 WRONG_KEYS: list[Any] = [(2, "forward"), (-1, "forward"), (0.5, "forward"), ("0", "forward")]
-WRONG_KEYS += [(0, "reverse"), (0, "backward"), (0,), 0, "forward"]
+WRONG_KEYS += [(0, "reverse"), (0, "backward"), (0,), 0, "forward", "f", None]
 
 
 @pytest.mark.parametrize("key", WRONG_KEYS, ids=repr)
@@ -166,7 +168,26 @@ def test_a_wrong_key_is_told_the_right_ones(key: Any) -> None:
     trace = pyrnn.LSTM(3, 5, 2).trace(np.zeros((4, 2, 3), np.float32))
     with pytest.raises(KeyError, match=r"no .* in this trace, which has \(0, 'forward'\), \(1, 'forward'\)"):
         trace[key]
+    with pytest.raises(KeyError) as caught:
+        trace[key]
+    assert str(caught.value).endswith('its gates and states are attributes, as in trace[0, "forward"].h')
+    assert str(caught.value).startswith("no ")  # and no quotes, as a KeyError puts around a text
     assert list(trace) == [(0, "forward"), (1, "forward")]
+
+
+def test_a_wrong_key_of_a_deep_layer_is_told_some_of_the_right_ones() -> None:
+    trace = pyrnn.RNN(1, 1, 20).trace(np.zeros((1, 1, 1), np.float32))
+    with pytest.raises(KeyError, match=r"\(5, 'forward'\) and 14 more; its gates"):
+        trace[20, "forward"]
+
+
+@pytest.mark.parametrize(("cell", "fields"), [("LSTM", "i, f, g, o, c, h"), ("GRU", "r, z, n, h"), ("RNN", "h")])
+def test_a_wrong_field_is_told_the_right_ones(cell: str, fields: str) -> None:
+    trace = getattr(pyrnn, cell)(3, 5).trace(np.zeros((4, 2, 3), np.float32))
+    with pytest.raises(AttributeError, match=f"no 'x' in this layer of the trace, which has {fields}$"):
+        _ = trace[0, "forward"].x
+    assert copy.deepcopy(trace[0, "forward"]) is not None
+    assert list(vars(pickle.loads(pickle.dumps(trace[0, "forward"])))) == fields.split(", ")
 
 
 def test_wrong_gradients_are_refused() -> None:

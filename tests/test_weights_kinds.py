@@ -23,7 +23,10 @@ from keras_files import described, keras2_file
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.weights import load_state_dict, notebook, onnx
+from pyrnn.convert import convert
+from pyrnn.inspection import inspect
+from pyrnn.verify import verify
+from pyrnn.weights import keras, load_state_dict, notebook, onnx
 
 GRU = pyrnn.GRU(3, 5, batch_first=True, seed=0)
 NAMES = ["model", "model.ckpt", "model.bin", "model.pth.tar", "model.p", "model.pt", "model.npz", "model.onnx",
@@ -176,8 +179,57 @@ def test_a_file_that_is_not_read_is_named(suffix: str, kind: str, tmp_path: Path
             pyrnn.load(io.BytesIO(data))
 
 
-def test_a_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="it is a folder; give the file of weights in it"):
+FOLDERS: dict[str, tuple[tuple[str, ...], str]] = {
+    "empty": ((), r"it is a folder; give the file of weights in it\.?$"),
+    "with files": (
+        ("notes.txt", "B.safetensors", "a.pt"),
+        r'it is a folder; give the file of weights in it, "B\.safetensors", "a\.pt"\.?$',
+    ),
+    "SavedModel": (
+        ("saved_model.pb", "fingerprint.pb"),
+        r"it is a folder, a SavedModel of TensorFlow; load it with .*, and save it as one file: model\.save\(",
+    ),
+    "Keras 3": (
+        ("config.json", "metadata.json", "model.weights.h5"),
+        r"it is a folder, a model that Keras 3 saved with zipped=False; save it as one file: model\.save",
+    ),
+    "unpacked .pt": (
+        ("data.pkl", "version"),
+        "it is a folder, what a .pt or .pth file of torch holds; give that file",
+    ),
+}
+READ: dict[str, Callable[[Path], Any]] = {
+    "load": pyrnn.load,
+    "load_state_dict": load_state_dict,
+    "keras": keras.load,
+    "weights of keras": lambda path: keras.load_weights(path, nn.Sequential(nn.Linear(3, 2))),
+    "onnx": onnx.load,
+    "notebook": notebook.load,
+    "Sequential": nn.Sequential.load,
+    "inspect": inspect,
+    "convert": lambda path: convert(path, path / "new.npz"),
+    "verify": lambda path: verify(path, "onnxruntime", np.ones((1, 2, 3), np.float32)),
+}
+
+
+@pytest.mark.parametrize("reader", READ)
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_a_folder_is_named_with_what_to_give(kind: str, reader: str, tmp_path: Path) -> None:
+    names, sentence = FOLDERS[kind]
+    path = tmp_path / "model.onnx"
+    path.mkdir()
+    for name in names:
+        (path / name).touch()
+    with pytest.raises(ValueError, match=sentence):
+        READ[reader](path)
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(path: Any) -> Any:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "listdir", refuses)
+    with pytest.raises(ValueError, match=r"it is a folder; give the file of weights in it\.$"):
         pyrnn.load(tmp_path)
 
 

@@ -175,6 +175,8 @@ def read_columns(path: Path, names: Sequence[str]) -> Array:
     """
     try:
         table = pandas.read_csv(path)
+    except IsADirectoryError:
+        raise ValueError(f"{path} is a folder; give the CSV file in it") from None
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a CSV file: {error}") from error
     for name in names:

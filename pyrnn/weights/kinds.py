@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -125,6 +126,36 @@ def kind_of(head: bytes, file: BinaryIO, suffix: str = "") -> tuple[str, str]:
         return SUFFIXES[suffix], ""
     start = quoted(head[:20].decode("latin1"))
     return "", f"it is of no known format: it begins with {start}. {READ}"
+
+
+def folder(path: str | os.PathLike[str]) -> str:
+    """The sentence about a folder, and what to give in its place; "" for what is no folder."""
+    if not os.path.isdir(path):
+        return ""
+    try:
+        names = sorted(os.fsdecode(name) for name in os.listdir(path))
+    except OSError:  # it may not be read
+        names = []
+    for marks, sentence in _FOLDERS:
+        if all(mark in names for mark in marks):
+            return f"it is a folder, {sentence}"
+    files = [name for name in names if os.path.splitext(name)[1].lower() in SUFFIXES]
+    return f"it is a folder; give the file of weights in it{', ' + listed(files) if files else ''}"
+
+
+# By the names in it.
+_FOLDERS = (
+    (
+        ("saved_model.pb",),
+        'a SavedModel of TensorFlow; load it with tf.keras.models.load_model, and save it as one file: model.save("'
+        'model.keras")',
+    ),
+    (
+        ("config.json", "model.weights.h5"),
+        'a model that Keras 3 saved with zipped=False; save it as one file: model.save("model.keras")',
+    ),
+    (("data.pkl",), "what a .pt or .pth file of torch holds; give that file as it was, without unpacking it"),
+)
 
 
 def refusal(path: str) -> str:

@@ -24,10 +24,11 @@ from pyrnn import LSTM, Linear, nn
 from pyrnn.budget import Budget
 from pyrnn.initial import skip_init
 from pyrnn.module import Array, Module
+from pyrnn.options import float_dtype
 from pyrnn.quoting import brief, listed, quoted
 from pyrnn.weights import replaced
 from pyrnn.weights.foreign import named
-from pyrnn.weights.kinds import HEAD, foreign
+from pyrnn.weights.kinds import HEAD, folder, foreign
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -77,10 +78,11 @@ def load(
     """
     if recurrent not in RECURRENT:
         raise ValueError(f'recurrent should be "h@U" or "U@h", got {quoted(recurrent)}')
+    kind = float_dtype(dtype)
     try:
         entries = _read(path, limit)
         with skip_init():
-            return _sequential(entries, return_sequences, np.dtype(dtype), recurrent == "U@h")
+            return _sequential(entries, return_sequences, kind, recurrent == "U@h")
     except (RecursionError, ValueError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise ValueError(f"{os.fspath(path)} cannot be loaded: {why}.") from error
@@ -127,6 +129,8 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
 
 
 def _read(path: str | os.PathLike[str], limit: int | None) -> list[dict[str, Any]]:
+    if why := folder(path):
+        raise ValueError(why)
     content = Path(path).read_bytes()
     if refusal := foreign(content[:HEAD]):
         raise ValueError(refusal)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from pyrnn.budget import Budget
 from pyrnn.quoting import brief
-from pyrnn.weights.kinds import HEAD, READERS, kind_of
+from pyrnn.weights.kinds import HEAD, READERS, folder, kind_of
 
 MOST_OF_A_PATH = 1000  # letters in a sentence
 
@@ -69,8 +69,8 @@ def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
         raise TypeError(f"limit should be a number of bytes, or None, got {brief(limit)}")
     if isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str):
         path = os.fspath(given)
-        if os.path.isdir(path):
-            raise ValueError(f"{printable(path)} cannot be loaded: it is a folder; give the file of weights in it.")
+        if why := folder(path):
+            raise ValueError(f"{printable(path)} cannot be loaded: {why}.")
         with open(path, "rb") as file:
             yield _source(printable(path), path, file)
         return

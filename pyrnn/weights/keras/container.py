@@ -12,7 +12,7 @@ from pyrnn.module import Array
 from pyrnn.quoting import quoted
 from pyrnn.weights.archive import read_records
 from pyrnn.weights.keras import hdf5
-from pyrnn.weights.kinds import HEAD, foreign
+from pyrnn.weights.kinds import HEAD, folder, foreign
 
 JSON_RATIO = 24  # bytes that an object of Python may take for each of JSON: "{}," becomes 72
 WEIGHTS = "model.weights.h5"
@@ -49,6 +49,8 @@ def read(path: str, limit: int | None = None) -> Container:
     Raises:
         ValueError: if it is damaged or hostile.
     """
+    if why := folder(path):
+        raise ValueError(why)
     with open(path, "rb") as file:
         head = file.read(HEAD)
         budget = Budget(file.seek(0, 2), limit)

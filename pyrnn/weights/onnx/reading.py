@@ -14,7 +14,7 @@ import numpy as np
 from pyrnn.budget import Budget
 from pyrnn.module import Array
 from pyrnn.quoting import quoted
-from pyrnn.weights.kinds import HEAD, foreign
+from pyrnn.weights.kinds import HEAD, folder, foreign
 from pyrnn.weights.onnx.package import onnx_package, said, title
 
 MAX_SIZE = 2**31 - 1  # bytes of a protobuf message
@@ -29,6 +29,8 @@ def read_model(path: str, budget: Budget) -> Any:
         ValueError: if it is no sound ONNX model, holds functions or operators that are not ONNX's own, or names
             external data outside its folder or more than the budget has.
     """
+    if why := folder(path):
+        raise ValueError(why)
     onnx = onnx_package()
     if os.path.getsize(path) > MAX_SIZE:
         raise ValueError("it is larger than 2 GiB, which no ONNX file can be")
