@@ -111,6 +111,12 @@ LAYERS: dict[str, tuple[dict[str, Any], str]] = {
     "model": (described("Sequential", "inner", layers=[]), "a model within a model is not supported"),
     "no config": ({"class_name": "LSTM", "config": {"name": "lstm"}}, "units should be a positive integer, got"),
     "steps": (described("RepeatVector", "again", n=-1), 'n should be a positive integer, got "-1"'),
+    "many steps": (
+        described("RepeatVector", "again", n=2**40),
+        'layer "again" (RepeatVector): n should be at most 2147483647, got "1099511627776"',
+    ),
+    "many units": (dense(units=2**31), 'units should be at most 2147483647, got "2147483648"'),
+    "a large kernel": (conv(kernel_size=[2**70]), 'kernel_size should be at most 2147483647, got "[11805916'),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any, NoReturn
 
+from pyrnn.options import MOST
 from pyrnn.quoting import quoted
 
 Version = tuple[int, int]
@@ -51,6 +52,12 @@ def text(value: object) -> str:
 def shown(value: object) -> str:
     """The same as it stands in sentences: cut, and printable on any terminal."""
     return quoted(text(value))[1:-1]
+
+
+def _size_like(value: object, otherwise: str) -> str:
+    """What a size should be: the limit for one that is too large."""
+    large = any(type(n) is int and n > MOST for n in (value if isinstance(value, list) else [value]))
+    return f"at most {MOST}" if large else otherwise
 
 
 class Layer:
@@ -105,16 +112,17 @@ class Layer:
     def size(self, attribute: str) -> int:
         """An attribute that is a positive integer."""
         value = self.get(attribute)
-        if type(value) is not int or not 0 < value < 2**31:
-            self.refuse(f"{attribute} should be a positive integer, got {quoted(text(value))}")
+        if type(value) is not int or not 0 < value <= MOST:
+            self.refuse(f"{attribute} should be {_size_like(value, 'a positive integer')}, got {quoted(text(value))}")
         return value
 
     def sizes(self, attribute: str, count: int, default: Any = None) -> list[int]:
         """An attribute that is one positive integer or `count` of them."""
         value = self.get(attribute, default)
         found = value if isinstance(value, list) else [value] * count
-        if len(found) != count or not all(type(n) is int and 0 < n < 2**31 for n in found):
-            self.refuse(f"{attribute} should be {count} positive integers, got {quoted(text(value))}")
+        if len(found) != count or not all(type(n) is int and 0 < n <= MOST for n in found):
+            expected = _size_like(found, f"{count} positive integers")
+            self.refuse(f"{attribute} should be {expected}, got {quoted(text(value))}")
         return found
 
     def number(self, attribute: str, default: float | None = None) -> float:

@@ -20,6 +20,8 @@ from pyrnn.weights.keras.objects import Objects
 DATASPACE, DATATYPE, FILL_VALUE, EXTERNAL, LAYOUT, FILTERS = 1, 3, 5, 7, 8, 11
 COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2  # classes of layouts
 DEFLATE, KNOWN = 1, {1, 2, 3}  # filters: deflate, shuffle, fletcher32
+OTHERS = {4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle",
+          32013: "zfp", 32015: "zstd", 32026: "blosc2"}  # fmt: skip
 MAX_FILTERS = 8
 MAX_AXES = 32  # of HDF5
 NOWHERE = 2**64 - 1  # the address of what was never written
@@ -129,8 +131,14 @@ class _Chunks:
     def __init__(self, objects: Objects, dtype: np.dtype[Any], shape: tuple[int, ...], what: str) -> None:
         self._objects, self._dtype, self._shape, self._what = objects, dtype, shape, what
         self._filters = [entry["filter_id"] for entry in objects.filter_pipeline or ()]
-        if not KNOWN.issuperset(self._filters) or len(self._filters) > MAX_FILTERS:
-            raise ValueError(f"{what} is packed by a plug-in; known are deflate, shuffle and fletcher32")
+        if len(self._filters) > MAX_FILTERS:
+            raise ValueError(f"{what} is packed by {len(self._filters)} filters; at most {MAX_FILTERS} are undone")
+        for number in self._filters:
+            if number not in KNOWN:
+                raise ValueError(
+                    f"{what} is packed by {OTHERS.get(number, f'the filter {number} of HDF5')}; deflate (gzip), "
+                    'shuffle and fletcher32 are undone: write it again with compression="gzip" of h5py, or with none'
+                )
 
     def array(self, where: int, budget: Budget) -> Array:
         """All of it."""
