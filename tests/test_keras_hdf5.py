@@ -175,8 +175,10 @@ HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
         lambda file: replaced(file, shape=(3, 2), dtype="f4", external=[("secret", 0, 24)]), "lies in another file"
     ),
     "virtual": (virtual, "lies in another file"),
-    "plug-in": (lambda file: replaced(file, data=np.ones((3, 2)), compression="lzf"),
-                r'is packed by lzf; deflate .gzip., shuffle and fletcher32 are undone: write it again with compression="gz'),
+    "plug-in": (
+        lambda file: replaced(file, data=np.ones((3, 2)), compression="lzf"),
+        "is packed by lzf; deflate .gzip., shuffle and fletcher32 are undone: write it again with compression=",
+    ),
     "scale": (lambda file: replaced(file, data=np.ones((3, 2), int), scaleoffset=4), "is packed by scaleoffset; "),
     "committed": (committed, "a committed datatype"),
     "vast": (lambda file: replaced(file, shape=(2**36, 2**20), dtype="f8", chunks=(1, 1)), "raise limit="),

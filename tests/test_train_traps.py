@@ -204,6 +204,29 @@ def test_an_activation_that_the_loss_takes_is_not_talked_about(name: str) -> Non
     fit(make(), (X, targets), loss=loss, **COMMON)
 
 
+AVERAGED: dict[str, list[Module]] = {
+    "GlobalAveragePool1d": [nn.GlobalAveragePool1d(**FIRST)],
+    "AvgPool1d": [nn.ChannelsLast(nn.AvgPool1d(6)), nn.Flatten()],
+    "twice": [nn.Dropout(0.5), nn.ChannelsLast(nn.AvgPool1d(2)), nn.GlobalAveragePool1d(**FIRST)],
+    "GlobalMaxPool1d": [nn.GlobalMaxPool1d(**FIRST)],
+    "LastStep": [nn.LastStep(**FIRST)],
+}
+
+
+@pytest.mark.parametrize("name", AVERAGED)
+def test_probabilities_that_a_pooling_averages_are_still_told(name: str) -> None:
+    model = S(nn.Linear(4, 3), nn.Softmax(), *AVERAGED[name])
+    with pytest.warns(UserWarning, match=r"cross_entropy takes logits, and the model ends with Softmax \(1\)"):
+        fit(model, (draws(8, 6, 4), np.arange(8) % 3), loss=cross_entropy, **COMMON)
+
+
+def test_attention_whose_average_goes_on_is_not_talked_about() -> None:
+    model = S(nn.Linear(4, 3), nn.Softmax(), nn.GlobalAveragePool1d(**FIRST), nn.Linear(3, 3))
+    fit(model, (draws(8, 6, 4), np.arange(8) % 3), loss=cross_entropy, **COMMON)
+    behind = S(nn.Linear(4, 3), nn.GlobalAveragePool1d(**FIRST))
+    fit(behind, (draws(8, 6, 4), np.arange(8) % 3), loss=cross_entropy, **COMMON)
+
+
 def test_a_loss_and_a_network_without_a_hash_are_as_good_as_others() -> None:
     class Loss:
         __hash__ = None  # type: ignore[assignment]

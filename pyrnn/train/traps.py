@@ -16,10 +16,13 @@ import numpy as np
 from ..caution import caution, was_told
 from ..module import Array, Module
 from ..nn.activations import Activation, LogSoftmax, Softmax
+from ..nn.heads import GlobalAveragePool1d
 from ..nn.layout import TIME_AXIS, TIME_FIRST, taken_by
+from ..nn.pool import AvgPool1d, AvgPool2d, GlobalAveragePool2d
 from .loss import bce_with_logits, cross_entropy
 from .loss_probabilities import bce_loss, nll_loss
 
+AVERAGES = (AvgPool1d, AvgPool2d, GlobalAveragePool1d, GlobalAveragePool2d)
 SIGMOIDS = ("sigmoid", "hard_sigmoid_keras2", "hard_sigmoid_keras3")
 # Losses of logits, and the losses of probabilities in their place. Of log-probabilities cross_entropy is right.
 BOUNDED = {"cross_entropy": "categorical_crossentropy", "bce_with_logits": "bce_loss"}
@@ -31,7 +34,7 @@ class Call(NamedTuple):
 
     name: str
     layer: Module
-    shape: tuple[int, ...]
+    input: Array
     output: list[Any]
 
 
@@ -75,13 +78,14 @@ def _check_axes(model: Module, one: Run, two: Run, axis: int, shuffled: bool) ->
     """A layer whose sequences become longer with the number of sequences takes the batch for the time."""
     single = {call.name: call for call in reversed(one.calls)}
     layers = dict(model.named_modules())
-    for name, layer, shape, _ in two.calls:
+    for name, layer, input, _ in two.calls:
+        shape = input.shape
         layout, before = taken_by(layer), single.get(name)
         if layout not in TIME_AXIS or before is None or was_told(layers[name], "axes"):
             continue
         words = f"{type(layer).__name__} ({name})" if name else type(layer).__name__
         time = TIME_AXIS[layout] if len(shape) > 2 else 0
-        if len(before.shape) != len(shape) or before.shape[time] == shape[time]:
+        if before.input.ndim != len(shape) or before.input.shape[time] == shape[time]:
             continue
         if len(shape) > 2:
             caution(
@@ -113,9 +117,11 @@ def _check_activation(model: Module, of: Any, run: Run) -> None:
         )
     if of is not cross_entropy and of is not bce_with_logits:
         return
-    for name, layer, _, output in run.calls:
+    for place, (name, layer, _, _) in enumerate(run.calls):
         is_log = isinstance(layer, LogSoftmax)
-        if not _squashes(layer) or (is_log and of is cross_entropy) or not _consists_of(run.output, output[0]):
+        if not _squashes(layer) or (is_log and of is cross_entropy):
+            continue
+        if not _consists_of(run.output, _averaged(run.calls[place:])):
             continue
         words = f"{type(layer).__name__} ({name})" if name else type(layer).__name__
         caution(
@@ -131,6 +137,15 @@ def _consists_of(output: Array, inner: Array) -> bool:
     """Whether a network's output is a layer's, perhaps with other axes or some of its steps."""
     few = output.ravel()[:64]
     return bool(few.size) and all((inner == number).any() for number in few)
+
+
+def _averaged(calls: list[Call]) -> Array:
+    """The output of the first call, or of the last of the poolings behind it: an average of probabilities is one."""
+    found: Array = calls[0].output[0]
+    for call in calls[1:]:
+        if isinstance(call.layer, AVERAGES) and _consists_of(call.input, found):
+            found = call.output[0]
+    return found
 
 
 def _squashes(layer: Module) -> bool:
@@ -159,7 +174,7 @@ def _runs_of_a_copy(model: Module, inputs: Array, axis: int) -> tuple[Run, Run] 
     try:
         twin: Any = copy.deepcopy(model).eval()
         for name, layer in list(twin.named_modules()):
-            if _is_watched(layer):
+            if _is_watched(layer) or isinstance(layer, AVERAGES):
                 layer.__class__ = _watching(type(layer), name, calls)
         return _run(twin, inputs, axis, 1, calls), _run(twin, inputs, axis, 2, calls)
     except Exception:
@@ -178,7 +193,7 @@ def _watching(kind: Any, name: str, calls: list[Call]) -> Any:
     """A subclass that notes what its calls are given and give."""
 
     def noted(self: Any, method: Callable[..., Any], input: Any, *args: Any, **options: Any) -> Any:
-        call = Call(name, self, np.shape(input), [])
+        call = Call(name, self, np.asarray(input), [])
         calls.append(call)
         result = method(self, input, *args, **options)
         call.output.append(result[0] if isinstance(result, tuple) else result)
