@@ -20,6 +20,7 @@ from .state_dict import Metadata, metadata_of
 from .weights import FORMATS, arrays_of
 from .weights.kinds import READERS, SUFFIXES
 from .weights.source import Source, opened
+from .weights.unreached import unreached
 
 if TYPE_CHECKING:
     from .weights.source import File
@@ -126,6 +127,8 @@ def _recurrent(tree: Mapping[str, Any], options: dict[str, Any]) -> tuple[Module
         raise ValueError(f"it holds {len(found)} recurrent layers; say which with {names}")
     if not found:
         _refuse_code(kept)
+        if why := unreached(tree):
+            raise ValueError(why)
         return _described(kept, "", options, metadata)  # which says what it looked for
     others = list(_others(tree, found[0]))
     if others:

@@ -16,6 +16,7 @@ from pyrnn.weights.archive import LOCAL_HEADER, read_records
 from pyrnn.weights.pickled import dumps
 from pyrnn.weights.tree import Tree
 from pyrnn.weights.unpickled import loads
+from pyrnn.weights.unreached import unreached
 
 ALIGNMENT = 64  # of the records in the file, as torch's
 OPTIONS = "pyrnn.json"  # a record that torch does not look for: the options that weights do not tell
@@ -23,8 +24,8 @@ OPTIONS = "pyrnn.json"  # a record that torch does not look for: the options tha
 
 def load(file: BinaryIO, budget: Budget) -> dict[str, Any]:
     """Reads what torch.save (1.6 and later) was given: a state dict, or a checkpoint that holds some."""
-    found = {name: bytes(data) for name, data in read_records(file, _check_names, budget=budget).items()}
-    records = {name.partition("/")[2]: data for name, data in found.items()}
+    whole = {name: bytes(data) for name, data in read_records(file, _check_names, budget=budget).items()}
+    records = {name.partition("/")[2]: data for name, data in whole.items()}
     options = records.get(OPTIONS, b"")
     budget.spend(16 * len(options), f"its record {OPTIONS}")
     tree = Tree(records, budget).plain(loads(records["data.pkl"]))
@@ -34,7 +35,8 @@ def load(file: BinaryIO, budget: Budget) -> dict[str, Any]:
             "the weights alone: torch.save(model.state_dict(), path)"
         )
     if not isinstance(tree, dict) or not any(isinstance(name, str) for name in tree or [""]):
-        raise ValueError(f"it holds a {type(tree).__name__} where a dict of names to tensors was expected")
+        why = f"; {found}" if (found := unreached(tree)) else ""
+        raise ValueError(f"it holds a {type(tree).__name__} where a dict of names to tensors was expected{why}")
     return with_metadata(tree, loaded(options)) if options else tree
 
 

@@ -31,16 +31,13 @@ class Tree:
         self.byteorder: Literal["<", ">"] = "<" if order == b"little" else ">"
         self.records = records
         self.budget = budget
+        self._open: set[int] = set()  # the containers around the value that is being made
 
     def plain(self, value: Any, depth: int = 0) -> Any:
         """The value: dicts, lists, tuples, sets, numbers, texts, bytes, arrays, and placeholders for all else."""
-        if depth > MAX_DEPTH:
-            raise ValueError(f"its dicts and lists are nested more than {MAX_DEPTH} deep")
         self._spend(OBJECT)
-        if isinstance(value, Made):
-            return self._object(value, depth)
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.plain(item, depth + 1) for item in value)
+        if isinstance(value, (Made, list, tuple)):
+            return self._container(value, depth)
         if isinstance(value, Tensor):
             return self._tensor(value)
         if isinstance(value, NumPyArray):
@@ -52,6 +49,21 @@ class Tree:
         if isinstance(value, (Storage, NumPyType)):
             return Placeholder(value.name if isinstance(value, Storage) else "numpy.dtype")
         return value
+
+    def _container(self, value: Any, depth: int) -> Any:
+        """A placeholder for one that contains itself, or lies deep: no state dict does, and the others load."""
+        kind = value.name if isinstance(value, Made) else type(value).__name__
+        if id(value) in self._open:
+            return Placeholder(f"a {kind} that contains itself")
+        if depth > MAX_DEPTH:
+            return Placeholder(f"a {kind} nested more than {MAX_DEPTH} deep")
+        self._open.add(id(value))
+        try:
+            if isinstance(value, Made):
+                return self._object(value, depth)
+            return type(value)(self.plain(item, depth + 1) for item in value)
+        finally:
+            self._open.remove(id(value))
 
     def _object(self, made: Made, depth: int) -> Any:
         if made.items is not None or made.name in DICTS:

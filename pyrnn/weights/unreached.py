@@ -1,0 +1,42 @@
+"""Where the weights of a file lie, if not where they are looked for: in lists, or under keys that are no names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pyrnn.parametrized import parameter_of
+from pyrnn.quoting import brief
+
+
+def unreached(tree: Any) -> str:
+    """What was found, and what to do; "" if there is nothing.
+
+    >>> unreached([1, {"gru.weight_ih_l0": np.ones((3, 2))}])
+    'weights lie under [1]; save them alone: torch.save(torch.load(path)[1], new_path)'
+    """
+    places = list(_arrays(tree))
+    for where, name in places:
+        if parameter_of(name).rpartition(".")[2] in ("weight_ih_l0", "weight_ih") and where:
+            return f"weights lie under {where}; save them alone: torch.save(torch.load(path){where}, new_path)"
+    nameless = [f"{where}{last}" for where, last in places if last.startswith("[")]
+    if nameless and len(nameless) == len(places):
+        return (
+            f"it has {len(nameless)} arrays whose keys are no names, the first at {nameless[0]}; save them under the "
+            "names that torch gives them: torch.save(model.state_dict(), path)"
+        )
+    return ""
+
+
+def _arrays(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """How Python reaches the container of each array, and its name there; for one without a name, "[key]"."""
+    named = isinstance(value, Mapping)
+    items = value.items() if named else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    for key, item in items:
+        step = f"[{brief(key)}]"
+        if isinstance(item, np.ndarray):
+            yield where, key if isinstance(key, str) else step
+        else:
+            yield from _arrays(item, where + step)
