@@ -155,6 +155,7 @@ WORDS: dict[str, Callable[[Path], Any]] = {
         saved(folder, "a.json", b'[{"type": "dense", "params": {"kernel": [[1.0]], "bias": [0.0]}}]'), **{LONG: 1}
     ),
     "suffix to save": lambda folder: pyrnn.save_state_dict(STATE, f"{folder}/a.{LONG}"),
+    "suffix to save a Sequential": lambda folder: nn.Sequential(pyrnn.GRU(3, 5)).save(f"{folder}/a.{LONG}"),
     "suffix to convert": lambda folder: convert.convert(saved(folder, "a.npz"), f"{folder}/a.{LONG}"),
     "recurrent of a notebook": lambda folder: notebook.load(saved(folder, "a.json", b"[]"), recurrent=LONG),
     "output of onnx": lambda folder: pyrnn.load(onnx_file(folder), output=LONG),

@@ -14,6 +14,7 @@ from ..quoting import escaped
 from ..weights import load_state_dict, replaced
 from ..weights.arrays import flat
 from ..weights.safetensors import ARCHITECTURE, metadata, safetensors_package
+from ..weights.source import printable as printable
 from .architecture import named_layers
 
 LONGEST = 500  # letters of a sentence: names and values in it are the file's
@@ -41,9 +42,9 @@ def load(path: Path, limit: int | None = None) -> tuple[dict[str, Module], dict[
         with skip_init(), at_most(Budget(0, held if limit is None else limit)):
             return named_layers(descriptions, tensors=tensors), tensors
     except RecursionError as error:
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: its architecture is nested too deeply.") from error
+        raise ValueError(f"{printable(path)} cannot be loaded: its architecture is nested too deeply.") from error
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {str(error)[:LONGEST]}.") from error
+        raise ValueError(f"{printable(path)} cannot be loaded: {str(error)[:LONGEST]}.") from error
 
 
 def _architecture(path: Path) -> Any:
@@ -74,4 +75,4 @@ def _integers(value: Any, name: str) -> Iterator[tuple[str, int]]:
 
 def _check_suffix(path: Path) -> None:
     if os.path.splitext(path)[1].lower() != ".safetensors":
-        raise ValueError(f"{os.fspath(path)} should end in .safetensors")
+        raise ValueError(f"{printable(path)} should end in .safetensors")

@@ -208,7 +208,7 @@ class Sequential(Module):
             network = cls(layers)
             network.load_state_dict(tensors)
         except (RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}") from error
+            raise ValueError(f"{file.printable(path)} cannot be loaded: {error}") from error
         return network.eval()
 
     def _check(self, input: Any, mask: Any) -> None:

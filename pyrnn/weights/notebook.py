@@ -29,6 +29,7 @@ from pyrnn.quoting import brief, listed, quoted
 from pyrnn.weights import replaced
 from pyrnn.weights.foreign import named
 from pyrnn.weights.kinds import HEAD, folder, foreign
+from pyrnn.weights.source import printable
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -85,7 +86,7 @@ def load(
             return _sequential(entries, return_sequences, kind, recurrent == "U@h")
     except (RecursionError, ValueError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {why}.") from error
+        raise ValueError(f"{printable(path)} cannot be loaded: {why}.") from error
 
 
 def save(model: Module, path: str | os.PathLike[str]) -> None:

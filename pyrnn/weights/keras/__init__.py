@@ -20,6 +20,7 @@ from pyrnn.initial import skip_init
 from pyrnn.weights.keras import container
 from pyrnn.weights.keras.convert import network
 from pyrnn.weights.keras.into import fill
+from pyrnn.weights.source import printable
 
 __all__ = ["load", "load_weights"]
 
@@ -64,7 +65,7 @@ def load(path: str | os.PathLike[str], *, limit: int | None = None) -> nn.Sequen
         with skip_init():
             return network(file)
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
+        raise ValueError(f"{printable(path)} cannot be loaded: {error}.") from error
 
 
 def load_weights(
@@ -115,4 +116,4 @@ def load_weights(
     try:
         fill(container.read(os.fspath(path), limit), model, recurrent_activation)
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
+        raise ValueError(f"{printable(path)} cannot be loaded: {error}.") from error

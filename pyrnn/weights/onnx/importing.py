@@ -14,6 +14,7 @@ from pyrnn.weights.onnx import dense, glue, recurrence, windows
 from pyrnn.weights.onnx.graph import Graph, SizeFoundError, input_view
 from pyrnn.weights.onnx.reading import read_model
 from pyrnn.weights.onnx.views import chain_of, settled
+from pyrnn.weights.source import printable
 
 IMPORTERS = {**glue.IMPORTERS, **dense.IMPORTERS, **recurrence.IMPORTERS, **windows.IMPORTERS}
 
@@ -57,7 +58,7 @@ def load(path: str | os.PathLike[str], output: str | None = None, *, limit: int 
         with skip_init(), at_most(budget):
             return _sequential(read_model(os.fspath(path), budget), budget, output)
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)} cannot be loaded: {error}.") from error
+        raise ValueError(f"{printable(path)} cannot be loaded: {error}.") from error
 
 
 def _sequential(model: Any, budget: Budget, output: str | None) -> nn.Sequential:
