@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from operator import itemgetter
 from typing import Any
 
@@ -26,6 +27,10 @@ class Cell(DropIn):
     """What RNNCell, LSTMCell and GRUCell share."""
 
     _mode = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = inspect.signature(cls._original)  # type: ignore[attr-defined]  # skip_init looks for device=
 
     def __init__(self, input_size: int, hidden_size: int, *args: Any, **kwargs: Any) -> None:
         check_sizes(input_size, hidden_size)
