@@ -10,7 +10,7 @@ and "pyrnn" are the medians of a step; "ratio" is the median over the turns of t
 program is faster. "recurrence" is the share of torch's step that goes away when a stand-in, which only gives what has
 the right shape, takes the place of the recurrent layer.
 
-Threads: torch's default, and one. A process of its own measures each number, as a program has it from its start.
+Threads: torch's default, and one. Each number has a process of its own, as a program has it from its start.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 import pyrnn.torch
@@ -38,7 +38,7 @@ import pyrnn.torch
 PROGRAMS = ("forecaster", "tagger", "policy", "seq2seq", "characters")
 KINDS = ("LSTM", "GRU", "RNN")
 SIZES = ((64, 24, 48, 256), (32, 50, 32, 64), (16, 100, 20, 128), (128, 20, 16, 32), (8, 60, 64, 200))  # B, T, I, H
-FIRST = SIZES[1:2]  # of the programs besides the first
+OF_OTHERS = SIZES[1:2]  # the sizes of the programs besides the first
 Step = Callable[[], None]
 
 
@@ -70,15 +70,12 @@ class StandIn(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1, self.width))
 
     def forward(self, x: Any, hx: Any = None) -> Any:
-        y = self.of(x.data)
+        y = x.data[..., :1] * self.weight
         if self.layer_kind.endswith("Cell"):
             return (y, y) if self.layer_kind == "LSTMCell" else y
         final = y.detach()[:1] if isinstance(x, PackedSequence) else y.detach().select(int(self.batch_first), 0)[None]
         output = x._replace(data=y) if isinstance(x, PackedSequence) else y
         return output, (final, final) if self.layer_kind == "LSTM" else final
-
-    def of(self, x: Tensor) -> Tensor:
-        return x[..., :1] * self.weight
 
 
 def stand_in(model: nn.Module) -> None:
@@ -120,7 +117,7 @@ def measure(program: str, kind: str, size: tuple[int, ...], seconds: float) -> R
     return Row(program, kind, *size, torch.get_num_threads(), plain, fast, ratio, 1 - without / plain)
 
 
-def rows_of(arguments: argparse.Namespace, threads: int) -> Iterator[Row]:
+def rows_of(threads: int) -> Iterator[Row]:
     """The rows with one number of threads (0: the default), each as it comes, from a process of its own."""
     command = [sys.executable, __file__, "--worker", str(threads), *sys.argv[1:]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -138,7 +135,7 @@ def work(arguments: argparse.Namespace) -> None:
     for program in arguments.program or PROGRAMS:
         every_size = arguments.all or program == PROGRAMS[0]
         for kind in arguments.kind or KINDS:
-            for size in SIZES if every_size else FIRST:
+            for size in SIZES if every_size else OF_OTHERS:
                 row = measure(program, kind, size, arguments.seconds)
                 print(json.dumps(asdict(row)), flush=True)
 
@@ -180,7 +177,7 @@ def main() -> None:
     console = Console()
     for threads in [0, 1] if arguments.threads is None else arguments.threads:
         with console.status("") as status:
-            for row in rows_of(arguments, threads):
+            for row in rows_of(threads):
                 rows.append(row)
                 status.update(f"{row.program} {row.kind}, {row.threads} threads: {row.ratio:.2f}")
     console.print(table_of(rows))

@@ -134,8 +134,6 @@ def test_the_same_bits_on_torchs_threads(name: str, tmp_path: Path) -> None:
 
 
 USED = """
-import threading
-seen = set()
 def tasks():
     return len(os.listdir("/proc/self/task"))
 torch.set_num_threads({threads})

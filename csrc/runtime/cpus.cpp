@@ -30,7 +30,7 @@ bool has(const std::string& list, const std::string& name) {  // of names betwee
   return ("," + list + ",").find("," + name + ",") != std::string::npos;
 }
 
-// Where the groups of a hierarchy lie, and which of them the mount shows as its root.
+// A hierarchy of groups is mounted at `point`, which shows the group `root` as its root.
 struct Mount {
   std::string point, root;
 };

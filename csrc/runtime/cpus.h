@@ -1,4 +1,4 @@
-// How many CPUs this process may keep busy.
+// This file tells how many CPUs the process may keep busy.
 #pragma once
 
 #include <string>

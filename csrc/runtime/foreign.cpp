@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// Ends of the sentences. Only a file that pyrnn.load reads (pyrnn/weights/kinds.py) is sent there.
+// The sentences end so. They send a file to pyrnn.load only if it reads that kind (pyrnn/weights/kinds.py).
 constexpr std::string_view save_it =
                                "; load it in Python with pyrnn.load and save it as an nn.Sequential to .safetensors",
                            save_model = "; save the model in Python as a pyrnn.nn.Sequential to .safetensors",
@@ -52,7 +52,7 @@ constexpr Entry archives[] = {
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
-// Without the white space or the byte order mark that a text may begin with.
+// A text may begin with white space or a byte order mark, which this leaves out.
 std::string_view without_space(std::string_view text) {
   return text.substr(std::min(text.find_first_not_of(" \t\r\n\xef\xbb\xbf"), text.size()));
 }
@@ -71,7 +71,7 @@ bool begins_as_onnx(std::string_view text) {
          contains("\x12\x1a\x22\x28\x32\x3a\x42"sv, text.substr(2, 1));
 }
 
-// What the file is, and what to do about it; two empty texts where nothing is known.
+// Names the file and says what to do about it; both texts are empty if no kind fits.
 Kind kind_of(std::string_view text) {
   for (const Kind& each : kinds)
     if (text.starts_with(each.begins)) return each;

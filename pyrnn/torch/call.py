@@ -5,7 +5,7 @@ Letters in shapes: T time, B batch, I inputs, H hidden units, P hidden units or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -86,20 +86,13 @@ def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Ta
 
 def run(call: Call, inputs: Inputs) -> Tensors:
     """What `compute` gives, differentiable where something asks for it."""
-    flat = inputs.flat()
-    if is_recorded(flat):
-        found: Tensors = Recurrence.apply(call, inputs, *flat)  # type: ignore[no-untyped-call]
-        return found
-    return compute(call, inputs, False)[0]
-
-
-def is_recorded(tensors: Iterable[Tensor]) -> bool:
-    """Whether a call on these is to be differentiable."""
     if torch.is_grad_enabled():
-        for tensor in tensors:
+        flat = inputs.flat()
+        for tensor in flat:
             if tensor.requires_grad:
-                return True
-    return False
+                found: Tensors = Recurrence.apply(call, inputs, *flat)  # type: ignore[no-untyped-call]
+                return found
+    return compute(call, inputs, False)[0]
 
 
 def run_composed(call: Call, inputs: Inputs) -> Tensors:

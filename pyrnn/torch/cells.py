@@ -52,10 +52,9 @@ class Cell(DropIn):
             weights = self.weights()
             try:
                 if input.dim() == 2:
-                    is_pair = self._mode == "lstm"
-                    found = inferred(self, weights, input, parts_of(hx, is_pair), False, True)
+                    found = inferred(self, weights, input, hx, self._mode == "lstm", False, True)
                     if found is not None:
-                        return tuple(found[1]) if is_pair else found[1][0]
+                        return found[1]
                 return self.computed(run, packed_weights(self, weights), weights, input, hx)
             except Exception:
                 if self.refusal(input, hx) is None:

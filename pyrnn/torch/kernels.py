@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .. import _core
+from .call import parts_of
 from .composed import Network
 from .coverage import bad_weights
 
@@ -50,9 +51,9 @@ def packed_weights(module: Any, weights: list[Tensor]) -> Packed:
 
 
 def inferred(
-    module: Any, weights: list[Tensor], x: Tensor, state: tuple[Tensor, ...], batch_first: bool, is_step: bool
-) -> tuple[Tensor, list[Tensor]] | None:
-    """Output and final state of a call without a tape, on the weights of the last call.
+    module: Any, weights: list[Tensor], x: Tensor, hx: Any, is_pair: bool, batch_first: bool, is_step: bool
+) -> tuple[Tensor, Any] | None:
+    """Output and final state, as the caller has it, of a call without a tape, on the weights of the last call.
 
     None if gradients may be asked for, or if the weights have changed. One call of the kernels does all: at one step
     of one sequence what Python does before and between costs as much as they do.
@@ -60,8 +61,10 @@ def inferred(
     packed: Packed | None = module.__dict__.get("_packed")
     if packed is None or torch.is_grad_enabled():
         return None
-    found = packed.weights.run_if_holds(weights, x, state, batch_first, is_step)
-    return None if found is None else found[:2]
+    found = packed.weights.run_if_holds(weights, x, parts_of(hx, is_pair), batch_first, is_step)
+    if found is None:
+        return None
+    return found[0], tuple(found[1]) if is_pair else found[1][0]
 
 
 def pack(spec: _core.Spec, weights: list[Tensor]) -> _core.Weights:

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .. import _core
 from ..options import check_bools, check_names
-from .call import parts_of, run, run_composed
+from .call import run, run_composed
 from .composed import Network
 from .coverage import (
     COMPILING,
@@ -146,10 +146,9 @@ class Layer(DropIn):
             try:
                 weights = self.weights()
                 if keywords is NONE and type(input) in PLAIN and not (self.training and self.dropout):
-                    is_pair = self.mode == "LSTM"
-                    found = inferred(self, weights, input, parts_of(hx, is_pair), self.batch_first, False)
+                    found = inferred(self, weights, input, hx, self.mode == "LSTM", self.batch_first, False)
                     if found is not None:
-                        return found[0], tuple(found[1]) if is_pair else found[1][0]
+                        return found
                 return call_layer(self, run, packed_weights(self, weights), weights, input, hx, keywords)
             except Exception:
                 if self.refusal(input, hx) is None:

@@ -143,7 +143,7 @@ def folder(path: str | os.PathLike[str]) -> str:
     return f"it is a folder; give the file of weights in it{', ' + listed(files) if files else ''}"
 
 
-# By the names in it.
+# A folder is of the first kind whose names it all has.
 _FOLDERS = (
     (
         ("saved_model.pb",),

@@ -114,9 +114,8 @@ def _leaves(description: Mapping[str, Any], before: str = "") -> Iterator[tuple[
 def _pads(config: Mapping[str, Any]) -> Any:
     """The padding as pairs, where no length of the input is needed for that."""
     kernel, padding = config["kernel_size"], config["padding"]
-    if (
-        padding == "same" and set(config["stride"]) == {1} and "dilation" in config
-    ):  # a pool does not count its padding
+    # A pool has no dilation: it does not count its padding, so pairs would mean something else there.
+    if padding == "same" and set(config["stride"]) == {1} and "dilation" in config:
         missing = [(k - 1) * d for k, d in zip(kernel, config["dilation"], strict=True)]
         return [[m // 2, m - m // 2] for m in missing]
     if padding == "valid":
