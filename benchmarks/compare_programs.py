@@ -70,7 +70,8 @@ class StandIn(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1, self.width))
 
     def forward(self, x: Any, hx: Any = None) -> Any:
-        y = x.data[..., :1] * self.weight
+        # The gradient must flow on to the layers before; `data` of a tensor would cut it off.
+        y = (x.data if isinstance(x, PackedSequence) else x)[..., :1] * self.weight
         if self.layer_kind.endswith("Cell"):
             return (y, y) if self.layer_kind == "LSTMCell" else y
         final = y.detach()[:1] if isinstance(x, PackedSequence) else y.detach().select(int(self.batch_first), 0)[None]
