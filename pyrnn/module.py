@@ -160,13 +160,16 @@ class Module:
         cast = {name: _read_only(_cast(value, own[name].dtype, name)) for name, value in taken.items()}
         modules = list(self.named_modules())
         _swap(new for prefix, part in modules for new in part._replacements(cast, f"{prefix}." if prefix else ""))
-        self._compare_options(checked(getattr(state_dict, "_metadata", None)))
+        if metadata := checked(getattr(state_dict, "_metadata", None)):
+            self._compare_options(metadata)
         return keys
 
     def _compare_options(self, metadata: Metadata) -> None:
         """Warns where the state dict is of a layer that computes something else with the same weights."""
         for prefix, part in self.named_modules():
-            mine, theirs = part._options(), metadata.get(prefix, {})
+            if prefix not in metadata:
+                continue
+            mine, theirs = part._options(), metadata[prefix]
             for option in FUNCTIONS:
                 if None not in (mine.get(option), theirs.get(option)) and mine[option] != theirs[option]:
                     warnings.warn(

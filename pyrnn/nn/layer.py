@@ -10,14 +10,11 @@ import numpy as np
 from ..module import Array, Module
 from ..options import check_array, check_flags
 from ..pullback import Gradients
+from ..quiet import quiet
 
 Back = Callable[[Array], Any]
 Way = Callable[[Array], Gradients]
-
-
-def quiet() -> np.errstate:
-    """A block where numbers that are not finite go their way without a warning, as in torch."""
-    return np.errstate(all="ignore")
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Layer(Module):
@@ -37,6 +34,7 @@ class Layer(Module):
         """The output, and a function from its gradient to that of the input, or to `Gradients`."""
         raise NotImplementedError
 
+    @quiet
     def __call__(self, input: Array) -> Array:
         """The output for an input; see the class for shapes.
 
@@ -44,13 +42,13 @@ class Layer(Module):
             TypeError: if the input is not a NumPy array, or not of floating point.
             ValueError: if its shape does not fit.
         """
-        with quiet():
-            return self._forward(self._array(input))[0]
+        return self._forward(self._array(input))[0]
 
+    @quiet
     def vjp(self, input: Array) -> tuple[Array, Way]:
         """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
-        with quiet():  # the caller's array may change before the pullback runs, hence the copy
-            output, back = self._forward(self._array(input).copy())
+        # The caller's array may change before the pullback runs.
+        output, back = self._forward(self._array(input).copy())
         return output, pullback_of(output, back)
 
     def _array(self, input: Any) -> Array:
@@ -73,6 +71,7 @@ class MaskedLayer(Layer):
         check_flags("mask", mask, input.shape[:2])
         return self._masked(input, mask)
 
+    @quiet
     def __call__(self, input: Array, *, mask: Array | None = None) -> Array:
         """The output for an input; see the class for shapes.
 
@@ -84,13 +83,12 @@ class MaskedLayer(Layer):
             TypeError: if the input is not a NumPy array of floating point, or the mask not an array.
             ValueError: if a shape does not fit.
         """
-        with quiet():
-            return self._forward(self._array(input), mask)[0]
+        return self._forward(self._array(input), mask)[0]
 
+    @quiet
     def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
         """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
-        with quiet():
-            output, back = self._forward(self._array(input), mask)
+        output, back = self._forward(self._array(input), mask)
         return output, pullback_of(output, back)
 
     def _array(self, input: Any) -> Array:
@@ -115,11 +113,15 @@ def pullback_of(output: Array, back: Back) -> Way:
                 f"grad_output should be an array of the output's shape and dtype, {shape} of {dtype}, got "
                 f"{grad_output.shape} of {grad_output.dtype}"
             )
-        with quiet():
-            found = back(np.asarray(grad_output))
-        return found if isinstance(found, Gradients) else Gradients(np.asarray(found), None, {})
+        return _gradients(back, np.asarray(grad_output))
 
     return pullback
+
+
+@quiet
+def _gradients(back: Back, grad_output: Array) -> Gradients:
+    found = back(grad_output)
+    return found if isinstance(found, Gradients) else Gradients(np.asarray(found), None, {})
 
 
 def plain_array(layer: Module, input: Any) -> Array:
@@ -131,7 +133,7 @@ def plain_array(layer: Module, input: Any) -> Array:
 def float_array(layer: Module, input: Any) -> Array:
     """The input as a plain array; TypeError for anything but float32 and float64."""
     array = plain_array(layer, input)
-    if array.dtype not in (np.float32, np.float64):
+    if array.dtype not in FLOATS:
         raise TypeError(
             f"{type(layer).__name__}: input should be of float32 or float64, got dtype {array.dtype}; use "
             ".astype('float32')"

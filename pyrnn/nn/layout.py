@@ -42,6 +42,7 @@ MOVED: dict[tuple[str, tuple[int, ...]], str] = {
     (CHANNELS_FIRST, (2, 0, 1)): TIME_FIRST,
 }
 ELEMENTWISE = (Activation, Softmax, LogSoftmax, Dropout, LayerNorm, Masking)
+STAYING = (*ELEMENTWISE, *HEADS, Linear, Embedding, Recurrent, Bidirectional)  # no axis changes its place
 
 
 class Output(NamedTuple):
@@ -98,21 +99,48 @@ def check_cuts(network: Module, layers: Iterable[tuple[str, Module]], input: Arr
         input: what is cut.
         axis: along which.
     """
+    name, layer = first_in_time(layers)
+    if layer is None:
+        return
+    layout = str(taken_by(layer))
+    if holds_sequences(input) and TIME_AXIS[layout] == axis % input.ndim:
+        caution(
+            network,
+            "cuts",
+            f"predict cuts the input into batches along axis {axis}, and {type(layer).__name__} ({name}) "
+            f"takes {layout}: it would cut the sequences. Write batch_axis={1 - TIME_AXIS[layout]}, or make "
+            f"the layer with batch_first={layout == TIME_FIRST}.",
+        )
+
+
+def first_in_time(layers: Iterable[tuple[str, Module]]) -> tuple[str, Module | None]:
+    """The first layer that has a time axis, with its name, if the layers before it leave the input's axes in place."""
     for name, layer in layers:
-        layout = taken_by(layer)
-        if layout in TIME_AXIS:
-            is_sequence = input.ndim > 1 + (input.dtype.kind == "f")  # [T,B] of integers, [T,B,F] of floats
-            if is_sequence and TIME_AXIS[layout] == axis % input.ndim:
-                caution(
-                    network,
-                    "cuts",
-                    f"predict cuts the input into batches along axis {axis}, and {type(layer).__name__} ({name}) "
-                    f"takes {layout}: it would cut the sequences. Write batch_axis={1 - TIME_AXIS[layout]}, or make "
-                    f"the layer with batch_first={layout == TIME_FIRST}.",
-                )
-            return
+        if taken_by(layer) in TIME_AXIS:
+            return name, layer
         if not isinstance(layer, (*ELEMENTWISE, Linear, Embedding)):
-            return
+            break
+    return "", None
+
+
+def holds_sequences(input: Array) -> bool:
+    """Whether it has axes for batch and time: [T,B] of integers, [T,B,F] of floats."""
+    return input.ndim > 1 + (input.dtype.kind == "f")
+
+
+def batch_axis_of(layers: Iterable[tuple[str, Module]]) -> int | None:
+    """The axis of the input that counts the sequences, if the layers alone tell it: none of them moves an axis."""
+    every = list(layers)
+    _, first = first_in_time(every)
+    if first is None or not all(isinstance(layer, STAYING) and is_ours(layer) for _, layer in every):
+        return None
+    layout = str(taken_by(first))
+    return 1 - TIME_AXIS[layout] if all(taken_by(layer) in (None, layout) for _, layer in every) else None
+
+
+def is_ours(layer: Module) -> bool:
+    """Whether its class is pyrnn's: a caller's subclass may do anything."""
+    return type(layer).__module__.startswith("pyrnn.")
 
 
 def _problem(layer: Module, before: Output) -> str | None:

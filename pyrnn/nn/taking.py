@@ -14,6 +14,7 @@ from ..recurrent import Recurrent
 from .bidirectional import Bidirectional
 from .embedding import Embedding
 from .layer import Layer
+from .layout import is_ours
 from .shape import Flatten, Permute, RepeatVector, Reshape, Reverse
 
 MOVING = (Flatten, Permute, RepeatVector, Reshape, Reverse)  # they take any dtype, and pass it on
@@ -30,8 +31,9 @@ KERAS = {
 def dtype_taken(model: Module) -> np.dtype[Any] | None:
     """float32 or float64 for a network whose first layer takes floats alone; None if it may take integers."""
     first = _first(model)
-    ours = type(first).__module__.partition(".")[0] == __name__.partition(".")[0]  # a subclass may do anything
-    if not ours or not isinstance(first, (Recurrent, Linear, Bidirectional, Layer)) or isinstance(first, Embedding):
+    if first is None or not is_ours(first) or isinstance(first, Embedding):
+        return None
+    if not isinstance(first, (Recurrent, Linear, Bidirectional, Layer)):
         return None
     known = [value.dtype for value in (*first.parameters().values(), *model.parameters().values())]
     return next((dtype for dtype in known if dtype.kind == "f"), np.dtype(np.float32))

@@ -1,7 +1,7 @@
 """A word before the first step where a run would train something else than the caller means.
 
-Nothing but a run tells which axis of its input a layer takes to be the time, since a network of the caller's own may
-move the axes. So a copy of the network runs twice, on one sequence and on two.
+Where the layers do not tell which axis of its input each takes to be the time, since a network of the caller's own may
+move the axes, a copy of the network runs twice, on one sequence and on two.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from ..caution import caution, was_told
 from ..module import Array, Module
 from ..nn.activations import Activation, LogSoftmax, Softmax
 from ..nn.heads import GlobalAveragePool1d
-from ..nn.layout import TIME_AXIS, TIME_FIRST, taken_by
+from ..nn.layout import TIME_AXIS, TIME_FIRST, batch_axis_of, holds_sequences, is_ours, taken_by
 from ..nn.pool import AvgPool1d, AvgPool2d, GlobalAveragePool2d
+from ..nn.sequential import Sequential
 from .loss import bce_with_logits, cross_entropy
 from .loss_probabilities import bce_loss, nll_loss
 
@@ -66,12 +67,20 @@ def check_first_batch(
             f"{of.__name__} takes targets between 0 and 1, got {targets.min():.4g} to {targets.max():.4g}; "
             "for class indices use cross_entropy.",
         )
-    if of is not nll_loss and not any(map(_is_watched, (layer for _, layer in model.named_modules()))):
+    layers = [layer for _, layer in model.named_modules()]
+    ends = of is nll_loss or (of in (cross_entropy, bce_with_logits) and any(map(_squashes, layers)))
+    if not ends and (_axes_are_right(model, inputs, axis) or not any(map(_is_watched, layers))):
         return
     runs = _runs_of_a_copy(model, inputs, axis)
     if runs is not None:
         _check_axes(model, *runs, axis, shuffled)
         _check_activation(model, of, runs[1])
+
+
+def _axes_are_right(model: Any, inputs: Array, axis: int) -> bool:
+    """Whether the layers tell, without a run, that they count the sequences where `fit` does."""
+    told = holds_sequences(inputs) and isinstance(model, Sequential) and is_ours(model)
+    return told and batch_axis_of(model._leaves()) == axis % inputs.ndim
 
 
 def _check_axes(model: Module, one: Run, two: Run, axis: int, shuffled: bool) -> None:
