@@ -11,7 +11,7 @@ import numpy as np
 from .. import _core
 from ..module import Array
 from ..quoting import brief
-from .layer import Back, Layer
+from .layer import Back, Layer, kept
 
 # The kernels' functions, the same bits on every machine (csrc/cells/elementwise.h), by their names there.
 KERNELS = {
@@ -60,7 +60,7 @@ OTHERS = {"softplus": _softplus, "gelu": _gelu}
 
 
 # The way back of each function: grad to the gradient of x, of grad, x, y = f(x) and alpha. Where torch selects, these
-# select (np.where), because a slope of 0 times infinity would be NaN; where torch multiplies, they multiply.
+# select (np.where, kept), because a slope of 0 times infinity would be NaN; where torch multiplies, they multiply.
 Slope = Callable[[Array, Array, Array, Any], Array]
 
 
@@ -106,11 +106,11 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer e
 BACKWARD: dict[str, Slope] = {
     "linear": lambda grad, x, y, alpha: grad,
     "identity": lambda grad, x, y, alpha: grad,
-    "relu": lambda grad, x, y, alpha: np.where(y <= 0, x.dtype.type(0), grad),
+    "relu": lambda grad, x, y, alpha: kept(grad, ~(y <= 0)),
     "sigmoid": lambda grad, x, y, alpha: grad * (y * (1 - y)),
     "tanh": lambda grad, x, y, alpha: grad * (1 - y * y),
-    "hard_sigmoid_keras2": lambda grad, x, y, alpha: np.where(np.abs(x) < 2.5, grad * x.dtype.type(0.2), 0),
-    "hard_sigmoid_keras3": lambda grad, x, y, alpha: np.where(np.abs(x) < 3, grad * x.dtype.type(1 / 6), 0),
+    "hard_sigmoid_keras2": lambda grad, x, y, alpha: kept(grad * x.dtype.type(0.2), np.abs(x) < 2.5),
+    "hard_sigmoid_keras3": lambda grad, x, y, alpha: kept(grad * x.dtype.type(1 / 6), np.abs(x) < 3),
     "elu": lambda grad, x, y, alpha: _elu_back(grad, x, alpha),
     "selu": lambda grad, x, y, alpha: _elu_back(grad, x, _SELU_ALPHA, _SELU_SCALE),
     "softplus": lambda grad, x, y, alpha: _softplus_back(grad, x),

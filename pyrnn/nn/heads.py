@@ -8,7 +8,7 @@ import numpy as np
 
 from ..module import Array
 from ..options import check_bools
-from .layer import Back, MaskedLayer
+from .layer import Back, MaskedLayer, kept
 
 
 class LastStep(MaskedLayer):
@@ -41,7 +41,7 @@ class LastStep(MaskedLayer):
             raise ValueError(f"LastStep: a sequence without steps has no last one, got shape {input.shape}")
         if mask is None:  # without the gathering below, which takes 10 us
             chosen: Any = -1
-            there: Any = True
+            there = np.array(True)
         else:
             counts = mask.swapaxes(0, self._time)
             chosen = steps - 1 - counts[::-1].argmax(0), np.arange(batch)
@@ -49,10 +49,10 @@ class LastStep(MaskedLayer):
 
         def back(grad: Array) -> Array:
             total = np.zeros_like(sequence)
-            total[chosen] = np.where(there, grad, 0)
+            total[chosen] = kept(grad, there)
             return total.swapaxes(0, self._time)
 
-        return np.where(there, sequence[chosen], 0), back
+        return kept(sequence[chosen], there), back
 
 
 class _Pooling(MaskedLayer):
@@ -91,8 +91,8 @@ class GlobalAveragePool1d(_Pooling):
             raise ValueError(f"GlobalAveragePool1d: a sequence without steps has no mean, got shape {input.shape}")
         counts = self._counts(input, mask)
         number = np.maximum(counts.sum(self._time, keepdims=True), 1).astype(input.dtype)
-        output = (np.where(counts, input, 0) / number).sum(self._time)
-        return output, lambda grad: np.where(counts, np.expand_dims(grad, self._time) / number, 0)
+        output = (kept(input, counts) / number).sum(self._time)
+        return output, lambda grad: kept(np.expand_dims(grad, self._time) / number, counts)
 
 
 class GlobalMaxPool1d(_Pooling):
@@ -121,11 +121,11 @@ class GlobalMaxPool1d(_Pooling):
         first = counts.argmax(self._time, keepdims=True)
         place = np.where(np.take_along_axis(counts, best, self._time), best, first)
         there = counts.any(self._time, keepdims=True)
-        found = np.where(there, np.take_along_axis(input, place, self._time), 0)
+        found = kept(np.take_along_axis(input, place, self._time), there)
 
         def back(grad: Array) -> Array:
             total = np.zeros_like(input)
-            np.put_along_axis(total, place, np.where(there, np.expand_dims(grad, self._time), 0), self._time)
+            np.put_along_axis(total, place, kept(np.expand_dims(grad, self._time), there), self._time)
             return total
 
         return found.squeeze(self._time), back

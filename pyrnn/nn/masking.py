@@ -8,7 +8,7 @@ import numpy as np
 
 from ..module import Array
 from ..quoting import brief
-from .layer import Back, Layer, float_array, shape_error
+from .layer import Back, Layer, float_array, kept, shape_error
 
 
 class Masking(Layer):
@@ -46,4 +46,4 @@ class Masking(Layer):
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         counts = self.make_mask(input)[..., None]
-        return np.where(counts, input, 0), lambda grad: np.where(counts, grad, 0)
+        return kept(input, counts), lambda grad: kept(grad, counts)

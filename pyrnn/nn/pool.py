@@ -14,7 +14,7 @@ import numpy as np
 from ..module import Array
 from ..options import check_bools
 from ..quoting import brief
-from .layer import Back, Layer
+from .layer import Back, Layer, kept
 from .windows import Padding, Sizes, Windows, check_channels, listed
 
 
@@ -56,9 +56,9 @@ class MaxPool(Pool):
         for i, seen in enumerate(self._windows.taps(wide, output.shape[2:])):
             better = (seen > output) | np.isnan(seen)  # as torch: the first of the largest, and NaN before all
             np.copyto(output, seen, where=better)
-            winner[better] = i
-        lost = np.isneginf(output)
-        if wide is not input and lost.any():  # as torch: the first of several -inf, and never padding
+            np.copyto(winner, i, where=better)
+        # As torch: the first of several -inf, and never padding.
+        if wide is not input and (lost := np.isneginf(output)).any():
             inside = np.zeros(wide_shape, bool)
             self._windows.inner(inside, lengths)[...] = True
             for i, there in reversed(list(enumerate(self._windows.taps(inside, output.shape[2:])))):
@@ -67,7 +67,7 @@ class MaxPool(Pool):
         def back(grad: Array) -> Array:
             dwide = np.zeros(wide_shape, grad.dtype)
             for i, target in enumerate(self._windows.taps(dwide, grad.shape[2:])):
-                target += np.where(winner == i, grad, 0)
+                target += kept(grad, winner == i)
             return self._windows.inner(dwide, lengths)
 
         return output, back

@@ -16,7 +16,7 @@ from ..quoting import brief
 from ..recurrent import Recurrent
 from . import file
 from .architecture import describe
-from .layer import Way, plain_array, pullback_of
+from .layer import Naming, Way, plain_array, pullback_of
 from .layout import check_cuts, check_layout
 from .summary import Shapes, table
 from .taking import KERAS, as_input, axes_of
@@ -230,7 +230,7 @@ class Sequential(Module):
     def _through(self, input: Array, mask: Array | None, shapes: Shapes) -> tuple[Array, Array | None]:
         """The output and the mask beside it; each layer's output shape is put in `shapes`."""
         for name, layer in self._modules.items():
-            with _naming(name, layer):
+            with Naming(name, layer):
                 after = _mask_after(layer, input, mask)
                 if isinstance(layer, Sequential):
                     input, after = layer._through(input, mask, [])
@@ -245,7 +245,7 @@ class Sequential(Module):
         """As `_through`, and the pullback."""
         ways: list[tuple[str, Way]] = []
         for name, layer in self._modules.items():
-            with _naming(name, layer):
+            with Naming(name, layer):
                 after = _mask_after(layer, input, mask)
                 if isinstance(layer, Sequential):
                     input, after, way = layer._recorded(input, mask)
@@ -289,12 +289,3 @@ def _mask_after(layer: Module, input: Array, mask: Array | None) -> Array | None
     if mask is None or getattr(layer, "ends_mask", False):
         return None
     return layer.pass_mask(mask) if hasattr(layer, "pass_mask") else mask
-
-
-@contextmanager
-def _naming(name: str, layer: Module) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"in layer {brief(name)} of the Sequential, {type(layer).__name__}")
-        raise
