@@ -118,7 +118,7 @@ def kind_of(head: bytes, file: BinaryIO, suffix: str = "") -> tuple[str, str]:
     Where the content says nothing, the suffix decides: the reader of that format says what is wrong.
     """
     if head.startswith(b"PK\x03\x04") or (head.startswith(b"PK\x05\x06") and len(head) < 100):
-        return _kind_of_zip(file, suffix)
+        return _kind_of_zip_head(head, suffix) or _kind_of_zip(file, suffix)
     for recognised, found in _KINDS:
         if recognised(head):
             return (found, "") if found in READERS else ("", found)
@@ -162,6 +162,14 @@ def refusal(path: str) -> str:
     """The sentence about a file that pyrnn does not read; "" if it may."""
     with open(path, "rb") as file:
         return kind_of(file.read(HEAD), file, ".pt")[1]
+
+
+def _kind_of_zip_head(head: bytes, suffix: str) -> tuple[str, str] | None:
+    """The kind by the name of the first record, without the directory, which takes 0.1 ms to read."""
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if first.endswith(b"/data.pkl"):
+        return "pt", ""
+    return ("npz", "") if first.endswith(b".npy") and suffix == ".npz" else None
 
 
 def _kind_of_zip(file: BinaryIO, suffix: str) -> tuple[str, str]:

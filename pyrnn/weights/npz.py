@@ -70,18 +70,25 @@ def _check_names(names: list[str]) -> None:
 
 
 def _array(name: str, data: bytes | bytearray) -> Array:
-    stream = BytesIO(data[:LONGEST_HEADER])
+    stream = BytesIO(data[: min(LONGEST_HEADER, _header_length(data))])
     try:
         shape, fortran, dtype = _HEADERS[npy.read_magic(stream)](stream)
     except _HEADER_ERRORS as error:
         raise ValueError(f"its record {quoted(name)} is no .npy array of numbers ({type(error).__name__})") from error
-    if dtype.name not in STORED:
+    kind = dtype.name
+    if kind not in STORED:
         raise ValueError(f"{quoted(name)} has dtype {str(dtype)[:100]}; only arrays of real numbers are loaded")
     if not all(type(length) is int for length in shape):  # NumPy lets True pass
         raise ValueError(f"its record {quoted(name)} has a shape that is not made of integers: {str(shape)[:100]}")
     start, size = stream.tell(), math.prod(shape) * dtype.itemsize
     if len(shape) > MAX_AXES or min(shape, default=0) < 0 or size != len(data) - start:
         raise ValueError(f"{quoted(name)} claims a shape and dtype {dtype} that are not the size of its record")
-    read_as = np.dtype(STORED[dtype.name]).newbyteorder(dtype.byteorder)
+    read_as = np.dtype(STORED[kind]).newbyteorder(dtype.byteorder)
     stored = np.frombuffer(data, read_as, offset=start) if size else np.empty(0, read_as)
-    return decoded(stored.reshape(shape, order="F" if fortran else "C"), dtype.name)
+    return decoded(stored.reshape(shape, order="F" if fortran else "C"), kind)
+
+
+def _header_length(data: bytes | bytearray) -> int:
+    """Bytes of a record up to the numbers, as it claims: 6 of magic, 2 of version, 2 or 4 of length, the header."""
+    width = 2 if data[6:7] == b"\1" else 4
+    return 8 + width + int.from_bytes(data[8 : 8 + width], "little")
