@@ -10,20 +10,39 @@ gradients = pullback(dy)                                 # .input .state .parame
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._core import __version__, set_num_threads
 from ._core import num_threads as get_num_threads
 from .cells import GRUCell, LSTMCell, RNNCell
-from .config import show_config
-from .from_state_dict import from_state_dict
 from .layers import GRU, LSTM, RNN
 from .linear import Linear
-from .load import load
 from .module import Module
 from .pullback import Gradients
-from .quantized import QuantizationError, Quantized
-from .stream import Stream
-from .trace import Trace
-from .weights import load_state_dict, save_state_dict
+
+if TYPE_CHECKING:
+    from .config import show_config
+    from .from_weights import from_state_dict
+    from .loading import load
+    from .quantized import QuantizationError, Quantized
+    from .stream import Stream
+    from .trace import Trace
+    from .weights import load_state_dict, save_state_dict
+
+# Where the names are that `import pyrnn` leaves for their first use: they would double its time. No module may have
+# the name of one of them, since an import of that module would put it in place of the function.
+_LATER = {
+    "QuantizationError": "quantized",
+    "Quantized": "quantized",
+    "Stream": "stream",
+    "Trace": "trace",
+    "from_state_dict": "from_weights",
+    "load": "loading",
+    "load_state_dict": "weights",
+    "save_state_dict": "weights",
+    "show_config": "config",
+}
 
 __all__ = [
     "GRU",
@@ -48,3 +67,14 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'pyrnn' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"pyrnn.{_LATER[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

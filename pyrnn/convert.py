@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from typing import Any
 
-from .load import MODELS, holds_layers, load
+from .loading import MODELS, holds_layers, load
 from .module import Module
 from .quoting import brief, escaped
 from .recurrent import Recurrent

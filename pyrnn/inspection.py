@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from .budget import Budget
-from .from_state_dict import described, prefixes
-from .load import holds_layers, load, named_arrays
+from .from_weights import described, prefixes
+from .loading import holds_layers, load, named_arrays
 from .module import Array, Module
 from .parametrized import parameter_of
 from .state_dict import metadata_of

@@ -13,13 +13,13 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from inspect import signature
 from operator import setitem
 from typing import Any, Self
 
 import numpy as np
 
 from .budget import Budget
+from .options import arguments_of
 from .placeholder import Placeholder
 from .quoting import brief, escaped, quoted
 from .state_dict import FUNCTIONS, IncompatibleKeys, Metadata, as_state_dict, checked, mismatches
@@ -184,8 +184,7 @@ class Module:
 
         A layer keeps each under its own name, or overrides this.
         """
-        names = [name for name in signature(type(self)).parameters if name not in ("dtype", "seed")]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in arguments_of(type(self)) if name not in ("dtype", "seed")}
 
     def train(self, mode: bool = True) -> Self:
         """Sets training mode (dropout on) or, with False, evaluation mode. Modules start in training mode."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import lru_cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,3 +140,9 @@ def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: A
             UserWarning,
             stacklevel=4,
         )
+
+
+@lru_cache(maxsize=256)
+def arguments_of(layer: Any) -> tuple[str, ...]:
+    """The names of the arguments of a class, or function; `signature` alone takes 30 us."""
+    return tuple(signature(layer).parameters)

@@ -22,8 +22,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _NAME = r"[^.]+"  # of whatever a module parametrizes
 _OWN = r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))(?:_l[0-9]+)?(?:_reverse)?"
-_PARAMETRIZED = re.compile(rf"(?P<before>(?:.*\.)?)parametrizations\.(?P<name>{_NAME})\.(?P<part>.+)", re.DOTALL)
-_SUFFIXED = re.compile(rf"(?P<before>(?:.*\.)?)(?P<name>{_OWN})(?P<part>_(?:g|v|u|orig|mask|raw))", re.DOTALL)
+_PARAMETRIZED = rf"(?s)(?P<before>(?:.*\.)?)parametrizations\.(?P<name>{_NAME})\.(?P<part>.+)"
+_SUFFIXED = rf"(?s)(?P<before>(?:.*\.)?)(?P<name>{_OWN})(?P<part>_(?:g|v|u|orig|mask|raw))"
 
 
 def parameter_of(name: str) -> str:
@@ -32,7 +32,7 @@ def parameter_of(name: str) -> str:
     >>> parameter_of("rnn.parametrizations.weight_hh_l0.original0"), parameter_of("rnn.weight_hh_l0_raw")
     ('rnn.weight_hh_l0', 'rnn.weight_hh_l0')
     """
-    found = _PARAMETRIZED.fullmatch(name) or _SUFFIXED.fullmatch(name)
+    found = re.fullmatch(_PARAMETRIZED, name) or re.fullmatch(_SUFFIXED, name)
     return found["before"] + found["name"] if found else name
 
 
@@ -60,7 +60,7 @@ def put_together(arrays: Mapping[str, Array]) -> dict[str, Array]:
 def _whole(parameter: str, parts: dict[str, Array], plain: Array | None) -> Array:
     by_role: dict[str, Array] = {}
     for name, array in parts.items():
-        found = _PARAMETRIZED.fullmatch(name) or _SUFFIXED.fullmatch(name)
+        found = re.fullmatch(_PARAMETRIZED, name) or re.fullmatch(_SUFFIXED, name)
         by_role[found["part"] if found else name] = array
     formula = _FORMULAS.get(frozenset(by_role))
     with np.errstate(all="ignore"):  # a norm of zero gives NaN, as in torch

@@ -30,13 +30,13 @@ from .pullback import Pullback, state_of, state_parts
 from .quoting import brief
 from .state_dict import OPTIONS as STATE_OPTIONS
 from .steps import active_steps, extent
-from .stream import Stream
-from .trace import Trace
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
     from .quantized import Quantized
+    from .stream import Stream
+    from .trace import Trace
 
 OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # of single steps
 
@@ -159,6 +159,8 @@ class Recurrent(Specified):
 
         Takes what a call takes, but for return_states. Dropout is off.
         """
+        from .trace import Trace
+
         for name in options:
             if name not in OPTIONS:
                 raise TypeError(
@@ -174,6 +176,8 @@ class Recurrent(Specified):
 
         It keeps the weights of this moment. ValueError for a bidirectional layer.
         """
+        from .stream import Stream
+
         return Stream(self._weights(), batch, self._is_pair, self.batch_first, self.masked_output)
 
     def quantize(self, format: str, data: Array | None = None) -> Quantized:

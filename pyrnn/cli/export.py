@@ -45,7 +45,7 @@ def export_c(
     """
     with naming_the_extra("export-c"):
         from .. import export
-        from ..load import load
+        from ..loading import load
         from ..verify import read_data
 
         network = load(model, **_given(prefix, batch_first))

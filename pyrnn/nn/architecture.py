@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from ..module import Array, Module
+from ..options import arguments_of
 from ..quoting import brief
 
 # Type names to classes; pyrnn.nn fills it. A class of one's own may be added: it needs config().
@@ -44,7 +44,7 @@ def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None
     if kind == "Sequential":
         return _sequential(config, where, tensors)
     layer_class = LAYERS[kind]
-    accepted = set(signature(layer_class).parameters)
+    accepted = set(arguments_of(layer_class))
     unexpected = sorted(name for name in config if name not in accepted - {"dtype", "seed"})
     if unexpected:
         raise ValueError(f"layer {brief(where)} ({kind}) has unknown arguments: {', '.join(map(repr, unexpected))}")

@@ -120,7 +120,7 @@ class GlobalMaxPool1d(_Pooling):
         # Where all that count are -inf, the best may be one that does not count: then the first that does.
         first = counts.argmax(self._time, keepdims=True)
         place = np.where(np.take_along_axis(counts, best, self._time), best, first)
-        there = counts.any(self._time, keepdims=True)
+        there: Array = np.asarray(counts.any(self._time, keepdims=True))
         found = kept(np.take_along_axis(input, place, self._time), there)
 
         def back(grad: Array) -> Array:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn
-from ..load import load
+from ..loading import load
 from ..module import Array, Module
 from ..quoting import brief
 from ..recurrent import Recurrent

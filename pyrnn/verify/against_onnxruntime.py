@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import nn
 from ..budget import Budget
-from ..load import load
+from ..loading import load
 from ..module import Array, Module
 from ..recurrent import Recurrent
 from ..weights.onnx.package import attributes, onnx_package

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..from_state_dict import prefixes
-from ..load import load, named_arrays
+from ..from_weights import prefixes
+from ..loading import load, named_arrays
 from ..module import Array, Module
 from ..recurrent import Recurrent
 from ..trace import DIRECTIONS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from .cells import Cell, GRUCell, LSTMCell, RNNCell
 from .initial import skip_init
 from .layers import GRU, LSTM, RNN
 from .module import Array, to_array
+from .options import arguments_of
 from .parametrized import parameter_of, put_together
 from .quoting import escaped, listed, quoted
 from .recurrent import Recurrent
@@ -98,7 +98,7 @@ def described(
         if kind is not LSTM:
             del sizes["proj_size"]
     made = kind if end else cell
-    known = [name for name in signature(made).parameters if name not in (*sizes, "dtype", "seed")]
+    known = [name for name in arguments_of(made) if name not in (*sizes, "dtype", "seed")]
     for name in options:
         if name not in known:
             takes = ", ".join(known) or "nothing that the weights do not tell"

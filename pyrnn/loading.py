@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .from_state_dict import check_prefix, described, prefixes
+from .from_weights import check_prefix, described, prefixes
 from .module import Array, Module
 from .parametrized import parameter_of
 from .placeholder import Placeholder
