@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """float32 or float64 in native byte order; TypeError for what is no dtype, ValueError for another one."""
+    """float32 or float64 in native byte order; TypeError for what is no dtype, ValueError for another one.
+
+    None is float32, as torch's default; NumPy takes it for float64.
+    """
     try:
-        found = np.dtype(dtype)
+        found = np.dtype(np.float32 if dtype is None else dtype)
     except Exception:  # with NumPy's words
         raise TypeError(f"dtype should be float32 or float64, got {brief(dtype)}") from None
     if found not in (np.dtype(np.float32), np.dtype(np.float64)):

@@ -174,6 +174,10 @@ def test_dtype_may_be_spelt_as_numpy_allows(dtype: Any) -> None:
     assert pyrnn.GRU(3, 5, dtype=dtype).weight_ih_l0.dtype == np.dtype(dtype)
 
 
+def test_dtype_none_is_the_default_as_in_torch() -> None:
+    assert pyrnn.GRU(3, 5, dtype=None).weight_ih_l0.dtype == pyrnn.LSTMCell(3, 5, dtype=None).weight_ih.dtype == "f4"
+
+
 @pytest.mark.parametrize("seed", [-1, 1.5, "x"], ids=repr)
 def test_seed_must_be_a_natural_number(seed: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
