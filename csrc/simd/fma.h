@@ -5,7 +5,6 @@
 #pragma once
 
 #include <float.h>
-#include <limits.h>
 #include <stdint.h>
 
 /* GCC defines these from version 12 on, but _M_FP_FAST, which is Visual C++'s. Clang defines the first two alone. */
@@ -24,9 +23,6 @@
 #endif
 #ifdef PYRNN_NOT_IN_FLOAT
 #error "pyrnn needs float arithmetic in float: on 32-bit x86 compile with -msse2 -mfpmath=sse"
-#endif
-#if INT_MAX < 2147483647
-#error "pyrnn needs an int of 32 bits, which this target does not have"
 #endif
 
 #if defined(__clang__)

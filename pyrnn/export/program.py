@@ -64,12 +64,25 @@ _FLOAT = """\
 #include "vad.h"
 
 ARITHMETIC
+WIDE_INT
 #if defined(__GNUC__)
 #define VAD_ABS(x) __builtin_fabsf(x)
 #else
 #define VAD_ABS(x) ((x) < 0.0f ? -(x) : (x)) /* its zero may be -0, which changes no result here */
 #endif
 """
+
+# GCC's limits.h includes that of the C library, which a freestanding target need not have.
+_WIDE_INT = """\
+#if defined(__INT_MAX__) /* GCC, Clang and tcc define it */
+#define VAD_INT_MAX __INT_MAX__
+#else
+#include <limits.h>
+#define VAD_INT_MAX INT_MAX
+#endif
+#if VAD_INT_MAX < 2147483647
+#error "vad.c needs an int of 32 bits, which this target does not have"
+#endif"""
 
 _SOURCE = """\
 PREAMBLE
@@ -158,6 +171,7 @@ class Program:
         text = self._filled(
             _SOURCE.replace("PREAMBLE\n", INTEGERS if self.network.value == "int16_t" else _FLOAT),
             ARITHMETIC=_arithmetic(),
+            WIDE_INT=_WIDE_INT,
             FUNCTIONS="\n".join(function.text for function in functions),
             RESET="\n".join(reset or ["  (void)s;"]),
             STEP="\n".join(step),

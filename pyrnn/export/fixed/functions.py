@@ -17,11 +17,7 @@ INTEGERS = """\
    Made by pyrnn VERSION; integers of at most 32 bits and nothing else: the same results as there on every CPU. */
 #include "vad.h"
 
-#include <limits.h>
-
-#if INT_MAX < 2147483647
-#error "vad.c needs an int of 32 bits, which this target does not have"
-#endif
+WIDE_INT
 #if (-3 >> 1) != -2 || ~0 != -1
 #error "vad.c needs two's complement, and >> of a negative number to round down, as all usual compilers have them"
 #endif
