@@ -193,22 +193,6 @@ def test_without_gradients(mode: Any) -> None:
     assert_equal(results(model, (x,)), results(plain, (x,)))
 
 
-@pytest.mark.parametrize("autocast", [True, False], ids=["autocast", "bfloat16"])
-@pytest.mark.parametrize("name", LAYERS)
-def test_reduced_precision_is_torchs(name: str, autocast: bool) -> None:
-    traceable, plain = twins(name)
-    x = torch.randn(T, B, I)
-    if not autocast:
-        x, traceable, plain = x.bfloat16(), traceable.bfloat16(), plain.bfloat16()
-
-    def call(module: nn.Module, x: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            return module(x * 1)[0]  # type: ignore[no-any-return]
-
-    with torch.no_grad():
-        assert_equal(compiled(call)(traceable, x), call(plain, x))
-
-
 class Packing(nn.Module):
     def __init__(self, rnn: nn.Module) -> None:
         super().__init__()

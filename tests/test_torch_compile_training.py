@@ -147,15 +147,3 @@ def test_a_compiled_cell_is_one_operator_of_torchs(name: str) -> None:
     compiled(ours, counter)(torch.randn(B, I))
     called = " ".join(str(node.target) for node in counter.graphs[-1].graph.nodes)
     assert {"RNNCell": "rnn_tanh_cell", "LSTMCell": "lstm_cell", "GRUCell": "gru_cell"}[name] in called
-
-
-@pytest.mark.parametrize("autocast", [True, False], ids=["autocast", "bfloat16"])
-def test_the_lstm_trains_in_reduced_precision(autocast: bool) -> None:
-    found = []
-    traceable, plain = (layer if autocast else layer.bfloat16() for layer in twins("LSTM"))
-    x = torch.ones(T, B, I, dtype=torch.float32 if autocast else torch.bfloat16)
-    for layer, call in ((traceable, torch.compile(traceable, backend="aot_eager")), (plain, plain)):
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            output = call(x)[0]
-        found.append((output, torch.autograd.grad(output.sum(), list(layer.parameters()))))
-    assert_equal(*found)
