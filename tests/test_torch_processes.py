@@ -168,7 +168,8 @@ def test_a_replica_has_weights_of_its_own(name: str) -> None:
 
 # -- fork --------------------------------------------------------------------------------------------------
 
-# In a Python of its own: its number of threads stays there, and so does a deadlock.
+# In a Python of its own: its number of threads stays there, and so does a deadlock. Calls on tensors run on torch's
+# threads, calls on arrays on the pool, whose second thread the workers lack.
 LOADER = """
 import os, torch, pyrnn.torch
 from torch.utils.data import DataLoader, Dataset
@@ -177,6 +178,7 @@ torch.set_num_threads(1)
 pyrnn.set_num_threads(2)
 torch.manual_seed(0)
 layer, x = pyrnn.torch.GRU(32, 64, num_layers=2), torch.randn(4, 64, 32, 32)
+on_arrays = pyrnn.GRU(32, 64, num_layers=2, seed=0)
 
 def tasks():
     return len(os.listdir("/proc/self/task"))
@@ -186,18 +188,18 @@ class Sequences(Dataset):
         return len(x)
     def __getitem__(self, i):
         with torch.no_grad():
-            return layer(x[i])[1]
+            return torch.cat([layer(x[i])[1], torch.from_numpy(on_arrays(x[i].numpy())[1])])
 
 def collate(items):
-    found = torch.stack(items)
-    found.requires_grad_()
-    loss = layer(x[0], found[0])[0].square().sum()
+    found = torch.stack(items).requires_grad_()
+    loss = layer(x[0], found[0, :2])[0].square().sum()
     return found.detach(), torch.autograd.grad(loss, found)[0]
 
 before = tasks()
+on_arrays(x[0].numpy())
+assert tasks() == before + 1, "the pool is not awake"
 data = Sequences()
 expected = [collate([data[0], data[1]]), collate([data[2], data[3]])]
-assert tasks() == before + 1, "the pool is not awake"
 loader = DataLoader(data, 2, num_workers=2, multiprocessing_context="fork", timeout=30, collate_fn=collate)
 for _ in range(2):
     for batch, wanted in zip(loader, expected, strict=True):

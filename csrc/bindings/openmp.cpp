@@ -66,9 +66,11 @@ void run_in_team(int size, int threads, Task<int, int> f) {
 
 PyObject* count_of_host = nullptr;  // never released: the interpreter may end before this
 
-// Looks in a loaded library, and in those that it depends on; whether one of them is an OpenMP library.
+// Looks in a loaded library, and in those that it depends on; whether one of them is an OpenMP library. Without a name
+// there is none: dlopen would take the whole program for "", and so find torch's.
 bool follow_host(const std::string& library, const py::object& count) {
   Py_XDECREF(std::exchange(count_of_host, py::object(count).release().ptr()));
+  if (library.empty()) return false;
   void* const loaded = dlopen(library.c_str(), RTLD_LAZY | RTLD_NOLOAD);  // never closed: it stays loaded
   if (!loaded) return false;
   const OpenMp found = functions_of(loaded);
@@ -92,8 +94,8 @@ void register_openmp(py::module_& m) {
   using namespace py::literals;
   m.def(
       "follow_host", &follow_host, "library"_a, "count"_a,
-      "Calls on tensors that are not NumPy's run on count() of the OpenMP threads of a library that is loaded, if it "
-      "has such: whether it has.");
+      "Calls on tensors that are not NumPy's run on count() threads: OpenMP's, if a loaded library of that name has "
+      "such, otherwise this library's. Returns whether it has.");
 }
 
 }  // namespace pyrnn
