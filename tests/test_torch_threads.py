@@ -163,3 +163,33 @@ print("wrong:", rounds(60))
 @pytest.mark.skipif(LLVM is None, reason="Debian's libomp5-19, LLVM's OpenMP library, is not installed")
 def test_llvms_openmp_library_does_too(tmp_path: Path) -> None:
     assert run(PROGRAM + OTHER_TEAM.format(library=LLVM), tmp_path) == "wrong: 0\n"
+
+
+# The child draws nothing of x's size: torch's own large operations would wait for ever there, torch.zeros too.
+IMPORTED_IN_A_CHILD = """
+import hashlib, os, signal, torch
+{before}
+torch.set_num_threads(2)
+torch.mm(torch.randn(600, 600), torch.randn(600, 600))  # torch starts its team
+x = torch.randn(100, 8, 64)
+
+def digest():
+    import pyrnn.torch
+    torch.manual_seed(0)
+    layer = pyrnn.torch.LSTM(64, 128)
+    with torch.no_grad():
+        return hashlib.sha256(layer(x)[0].numpy().tobytes()).digest()
+
+read, write = os.pipe()
+if not (child := os.fork()):
+    signal.alarm(60)  # ends a child that hangs
+    os.write(write, digest())
+    os._exit(0)
+failed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print("wrong:", failed or int(os.read(read, 32) != digest()))
+"""
+
+
+@pytest.mark.parametrize("before", ["", "import pyrnn"], ids=["nothing", "pyrnn"])
+def test_a_forked_child_imports_the_drop_ins_first(before: str, tmp_path: Path) -> None:
+    assert run(IMPORTED_IN_A_CHILD.replace("{before}", before), tmp_path) == "wrong: 0\n"
