@@ -92,10 +92,9 @@ int host_thread_count() {
 
 void register_openmp(py::module_& m) {
   using namespace py::literals;
-  m.def(
-      "follow_host", &follow_host, "library"_a, "count"_a,
-      "Calls on tensors that are not NumPy's run on count() threads: OpenMP's, if a loaded library of that name has "
-      "such, otherwise this library's. Returns whether it has.");
+  m.def("follow_host", &follow_host, "library"_a, "count"_a,
+        "Calls on tensors that are not NumPy's run on count() threads: OpenMP's, if a loaded library of that name has "
+        "such, otherwise this library's. Returns whether it has.");
 }
 
 }  // namespace pyrnn
