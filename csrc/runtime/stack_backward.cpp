@@ -43,7 +43,7 @@ template <class T> class LayerBackward {
     int rows;
     std::vector<RowAt> list;
   };
-  Listed listed(const Flags& active, int steps, bool last_first) const;
+  Listed listed(const Flags& active, int steps, int rows, bool last_first) const;
   bool dense() const { return !tape_.options.active.data; }
   void recompute(const Segment& s, int d);
   void scan(const Segment& s, int from, int to);
@@ -126,13 +126,14 @@ template <class T> void LayerBackward<T>::clear(Rows<T> rows) const {
     for (int b = 0; b < tape_.B; ++b) std::fill_n(part(rows, t, b, 1).data, spec_.layer_input_size(layer_), T(0));
 }
 
-// How many rows the steps hold, and which, if not all are active; numbered in the order asked for.
+// How many of the first `rows` rows of the steps are active, and which, if not all are; numbered in the order asked for.
 template <class T>
-typename LayerBackward<T>::Listed LayerBackward<T>::listed(const Flags& active, int steps, bool last_first) const {
-  if (dense()) return {steps * tape_.B, {}};
-  std::vector<RowAt> list(static_cast<std::size_t>(steps) * tape_.B);
+typename LayerBackward<T>::Listed LayerBackward<T>::listed(const Flags& active, int steps, int rows,
+                                                           bool last_first) const {
+  if (dense()) return {steps * rows, {}};
+  std::vector<RowAt> list(static_cast<std::size_t>(steps) * rows);
   RowAt* end = list.data();
-  for (int i = 0; i < steps; ++i) end = list_active(active, last_first ? steps - 1 - i : i, i, 0, tape_.B, end);
+  for (int i = 0; i < steps; ++i) end = list_active(active, last_first ? steps - 1 - i : i, i, 0, rows, end);
   list.resize(end - list.data());
   return {static_cast<int>(list.size()), std::move(list)};
 }
@@ -187,21 +188,27 @@ template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int t
             });
 }
 
-// dx = da W_ih, the forward direction first; rows are independent, so time is cut among the threads.
+// dx = da W_ih, the forward direction first. Rows are independent: the threads share the steps, or the batch where it has
+// more pieces, as in the one step of a cell.
 template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int to) const {
   const int I = spec_.layer_input_size(layer_), K = spec_.gates() * spec_.hidden_size, B = tape_.B;
-  const int pieces = std::min(threads_for(static_cast<double>(s.length) * B * (to - from) * K * I), s.length);
+  const int threads = threads_for(static_cast<double>(s.length) * B * (to - from) * K * I);
+  const bool by_rows = s.length < threads && s.length < B / least_rows;
+  const int n = by_rows ? B : s.length, pieces = std::min(threads, by_rows ? B / least_rows : s.length);
   for_each(pieces, pieces, [&](int piece) {
     const IeeeMode mode;
+    const int first = cut(n, piece, pieces), count = cut(n, piece + 1, pieces) - first;
+    const int row = by_rows ? first : 0, rows = by_rows ? count : B, steps = by_rows ? s.length : count;
     for (int d = from; d < to; ++d) {
       // Side by side, pieces are cut in the order of time, so that each piece meets both directions of its rows.
       const bool by_time = d == 1 && to - from > 1;
-      const int first = cut(s.length, piece, pieces), end = cut(s.length, piece + 1, pieces), steps = end - first;
-      const int begin = by_time ? s.length - end : first;
-      const auto [M, list] = listed(part(here(tape_.options.active, s, d), begin, 0, B), steps, false);
-      const RowAt* const rows = dense() ? nullptr : list.data();
-      weights_.ops().gemm(product<T>(M, only(as_const(to_[d].da.rows(begin)), rows), weights_.backward(layer_, d).ih,
-                                     0, K, only(part(here(dx_, s, d), begin, 0, dx_.batch), rows), nullptr, d > 0));
+      const int begin = by_rows ? 0 : by_time ? s.length - first - count : first;
+      const auto here_of = [&](auto all) { return part(here(all, s, d), begin, row, rows); };
+      const auto [M, list] = listed(here_of(tape_.options.active), steps, rows, false);
+      const RowAt* const active = dense() ? nullptr : list.data();
+      weights_.ops().gemm(product<T>(M, only(as_const(to_[d].da.rows(begin, row, rows)), active),
+                                     weights_.backward(layer_, d).ih, 0, K, only(here_of(dx_), active), nullptr,
+                                     d > 0));
     }
   });
 }
@@ -221,7 +228,7 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
   const bool resume = s.from + s.length < tape_.T_;
   const std::size_t per_direction = out_.parameters.size() / (spec_.num_layers * spec_.directions());
   T* const* gradient = out_.parameters.data() + index(d) * per_direction;
-  const auto& [K, list] = listed_[d] = listed(here(tape_.options.active, s, d), s.length, true);
+  const auto& [K, list] = listed_[d] = listed(here(tape_.options.active, s, d), s.length, tape_.B, true);
   const auto last_first = [&, rows = dense() ? nullptr : list.data()](auto all) {
     return only(as_const(in_scan_order(all, s.length, true)), rows);
   };

@@ -108,6 +108,8 @@ std::vector<Case> cases() {
     all.push_back({{cell, 40, 70, 2}, enough, 3});  // layers in a wavefront
     all.push_back({{cell, 13, 33, 3, true, true}, 9, 9, Scale::one, 4});
     all.push_back({{cell, 64, 96, 2, true, true}, 16, 32});  // worth several threads
+    all.push_back({{cell, 160, 200, 1, true, true}, 1, 140});  // one step, whose rows are worth two threads
+    all.push_back({{cell, 160, 200, 1, false, true}, 1, 280, Scale::one, 1, true});
     all.push_back({{cell, 3, 20, 2, true, true}, 26, 90});  // more rows than a block of the weights' gradients
     all.push_back({{cell, 20, 9, 2, false, true}, 45, 50, Scale::one, 1, true});
     all.push_back({{cell, 5, 9, 1, false, true}, 6, 5, Scale::large});
