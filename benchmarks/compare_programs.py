@@ -2,7 +2,11 @@
 
 python benchmarks/compare_programs.py
 python benchmarks/compare_programs.py --program forecaster --kind LSTM --threads 1
+python benchmarks/compare_programs.py --program cells --program cells_forward --program steps --program steps_cells
 python benchmarks/compare_programs.py --all --json it.json      every program at every size
+
+The third line measures cells in a loop of 20 steps, in training and without gradients, and layers and cells that are
+called 100 times with one step of one sequence.
 
 The programs lie in benchmarks/programs. A row makes two models with the same weights, swaps the layers of one, and
 lets the two make training steps in turn, in one process: a step is zero_grad, forward, loss, backward, Adam. "torch"
@@ -39,6 +43,10 @@ PROGRAMS = ("forecaster", "tagger", "policy", "seq2seq", "characters")
 KINDS = ("LSTM", "GRU", "RNN")
 SIZES = ((64, 24, 48, 256), (32, 50, 32, 64), (16, 100, 20, 128), (128, 20, 16, 32), (8, 60, 64, 200))  # B, T, I, H
 OF_OTHERS = SIZES[1:2]  # the sizes of the programs besides the first
+OF_CELLS = ((1, 20, 16, 16), (4, 20, 32, 64), (32, 20, 64, 128), (64, 20, 128, 256), (128, 20, 128, 256),
+            (256, 20, 128, 512))  # fmt: skip
+OF_STEPS = tuple((1, 100, hidden, hidden) for hidden in (16, 64, 128, 256))
+SMALL = {"cells": OF_CELLS, "cells_forward": OF_CELLS, "steps": OF_STEPS, "steps_cells": OF_STEPS}
 Step = Callable[[], None]
 
 
@@ -89,8 +97,9 @@ def stand_in(model: nn.Module) -> None:
 def prepared(program: str, kind: str, size: tuple[int, ...], change: Callable[[nn.Module], Any] | None) -> Step:
     """A training step of a model that has been changed: the optimizer holds the weights it began with."""
     torch.manual_seed(0)
-    make = runpy.run_path(str(Path(__file__).parent / "programs" / f"{program}.py"))["make"]
-    model, step = make(kind, *size)
+    file, _, variant = program.partition("_")
+    made = runpy.run_path(str(Path(__file__).parent / "programs" / f"{file}.py"))
+    model, step = made[f"make_{variant}" if variant else "make"](kind, *size)
     if change:
         change(model)
     return step
@@ -136,7 +145,7 @@ def work(arguments: argparse.Namespace) -> None:
     for program in arguments.program or PROGRAMS:
         every_size = arguments.all or program == PROGRAMS[0]
         for kind in arguments.kind or KINDS:
-            for size in SIZES if every_size else OF_OTHERS:
+            for size in SMALL.get(program) or (SIZES if every_size else OF_OTHERS):
                 row = measure(program, kind, size, arguments.seconds)
                 print(json.dumps(asdict(row)), flush=True)
 
@@ -164,7 +173,7 @@ def means_of(rows: list[Row]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", action="append", choices=PROGRAMS, help="may be given more than once")
+    parser.add_argument("--program", action="append", choices=(*PROGRAMS, *SMALL), help="may be given more than once")
     parser.add_argument("--kind", action="append", choices=KINDS, help="may be given more than once")
     parser.add_argument("--threads", action="append", type=int, help="a number; 0 is torch's default")
     parser.add_argument("--all", action="store_true", help="every program at every size, not the first alone")
