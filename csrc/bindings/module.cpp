@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   pyrnn::register_config(m);
   pyrnn::register_openmp(m);
   pyrnn::register_stack(m);
+  pyrnn::register_quick(m);
   pyrnn::register_tape(m);
   pyrnn::register_stream(m);
   pyrnn::register_linear(m);

@@ -25,9 +25,14 @@ template <class T> struct Network {
   bool holds(const std::vector<Tensor>& given) const {
     if (given.size() != arrays.size()) return false;
     for (std::size_t i = 0; i < given.size(); ++i)
-      if (given[i].data() != arrays[i].data() || !given[i].is_like(arrays[i])) return false;
-    return checksum == checksum_now();
+      if (!is_at(i, given[i])) return false;
+    return has_its_numbers();
   }
+  // Whether a tensor is number i of those that were packed.
+  bool is_at(std::size_t i, const Tensor& given) const {
+    return given.data() == arrays[i].data() && given.is_like(arrays[i]);
+  }
+  bool has_its_numbers() const { return checksum == checksum_now(); }
 
  private:
   std::vector<const T*> pointers() const {

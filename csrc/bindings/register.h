@@ -11,6 +11,7 @@ namespace pyrnn {
 void register_config(pybind11::module_& m);
 void register_openmp(pybind11::module_& m);
 void register_stack(pybind11::module_& m);
+void register_quick(pybind11::module_& m);
 void register_tape(pybind11::module_& m);
 void register_stream(pybind11::module_& m);
 void register_linear(pybind11::module_& m);

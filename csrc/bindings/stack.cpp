@@ -201,19 +201,6 @@ void register_stack(py::module_& m) {
           "reset"_a = py::none(), "reset_state"_a = std::vector<Array>(), "all_cell_states"_a = false, "every"_a = 0,
           "is_step"_a = false, "(output, state, cell states or None, tape or None). A state is [], [h] or [h, c].")
       .def(
-          "run_if_holds",
-          [](const PyWeights& self, const std::vector<Tensor>& parameters, const Tensor& x,
-             const std::vector<Array>& state, bool batch_first, bool is_step) -> py::object {
-            return std::visit(
-                [&](const auto& n) -> py::object {
-                  if (!n->holds(parameters)) return py::none();
-                  return run(n, x, state, batch_first, {}, false, {.is_step = is_step});
-                },
-                self.network);
-          },
-          "parameters"_a, "x"_a, "state"_a, "batch_first"_a, "is_step"_a,
-          "`run` without a tape in one call with `holds`; None where it is false.")
-      .def(
           "__deepcopy__", [](const py::object& self, const py::dict&) { return self; }, "memo"_a)
       .def(
           "holds",

@@ -19,7 +19,7 @@ from .kernels import Packed, inferred, packed_weights, spec_of
 
 _C: Any = torch._C._VariableFunctions
 FUSED = {"tanh": _C.rnn_tanh_cell, "relu": _C.rnn_relu_cell}  # torch's own steps of an RNN
-NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+NAMES = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
 of_cell = itemgetter(*NAMES)
 
 
@@ -27,6 +27,7 @@ class Cell(DropIn):
     """What RNNCell, LSTMCell and GRUCell share."""
 
     _mode = ""
+    is_cell = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -35,6 +36,9 @@ class Cell(DropIn):
     def __init__(self, input_size: int, hidden_size: int, *args: Any, **kwargs: Any) -> None:
         check_sizes(input_size, hidden_size)
         super().__init__(input_size, hidden_size, *args, **kwargs)
+
+    def weight_names(self: Any) -> list[str]:
+        return NAMES if self.network().bias else NAMES[:2]
 
     def network(self: Any) -> Network:
         has_bias = self.bias_ih is not None or self.bias_hh is not None
@@ -48,13 +52,13 @@ class Cell(DropIn):
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         special = special_mode()
+        if special is None:
+            found = inferred(self, input, hx)
+            if found is not None:
+                return found
         if special is None and are_plain(input, hx):
             weights = self.weights()
             try:
-                if input.dim() == 2:
-                    found = inferred(self, weights, input, hx, self._mode == "lstm", False, True)
-                    if found is not None:
-                        return found[1]
                 return self.computed(run, packed_weights(self, weights), weights, input, hx)
             except Exception:
                 if self.refusal(input, hx) is None:
@@ -76,7 +80,7 @@ class Cell(DropIn):
         initial = parts_of(hx, is_pair)
         if unbatched := input.dim() == 1:
             input, initial = input.unsqueeze(0), tuple(state.unsqueeze(0) for state in initial)
-        call = Call(self.network(), None, True) if packed is None else Call(*packed, True)
+        call = Call(self.network(), None, True) if packed is None else Call(packed.network, packed.weights, True)
         final = execute(call, Inputs(input, initial, (), weights))
         if unbatched:
             final = tuple(part.squeeze(0) for part in final)

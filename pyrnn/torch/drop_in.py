@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+from .. import _core
 from ..options import MOST_LAYERS, MOST_UNITS, check_int
 from ..state_dict import OPTIONS
 from .composed import Network
@@ -23,9 +24,18 @@ class DropIn(nn.Module):
     """
 
     _original: type[nn.Module]  # torch's class
+    is_cell = False
 
     def network(self) -> Network:
         """What the module computes."""
+        raise NotImplementedError
+
+    def spec(self) -> _core.Spec:
+        """What the kernels are told of it."""
+        raise NotImplementedError
+
+    def weight_names(self) -> list[str]:
+        """Names of the weights, in the order of the kernels."""
         raise NotImplementedError
 
     def refusal(self, input: Any, hx: Any = None) -> str | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor
+from torch import Tensor, is_grad_enabled
 
 from .. import _core
-from .call import parts_of
 from .composed import Network
 from .coverage import bad_weights
+from .drop_in import DropIn, are_plain
 
 
 def spec_of(network: Network, input_size: int, hidden_size: int, proj_size: int) -> _core.Spec:
@@ -34,9 +35,11 @@ class Packed(NamedTuple):
 
     network: Network
     weights: _core.Weights
+    weights_of: Callable[[Any], Any]  # all weights among the module's parameters, in order
+    quick: Callable[..., Any]  # runs a call without a tape
 
 
-def packed_weights(module: Any, weights: list[Tensor]) -> Packed:
+def packed_weights(module: DropIn, weights: list[Tensor]) -> Packed:
     """The packed weights of the last call, or new ones if a number of them has changed since.
 
     The numbers themselves are looked at: an edit through `.data`, a NumPy view or by another process leaves no other
@@ -46,25 +49,27 @@ def packed_weights(module: Any, weights: list[Tensor]) -> Packed:
     if packed is None or not packed.weights.holds(weights):
         if reason := bad_weights(weights):
             raise RuntimeError(reason)
-        packed = module.__dict__["_packed"] = Packed(module.network(), pack(module.spec(), weights))
+        kernels = pack(module.spec(), weights)
+        quick = _core.quick(kernels, module.__dict__.get("batch_first", False), module.is_cell)
+        packed = Packed(module.network(), kernels, itemgetter(*module.weight_names()), quick)
+        module.__dict__["_packed"] = packed
     return packed
 
 
-def inferred(
-    module: Any, weights: list[Tensor], x: Tensor, hx: Any, is_pair: bool, batch_first: bool, is_step: bool
-) -> tuple[Tensor, Any] | None:
-    """Output and final state, as the caller has it, of a call without a tape, on the weights of the last call.
+def inferred(module: DropIn, x: Any, hx: Any) -> Any:
+    """What a call without gradients returns, computed on the packed weights of the last call.
 
-    None if gradients may be asked for, or if the weights have changed. One call of the kernels does all: at one step
-    of one sequence what Python does before and between costs as much as they do.
+    None if the weights have changed, if gradients may be asked for, or if the call is no plain one. One call of the
+    kernels does all: at one step of one sequence what Python does before and between costs as much as they do.
     """
-    packed: Packed | None = module.__dict__.get("_packed")
-    if packed is None or torch.is_grad_enabled():
+    fields = module.__dict__
+    packed: Packed | None = fields.get("_packed")
+    if packed is None or is_grad_enabled() or not are_plain(x, hx):
         return None
-    found = packed.weights.run_if_holds(weights, x, parts_of(hx, is_pair), batch_first, is_step)
-    if found is None:
+    try:
+        return packed.quick(packed.weights_of(fields["_parameters"]), x, hx)
+    except KeyError:  # a parametrized weight
         return None
-    return found[0], tuple(found[1]) if is_pair else found[1][0]
 
 
 def pack(spec: _core.Spec, weights: list[Tensor]) -> _core.Weights:

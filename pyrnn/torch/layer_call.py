@@ -23,7 +23,7 @@ def call_layer(
     layer: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any, keywords: Keywords
 ) -> Any:
     """A call, carried out by `execute` on a sequence that is laid out time first."""
-    call = Call(layer.network(), None) if packed is None else Call(*packed)
+    call = Call(layer.network(), None) if packed is None else Call(packed.network, packed.weights)
     if isinstance(input, PackedSequence):
         return call_packed(layer, execute, call, weights, input, hx, keywords)
     swapped = layer.batch_first and input.dim() == 3

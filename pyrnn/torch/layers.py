@@ -22,7 +22,6 @@ from .composed import Network
 from .coverage import (
     COMPILING,
     DTYPES,
-    PLAIN,
     bad_layer_call,
     bad_weights,
     check_call,
@@ -142,13 +141,13 @@ class Layer(DropIn):
         special = special_mode()
         if special is COMPILING and not torch.onnx.is_in_onnx_export():
             return self.compiled(input, hx, keywords)
+        if special is None and keywords is NONE and not (self.dropout and self.training):
+            found = inferred(self, input, hx)
+            if found is not None:
+                return found
         if special is None and are_plain(input.data if isinstance(input, PackedSequence) else input, hx):
             try:
                 weights = self.weights()
-                if keywords is NONE and type(input) in PLAIN and not (self.training and self.dropout):
-                    found = inferred(self, weights, input, hx, self.mode == "LSTM", self.batch_first, False)
-                    if found is not None:
-                        return found
                 return call_layer(self, run, packed_weights(self, weights), weights, input, hx, keywords)
             except Exception:
                 if self.refusal(input, hx) is None:
@@ -183,6 +182,9 @@ class Layer(DropIn):
         if keywords.reset_state is not None and not isinstance(input, PackedSequence):
             check_call(self, input, keywords.reset_state)
         return call_layer(self, run_composed, None, self.weights(), input, hx, keywords)
+
+    def weight_names(self: Any) -> list[str]:
+        return self._flat_weights_names  # type: ignore[no-any-return]
 
     def weights(self: Any) -> list[Any]:
         """All of them, in the order of the kernels."""
