@@ -7,6 +7,7 @@
 #include "bindings/network.h"
 #include "bindings/openmp.h"
 #include "bindings/register.h"
+#include "runtime/one_step.h"
 
 namespace pyrnn {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 struct Quick {
   PyWeights weights;
   bool batch_first, is_step;
-  std::variant<std::monostate, Workspace<float>, Workspace<double>> room;  // for one step of one sequence
+  std::variant<std::monostate, OneStepRoom<float>, OneStepRoom<double>> room;
   std::atomic_flag room_is_taken = ATOMIC_FLAG_INIT;
 };
 
@@ -26,25 +27,27 @@ template <class T> class QuickCall {
 
   // (output, final state) of a layer, the final state of a cell; null where `Weights.run` has to see to it.
   py::object operator()(PyObject* parameters, PyObject* input, PyObject* hx) {
-    if (!holds(parameters)) return {};
+    if (!are_packed(parameters)) return {};
     const std::optional<Tensor> given = Tensor::exchanged(input);
     if (!given || (quick_.is_step && given->ndim() != 2)) return {};
     check_input(spec_, given->shape());
     const Tensor x = readable<T>(*given, "", "");
     const Layout layout(x.shape(), quick_.batch_first, quick_.is_step);
     if (hx != Py_None && !see_state(hx, layout)) return {};
+    is_one_step_ = layout.steps == 1 && layout.batch == 1 && has_one_step(network_.weights);
+    if (!is_one_step_ && !network_.has_its_numbers()) return {};
     return run(x, layout);
   }
 
  private:
-  bool holds(PyObject* parameters) const {
+  bool are_packed(PyObject* parameters) const {
     const std::size_t count = network_.arrays.size();
     if (!PyTuple_Check(parameters) || static_cast<std::size_t>(PyTuple_GET_SIZE(parameters)) != count) return false;
     for (std::size_t i = 0; i < count; ++i) {
       const std::optional<Tensor> now = Tensor::exchanged(PyTuple_GET_ITEM(parameters, i));
       if (!now || !network_.is_at(i, *now)) return false;
     }
-    return network_.has_its_numbers();
+    return true;
   }
 
   bool see_state(PyObject* hx, const Layout& layout) {
@@ -68,32 +71,38 @@ template <class T> class QuickCall {
     Call<T> call{layout.steps, layout.batch, layout.rows<T>(x), {data_of<T>(initial_[0]), data_of<T>(initial_[1])}};
     if (y) call.y = layout.rows(*y, writable<T>(*y));
     call.final = outputs<T>(final);
-    infer_in_room(call, like);
+    compute(call, like);
     py::object state = final[0]->object();
     if (spec_.has_cell_state()) state = py::make_tuple(state, final[1]->object());
     return y ? py::make_tuple(y->object(), state) : state;
   }
 
-  void infer_in_room(const Call<T>& call, const Tensor& like) {
+  void compute(const Call<T>& call, const Tensor& like) {
     const CallThreads threads(like);
     const py::gil_scoped_release release;
-    if (call.steps != 1 || call.batch != 1 || quick_.room_is_taken.test_and_set(std::memory_order_acquire)) {
-      Workspace<T> room(network_.weights, call.steps, call.batch);
-      return infer(network_.weights, call, room);
-    }
+    if (is_one_step_) return compute_one_step(call);
+    Workspace<T> room(network_.weights, call.steps, call.batch);
+    infer(network_.weights, call, room);
+  }
+
+  // In the room of the call before, or in new room while another thread has it.
+  void compute_one_step(const Call<T>& call) {
+    if (quick_.room_is_taken.test_and_set(std::memory_order_acquire))
+      return infer_one_step(network_.weights, call, OneStepRoom<T>(spec_));
     struct GivenBack {
       Quick& quick;
       ~GivenBack() { quick.room_is_taken.clear(std::memory_order_release); }
     } const given_back{quick_};
-    auto* room = std::get_if<Workspace<T>>(&quick_.room);
-    if (!room) room = &quick_.room.template emplace<Workspace<T>>(network_.weights, 1, 1);
-    infer(network_.weights, call, *room);
+    auto* room = std::get_if<OneStepRoom<T>>(&quick_.room);
+    if (!room) room = &quick_.room.template emplace<OneStepRoom<T>>(spec_);
+    infer_one_step(network_.weights, call, *room);
   }
 
   const Network<T>& network_;
   const Spec& spec_;
   Quick& quick_;
   Tensor initial_[2];
+  bool is_one_step_ = false;
 };
 
 constexpr const char* capsule_name = "pyrnn.Quick";

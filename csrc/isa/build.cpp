@@ -5,6 +5,7 @@
 #include "isa/ops.h"
 #include "kernels/checksum.h"
 #include "kernels/gemm.h"
+#include "kernels/matvec.h"
 #include "kernels/outer.h"
 #include "kernels/probe.h"
 #include "kernels/rows.h"
@@ -14,13 +15,9 @@ namespace {
 
 // D: the dot product of bytes. double has no small formats.
 template <class T, class D> constexpr Ops<T> make_ops() noexcept {
-  Ops<T> ops = {lanes<T>,        panel_columns<T>,
-                pack_matrix<T>,  gemm<T>,
-                outer<T>,        outer_scratch<T>,
-                column_sums<T>,  activate<T>,
-                softmax<T>,      column_dots<T>,
-                checksum<T>,     multiply_adds<T>,
-                read_through<T>, {format_ops<T, Native<T>>()}};
+  Ops<T> ops = {lanes<T>,       panel_columns<T>, pack_matrix<T>,   gemm<T>,         matvec<T>,
+                outer<T>,       outer_scratch<T>, column_sums<T>,   activate<T>,     softmax<T>,
+                column_dots<T>, checksum<T>,      multiply_adds<T>, read_through<T>, {format_ops<T, Native<T>>()}};
   if constexpr (sizeof(T) == sizeof(float)) {
     ops.format[static_cast<int>(Format::bf16)] = format_ops<T, InBf16>();
     ops.format[static_cast<int>(Format::int8)] = format_ops<T, InInt8<D>>();
@@ -39,6 +36,7 @@ constexpr Isa only_inference(Isa isa) noexcept {
     if (&format != ops.format) format = {};
   for (CellOps<float>* cells : {ops.format[0].cell, ops.format[0].chosen})
     for (int i = 0; i < cell_count; ++i) cells[i].backward = cells[i].backward_reset = nullptr;
+  ops.matvec = nullptr;
   ops.outer = nullptr;
   ops.column_sums = nullptr;
   ops.column_dots = nullptr;

@@ -173,6 +173,8 @@ template <class T> struct Ops {
   void (*pack_matrix)(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride, int K, int N,
                       T* packed) noexcept;
   void (*gemm)(const Gemm<T>&) noexcept;
+  // y = start + W x; W [N,K] as the caller has it, start may be y
+  void (*matvec)(const T* weight, int N, int K, const T* x, const T* start, T* y) noexcept;
   void (*outer)(const Outer<T>&) noexcept;
   ptrdiff_t (*outer_scratch)(int N) noexcept;
   // sums[n] (+)= sum over rows m of rows[m][n]; lost [N] carries what was rounded off from call to call

@@ -43,6 +43,9 @@ template <class T> class Weights {
     PackedMatrix<T> hh;  // [G*H, P]
     PackedMatrix<T> hr;  // [P, H]
   };
+  struct Source {  // one direction's parameters as torch lays them out; null where there is none
+    const T *ih, *hh, *bias_ih, *bias_hh, *peephole, *hr;
+  };
 
   // `parameters` in the order of spec.parameters(), contiguous; they must stay alive and unchanged, but for a small
   // format, which is for inference alone and needs them no more.
@@ -62,13 +65,11 @@ template <class T> class Weights {
     return {spec_.activation, spec_.recurrent_activation, forward(layer, direction).peephole.data()};
   }
   const Forward& forward(int layer, int direction) const { return forward_[index(layer, direction)]; }
+  const Source& source(int layer, int direction) const { return source_[index(layer, direction)]; }
   const Backward& backward(int layer, int direction) const;  // the first call packs the whole list
   StepForward<T> step(int layer, int direction) const noexcept;  // what all steps of a direction share
 
  private:
-  struct Source {  // one direction's parameters as torch lays them out; null where there is none
-    const T *ih, *hh, *bias_ih, *bias_hh, *peephole, *hr;
-  };
   int index(int layer, int direction) const noexcept { return layer * spec_.directions() + direction; }
   Forward pack_forward(int layer, const Source& source);
   std::vector<Backward> pack_backward() const;
