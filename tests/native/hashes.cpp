@@ -5,7 +5,6 @@
 //
 // Prints "isa hash case" a line and fails where two ISAs differ. All but the first word is the same for every
 // compiler, CPU and PYRNN_THREADS, so runs of different builds can be compared as text (.ci/run).
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstdio>
@@ -202,15 +201,9 @@ template <class T> void run(const Case& c, const Data<T>& data, const Weights<T>
   }
   Tape<T> tape;
   Workspace<T> room(weights, c.steps, c.batch);
-  infer(weights, call, room);
+  if (c.steps == 1 && c.batch == 1 && has_one_step(weights)) infer_one_step(weights, call, OneStepRoom<T>(spec));
+  else infer(weights, call, room);
   for (const auto* output : {&y, &h, &cell}) hash.add(*output);
-  if (c.steps == 1 && c.batch == 1 && has_one_step(weights)) {
-    const auto packed = {y, h, cell};
-    for (auto* output : {&y, &h, &cell}) std::fill(output->begin(), output->end(), T(7));
-    infer_one_step(weights, call, OneStepRoom<T>(spec));
-    const auto unpacked = {y, h, cell};
-    if (!std::ranges::equal(packed, unpacked)) hash.add(y);  // equals no other build's
-  }
   if (c.format != Format::native) return;
   record(weights, call, c.checkpoint, tape);
   for (const auto* output : {&y, &h, &cell}) hash.add(*output);
