@@ -158,7 +158,7 @@ def load_network() -> Call:
 
 def c_library(steps: int) -> Call:
     """`steps` steps of pyrnn_stream_run, the library opened as any foreign program does."""
-    from pyrnn import c_library as installed
+    from pyrnn.cli import c_library as installed
 
     files = (installed.folder() / "lib").glob("libpyrnn.so*")  # wheels hold no links: the others name the library
     library = ctypes.CDLL(str(max(files, key=lambda path: path.stat().st_size)))

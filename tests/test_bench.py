@@ -17,10 +17,11 @@ import torch
 
 import pyrnn
 import pyrnn.torch
-from pyrnn import _core, cli
+from pyrnn import _core
 from pyrnn.bench import drop_ins, peers, sequences
 from pyrnn.bench.case import Case
 from pyrnn.bench.measure import Contestant, Row, best_in_turn, compare, on_one_thread, turn
+from pyrnn.cli import app as cli
 
 CELLS = ("LSTM", "GRU", "RNN")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pyrnn
-from pyrnn import cli
+from pyrnn.cli import app as cli
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -100,10 +100,10 @@ def test_a_missing_package_is_a_sentence(
 def test_without_typer_the_command_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "pyrnn.cli")
+    monkeypatch.delitem(sys.modules, "pyrnn.cli.app")
     monkeypatch.setitem(sys.modules, "typer", None)
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module("pyrnn.cli")
+        importlib.import_module("pyrnn.cli.app")
     assert ended.value.code == 2
     assert capsys.readouterr().err == 'The pyrnn command needs typer: pip install "pyrnn-cpu[cli]".\n'
 

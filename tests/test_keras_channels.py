@@ -14,7 +14,7 @@ from test_keras_weights import saved
 import pyrnn
 from pyrnn import nn
 from pyrnn.examples import cnn
-from pyrnn.weights.keras import load_weights
+from pyrnn.io.keras import load_weights
 
 pytestmark = KERAS_WARNS
 

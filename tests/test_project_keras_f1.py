@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 
 from pyrnn import nn
 from pyrnn.examples import sentiment
-from pyrnn.weights.keras import load
+from pyrnn.io.keras import load
 
 pytestmark = KERAS_WARNS
 L = keras.layers

@@ -2,6 +2,6 @@
 
 import sys
 
-from ..cli import main
+from pyrnn.cli.app import main
 
 main(["bench", *sys.argv[1:]])

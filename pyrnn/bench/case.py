@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from ..layers import LSTM
-from ..weights import save_state_dict
-from ..weights.onnx import save as save_onnx
+from pyrnn.core.layers import LSTM
+from pyrnn.io.onnx import save as save_onnx
+from pyrnn.weights.files import save_state_dict
+
 from . import report
 from .grid import Grid, Options
 from .measure import TOLERANCE

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .. import torch as drop_in
+from pyrnn import torch as drop_in
+
 from . import report, shapes
 from .case import GATES, Case
 from .grid import Grid, Options

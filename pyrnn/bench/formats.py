@@ -10,8 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
-from .. import layers
-from ..quantized import FORMATS
+from pyrnn.core import layers
+from pyrnn.core.quantized import FORMATS
+
 from . import report
 from .case import GATES, Case
 from .grid import Grid, Options

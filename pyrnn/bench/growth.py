@@ -17,8 +17,9 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from .. import layers
-from ..module import Array
+from pyrnn.checks.arrays import Array
+from pyrnn.core import layers
+
 from . import report, sequences
 from .case import GATES, Case
 from .grid import Grid, Options

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
-from ..module import Array
+from pyrnn import _core
+from pyrnn.checks.arrays import Array
+
 from .case import Case
 
 # Outputs and gradients against pyrnn's, as a fraction of the largest of each array, or of 1 where that is more:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .. import _core
+from pyrnn import _core
+
 from .grid import Grid
 from .measure import Row
 

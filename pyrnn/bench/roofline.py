@@ -26,7 +26,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
-from .. import _core
+from pyrnn import _core
+
 from .case import GATES, Case
 
 BLOCK = 48  # rows of W_ih x that share a read of W_ih (csrc/runtime)

@@ -6,8 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .. import _core
-from ..picture import check_picture
+from pyrnn import _core
+from pyrnn.checks.picture import check_picture
+
 from . import report
 from .grid import Options
 from .measure import only_threads

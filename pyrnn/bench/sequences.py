@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .. import layers
-from ..module import Array
+from pyrnn.checks.arrays import Array
+from pyrnn.core import layers
+
 from . import report, roofline, shapes
 from .case import GATES, Case
 from .grid import Grid, Options

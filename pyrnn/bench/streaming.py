@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from .. import layers
+from pyrnn.core import layers
+
 from . import report, roofline
 from .case import GATES, Case
 from .grid import Grid, Options

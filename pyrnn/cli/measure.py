@@ -61,7 +61,7 @@ def bench(
       pyrnn bench --json > times.json
     """
     with naming_the_extra("bench"):
-        from ..bench.run import run
+        from pyrnn.bench.run import run
 
         run(what.value, quick, json, threads, plot, cell.value if cell else None)
 
@@ -69,13 +69,13 @@ def bench(
 def accuracy() -> None:
     """Print how far pyrnn and torch are from float64."""
     with naming_the_extra("accuracy", "bench"):
-        from ..accuracy import run
+        from pyrnn.verify.accuracy import run
 
         run()
 
 
 def config() -> None:
     """Print what was built, for bug reports."""
-    from ..config import show_config
+    from pyrnn.core.config import show_config
 
     show_config()

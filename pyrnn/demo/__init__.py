@@ -9,8 +9,9 @@ import numpy as np
 import safetensors.numpy  # noqa: F401  (else a missing package would show only after the training)
 from rich.console import Console
 
-from ..train import AdamW, CosineAnnealingLR, History, fit
-from ..weights import load_state_dict, save_state_dict
+from pyrnn.train import AdamW, CosineAnnealingLR, History, fit
+from pyrnn.weights.files import load_state_dict, save_state_dict
+
 from .data import DAY, PAST, SERIES, Part, load_series, split
 from .model import Forecaster
 from .report import Scores, comparison, draw, score_table, scores

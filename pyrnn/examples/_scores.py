@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
 
 try:
     from sklearn.metrics import accuracy_score, f1_score

@@ -12,9 +12,10 @@ from importlib.metadata import distribution
 
 import numpy as np
 
-from .. import GRU, Linear, Module
-from ..module import Array
-from ..train import Adam, clip_grad_norm, cross_entropy
+from pyrnn import GRU, Linear, Module
+from pyrnn.checks.arrays import Array
+from pyrnn.train import Adam, clip_grad_norm, cross_entropy
+
 from ._scores import scores
 
 try:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import nn, train
+from pyrnn import nn, train
+
 from ._scores import scores
 
 try:
@@ -25,7 +26,7 @@ def make(seed: int = 0) -> nn.Sequential:
     """Images [B,1,8,8] to scores [B,10].
 
     The channels come first, as in torch. Keras has them last, and its Flatten another order: `load_weights` of
-    `pyrnn.weights.keras` puts the weights of the same network of Keras into the order of this one.
+    `pyrnn.io.keras` puts the weights of the same network of Keras into the order of this one.
     """
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding="same", seed=seed),

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from .. import Linear, LSTMCell, Module
-from ..module import Array
-from ..train import Adam
+from pyrnn import Linear, LSTMCell, Module
+from pyrnn.checks.arrays import Array
+from pyrnn.train import Adam
 
 HIDDEN, LAST = 16, 10
 UNIT = 10.0  # numbers are read and said in tens

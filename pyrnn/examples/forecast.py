@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..forecast import Outcome, Series, draw, score_table, train
-from ..module import Array
+from pyrnn.checks.arrays import Array
+from pyrnn.forecast import Outcome, Series, draw, score_table, train
+
 from ._prices import load_prices
 
 try:

@@ -15,8 +15,8 @@ from pydoc_data.topics import topics
 
 import numpy as np
 
-from .. import LSTM, nn, train
-from ..module import Array
+from pyrnn import LSTM, nn, train
+from pyrnn.checks.arrays import Array
 
 TEXT = "\n".join(topics.values())
 LETTERS = sorted(set(TEXT))

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import GRU, LSTM, RNN
-from ..module import Array
+from pyrnn import GRU, LSTM, RNN
+from pyrnn.checks.arrays import Array
+
 from ._prices import load_prices
 
 try:

@@ -15,8 +15,9 @@ from importlib.resources import files
 
 import numpy as np
 
-from .. import LSTM, nn, train
-from ..module import Array
+from pyrnn import LSTM, nn, train
+from pyrnn.checks.arrays import Array
+
 from ._scores import scores
 
 try:

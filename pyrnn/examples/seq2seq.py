@@ -13,9 +13,10 @@ from functools import partial
 
 import numpy as np
 
-from .. import GRU, Gradients, Linear, Module
-from ..module import Array
-from ..train import AdamW, CosineAnnealingLR, cross_entropy, fit
+from pyrnn import GRU, Gradients, Linear, Module
+from pyrnn.checks.arrays import Array
+from pyrnn.train import AdamW, CosineAnnealingLR, cross_entropy, fit
+
 from ._words import END, LETTERS, LONGEST, PAD, START, STEPS, load
 
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..module import Module
-from ..nn.channels_last import ChannelsLast
-from ..quoting import brief
-from ..recurrent import Recurrent
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.nn.channels_last import ChannelsLast
 
 
 class Profile(NamedTuple):

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import check_array, check_flags
-from ..pullback import Gradients
-from ..quiet import quiet
-from ..quoting import brief
+from pyrnn.checks.arguments import check_array, check_flags
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quiet import quiet
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.pullback import Gradients
 
 Back = Callable[[Array], Any]
 Way = Callable[[Array], Gradients]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, NoReturn
 
-from ..module import Array
-from ..quantized import QuantizationError, Quantized, check_format, converted
+from pyrnn.checks.arrays import Array
+from pyrnn.core.quantized import QuantizationError, Quantized, check_format, converted
+
 from .sequential import Sequential
 
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import check_arrays, check_size
-from ..pullback import Gradients
-from ..quoting import brief
-from ..recurrent import Recurrent
+from pyrnn.checks.arguments import check_arrays, check_size
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.pullback import Gradients
+from pyrnn.core.recurrent import Recurrent
+
 from . import file
 from .architecture import describe
 from .layer import Naming, Way, plain_array, pullback_of

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from .. import _core
+from pyrnn import _core
+
 from .composed import Network, Steps, compose
 from .coverage import PLAIN, is_batched, special_mode
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
 
-from .. import _core
+from pyrnn import _core
+
 from .call import Call, Inputs, parts_of, run, run_composed
 from .composed import Network
 from .coverage import bad_cell_call, bad_weights, is_transforming, special_mode

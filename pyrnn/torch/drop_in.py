@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import Proxy
 
-from ..options import MOST_LAYERS, MOST_UNITS, check_int
-from ..state_dict import OPTIONS
+from pyrnn.checks.arguments import MOST_LAYERS, MOST_UNITS, check_int
+from pyrnn.weights.state_dict import OPTIONS
+
 from .composed import Network
 from .coverage import PLAIN
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .. import _core
+from pyrnn import _core
+
 from .call import parts_of
 from .composed import Network
 from .coverage import bad_weights

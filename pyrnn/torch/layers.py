@@ -15,20 +15,12 @@ from torch._C._dynamo import eval_frame
 from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
-from .. import _core
-from ..options import check_bools, check_names
+from pyrnn import _core
+from pyrnn.checks.arguments import check_bools, check_names
+
 from .call import run, run_composed
 from .composed import Network
-from .coverage import (
-    COMPILING,
-    DTYPES,
-    PLAIN,
-    bad_layer_call,
-    bad_weights,
-    check_call,
-    is_transforming,
-    special_mode,
-)
+from .coverage import COMPILING, DTYPES, PLAIN, bad_layer_call, bad_weights, check_call, is_transforming, special_mode
 from .drop_in import DropIn, are_plain, check_sizes
 from .kernels import inferred, packed_weights, spec_of
 from .keywords import NONE, Keywords

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.library import custom_op
 from torch.utils.weak import WeakIdKeyDictionary
 
-from .. import _core
-from ..options import MOST_LAYERS, check_size
+from pyrnn import _core
+from pyrnn.checks.arguments import MOST_LAYERS, check_size
+
 from .call import Call, Inputs, compute, must_replay, recorded_gradients, replayed_gradients
 from .composed import Network
 from .kernels import pack, spec_of

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
 
-from ...module import Array
+from pyrnn.checks.arrays import Array
+
 from ..case import Case
 from ..measure import Contestant
 

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from ...module import Array
+from pyrnn.checks.arrays import Array
+
 from ..case import Case
 from ..measure import Contestant
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from ...module import Array
-from ...weights.onnx.exporting import IR_VERSION, OPSET
-from ...weights.onnx.written_recurrent import onnx_order
+from pyrnn.checks.arrays import Array
+from pyrnn.io.onnx.exporting import IR_VERSION, OPSET
+from pyrnn.io.onnx.written_recurrent import onnx_order
+
 from ..case import Case
 
 

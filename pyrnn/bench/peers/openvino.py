@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import openvino
 
-from ...module import Array
+from pyrnn.checks.arrays import Array
+
 from ..case import Case
 from ..measure import Contestant
 from .onnx_model import feeds, one_node, results

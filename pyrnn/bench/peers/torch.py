@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from ...module import Array
+from pyrnn.checks.arrays import Array
+
 from ..case import Case
 from ..measure import Contestant
 
