@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from examples import counting, forecast, gradients, seq2seq
+from examples._prices import load_prices
 from pyrnn.checks.arrays import Array
 from pyrnn.core.module import Module
-from pyrnn.examples import counting, forecast, gradients, seq2seq
-from pyrnn.examples._prices import load_prices
 from pyrnn.forecast import Outcome, Scores
 from pyrnn.forecast.series import best_period
 from pyrnn.train import cross_entropy

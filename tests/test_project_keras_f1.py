@@ -12,8 +12,8 @@ from keras_files import KERAS_WARNS, keras, predicted
 from sklearn.datasets import load_digits
 from sklearn.metrics import f1_score
 
+from examples import sentiment
 from pyrnn import nn
-from pyrnn.examples import sentiment
 from pyrnn.io.keras import load
 
 pytestmark = KERAS_WARNS

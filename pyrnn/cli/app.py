@@ -19,13 +19,12 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="""Recurrent layers on NumPy arrays: a demonstration, benchmarks, files of weights, and what was built.
+    help="""Recurrent layers on NumPy arrays: a demonstration, forecasts, files of weights, and what was built.
 
     \b
     Examples:
       pyrnn demo                     train a forecaster, check it, save it: under a minute
       pyrnn forecast data.csv --target load
-      pyrnn bench --quick            pyrnn beside its peers on this machine
       pyrnn inspect model.keras      the layers and weights of a file
       pyrnn convert model.h5 model.onnx
       pyrnn export-c model.pt --name vad -o out
@@ -37,7 +36,6 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(forecast.forecast)
 app.command()(export.export_c)
-app.command()(measure.bench)
 app.command()(measure.accuracy)
 app.command()(files.inspect)
 app.command()(files.convert)
@@ -46,9 +44,14 @@ app.command()(measure.config)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line, by default this process's; an error is one sentence on standard error and exit code 2."""
+    """Runs the command line, by default this process's."""
+    answered(app, "pyrnn", arguments)
+
+
+def answered(program: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> None:
+    """Runs a command line, by default this process's; an error is one sentence on standard error and exit code 2."""
     try:
-        app(arguments, prog_name="pyrnn")
+        program(arguments, prog_name=name)
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        print(f"pyrnn: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -63,7 +63,7 @@ def started(task: str, threads: int) -> Iterator[Peers]:
             try:
                 peer = import_module(f"{__name__}.{name}")
             except ImportError as error:
-                if (error.name or "pyrnn").startswith("pyrnn"):
+                if (error.name or "pyrnn").startswith(("benchmarks", "pyrnn")):
                     raise
                 peers.missing.append(name)
             else:

@@ -1,11 +1,10 @@
-"""`pyrnn bench quantize`: bf16 and int8 weights beside float32 at batch 1, a step at a time and as a sequence."""
+"""The grid `quantize`: bf16 and int8 weights beside float32 at batch 1, a step at a time and as a sequence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -13,10 +12,10 @@ from rich.table import Table
 from pyrnn.core import layers
 from pyrnn.core.quantized import FORMATS
 
-from . import report
-from .case import GATES, Case
-from .grid import Grid, Options
-from .measure import best_in_turn, turn
+from .. import report
+from ..case import GATES, Case
+from ..measure import best_in_turn, turn
+from . import Grid, Options
 
 SIZES = [512, 1024]  # I and H
 STEPS = [1, 50]  # T; one step is a stream's
@@ -64,7 +63,7 @@ def opened(options: Options) -> Iterator[Grid]:
         for size in SIZES
         for steps in STEPS
     ]
-    yield Grid((measure(case, options.seconds / len(cases)) for case in cases), len(cases), tables, _draw)
+    yield Grid((measure(case, options.seconds / len(cases)) for case in cases), len(cases), tables)
 
 
 def measure(case: Case, seconds: float) -> Row:
@@ -99,9 +98,3 @@ def tables(rows: Sequence[Row]) -> Iterator[Table]:
         call = "stream.step" if row.case.steps == 1 else f"T = {row.case.steps}"
         table.add_row(row.case.cell, str(row.case.hidden), call, *cells, end_section=last)
     yield table
-
-
-def _draw(title: str, rows: Sequence[Row], path: Path) -> None:
-    from . import chart
-
-    chart.draw_formats(title, rows, path)

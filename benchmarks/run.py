@@ -1,4 +1,4 @@
-"""What `pyrnn bench` does."""
+"""What `python -m benchmarks` does."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from pyrnn import _core
 from pyrnn.checks.picture import check_picture
 
 from . import report
-from .grid import Options
+from .grids import Options
 from .measure import only_threads
 
-# The grids, and the modules with `opened(options)`; imported when asked for.
+# The grids: the module with `opened(options)`, and the function (title, rows, path) that draws it. Both are imported
+# when they are asked for, since neither torch nor matplotlib need be installed.
 GRIDS = {
-    "infer": "sequences",
-    "train": "sequences",
-    "stream": "streaming",
-    "quantize": "formats",
-    "torch": "drop_ins",
-    "load": "cold_start",
-    "growth": "growth",
+    "infer": ("sequences", "chart.draw_peers"),
+    "train": ("sequences", "chart.draw_peers"),
+    "stream": ("streaming", "chart.draw_steps"),
+    "quantize": ("formats", "chart.draw_formats"),
+    "torch": ("drop_ins", "chart.draw_forms"),
+    "load": ("cold_start", "chart.draw_starts"),
+    "growth": ("growth", "chart_growth.draw_growth"),
 }
 
 # Seconds, shared evenly among the lines; three rounds of a large batch take longer than its share.
@@ -55,7 +56,7 @@ def run(
     if plot:
         check_picture(plot)
     with only_threads(threads):
-        module = import_module(f".{GRIDS[what]}", __package__)
+        module = import_module(f"{__package__}.grids.{GRIDS[what][0]}")
         with module.opened(Options(what, QUICK if quick else FULL, threads, cell)) as grid:
             title = report.title(what, grid, threads)
             if json:
@@ -70,4 +71,5 @@ def run(
             else:
                 rows = report.print_tables(title, grid)
     if plot:
-        grid.draw(title, rows, plot)
+        chart, _, draw = GRIDS[what][1].partition(".")
+        getattr(import_module(f"{__package__}.{chart}"), draw)(title, rows, plot)

@@ -1,4 +1,4 @@
-"""`pyrnn bench load`: fresh processes that import a library, load a 2-layer LSTM from a file and run it once."""
+"""The grid `load`: fresh processes that import a library, load a 2-layer LSTM from a file and run it once."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from pyrnn.core.layers import LSTM
 from pyrnn.io.onnx import save as save_onnx
 from pyrnn.weights.files import save_state_dict
 
-from . import report
-from .grid import Grid, Options
-from .measure import TOLERANCE
-from .peers import versions
+from .. import report
+from ..measure import TOLERANCE
+from ..peers import versions
+from . import Grid, Options
 
 SIZE, LAYERS = 128, 2
 
@@ -99,7 +99,7 @@ def opened(options: Options) -> Iterator[Grid]:
     rounds = 3 if options.seconds < 60 else 10
     with tempfile.TemporaryDirectory() as folder:
         rows = measured(Path(folder), known, options.threads, rounds)
-        yield Grid(rows, len(known), tables, _draw, peers, missing)
+        yield Grid(rows, len(known), tables, peers, missing)
 
 
 def measured(folder: Path, names: Sequence[str], threads: int, rounds: int) -> Iterator[Row]:
@@ -133,7 +133,8 @@ def start(folder: Path, name: str, threads: int) -> tuple[float, float, list[flo
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYRNN_THREADS": str(threads)}
     # pip compiles what it installs; a checkout would be compiled at every start, which takes 15 ms.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-c", text, str(folder / file)]
+    # -P: the folder that this runs in may be a clone, whose pyrnn/ has no compiled core.
+    command = [sys.executable, "-P", "-c", text, str(folder / file)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise RuntimeError(f"{name} could not run the model: {done.stderr.strip().splitlines()[-1]}")
@@ -151,9 +152,3 @@ def tables(rows: Sequence[Row]) -> Iterator[Table]:
         file = row.file if row.name != "numpy alone" else "-"
         table.add_row(row.name, file, f"{row.ms:.0f}", shares[0], f"{row.peak_mb:.0f}", shares[1])
     yield table
-
-
-def _draw(title: str, rows: Sequence[Row], path: Path) -> None:
-    from . import chart
-
-    chart.draw_starts(title, rows, path)

@@ -1,4 +1,4 @@
-"""The pictures of `pyrnn bench --plot`: ratios by shape, steps by size, cold starts."""
+"""The pictures of `python -m benchmarks --plot`: ratios by shape, steps by size, cold starts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
-from . import cold_start, formats, streaming
 from .case import GATES
+from .grids import cold_start, formats, streaming
 from .measure import Row
 
 # Marks differ in colour and shape. Of the drop-ins, filled ones are padded and hollow ones packed.

@@ -1,4 +1,4 @@
-"""`pyrnn bench growth`: pyrnn's time against T, B, H and layers, beside the law that it should follow.
+"""The grid `growth`: pyrnn's time against T, B, H and layers, beside the law that it should follow.
 
 Time is linear in T, B and layers beyond a constant, and in H = I a H^2 + b H + c. What counts are cliffs: a step from
 one size to the next that is more than CLIFF times that of the law.
@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,10 @@ from rich.text import Text
 from pyrnn.checks.arrays import Array
 from pyrnn.core import layers
 
-from . import report, sequences
-from .case import GATES, Case
-from .grid import Grid, Options
-from .measure import best_in_turn, turn
+from .. import report
+from ..case import GATES, Case
+from ..measure import best_in_turn, turn
+from . import Grid, Options, sequences
 
 CLIFF = 1.3
 
@@ -93,7 +92,7 @@ def opened(options: Options) -> Iterator[Grid]:
         for base in bases
     ]
     rows = (measure(*plan, options.seconds / len(plans)) for plan in plans)
-    yield Grid(rows, len(plans), tables, _draw)
+    yield Grid(rows, len(plans), tables)
 
 
 def measure(task: str, cell: str, axis: str, base: Sequence[int], seconds: float) -> Series:
@@ -146,9 +145,3 @@ def tables(rows: Sequence[Series]) -> Iterator[Table]:
         last = rows[i : i + 2][-1].cell != row.cell
         table.add_row(row.task, row.cell, row.axis, row.fixed, *ends, shown, str(at), end_section=last)
     yield table
-
-
-def _draw(title: str, rows: Sequence[Series], path: Path) -> None:
-    from . import chart_growth
-
-    chart_growth.draw(title, rows, path)

@@ -1,4 +1,4 @@
-"""`pyrnn bench infer` and `train`: the layers on NumPy arrays beside every peer, in float32."""
+"""`python -m benchmarks infer` and `train`: the layers on NumPy arrays beside every peer, in float32."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from pyrnn.checks.arrays import Array
 from pyrnn.core import layers
 
-from . import report, roofline, shapes
-from .case import GATES, Case
-from .grid import Grid, Options
-from .measure import Contestant, Row, best_in_turn, compared, on_one_thread
-from .peers import Peers, started
+from .. import report, roofline, shapes
+from ..case import GATES, Case
+from ..measure import Contestant, Row, best_in_turn, compared, on_one_thread
+from ..peers import Peers, started
+from . import Grid, Options
 
 TASKS = {"infer": "inference", "train": "training"}
 
@@ -33,7 +33,6 @@ def opened(options: Options) -> Iterator[Grid]:
             count=len(cases),
             rows=(measure(case, peers, machine, options.seconds / len(cases)) for case in cases),
             tables=report.tables,
-            draw=_draw,
         )
 
 
@@ -80,9 +79,3 @@ def flat(value: Any) -> Iterator[Array]:
             yield from flat(part)
     else:
         yield value
-
-
-def _draw(title: str, rows: Any, path: Any) -> None:
-    from . import chart
-
-    chart.draw_peers(title, rows, path)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from pyrnn import _core
 
-from .grid import Grid
+from .grids import Grid
 from .measure import Row
 
 PIPED = 160  # columns where there is no terminal to ask

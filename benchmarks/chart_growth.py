@@ -1,4 +1,4 @@
-"""The picture of `pyrnn bench growth`: measured times and the fitted laws, a panel for each axis that grows."""
+"""The picture of the grid `growth`: measured times and the fitted laws, a panel for each axis that grows."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from .growth import CLIFF, Series
+from .grids.growth import CLIFF, Series
 
 COLOURS = {"LSTM": "tab:blue", "GRU": "tab:orange", "RNN": "tab:green"}
 MARKS = {"inference": "o", "training": "s"}
 
 
-def draw(title: str, rows: Sequence[Series], path: Path) -> None:
+def draw_growth(title: str, rows: Sequence[Series], path: Path) -> None:
     """Rows of panels: what stays; columns: the task. Lines are laws, marks are measured."""
     tasks = list(dict.fromkeys(row.task for row in rows))
     plans = list(dict.fromkeys((row.axis, row.fixed) for row in rows))

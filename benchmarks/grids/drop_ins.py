@@ -1,21 +1,20 @@
-"""`pyrnn bench torch`: pyrnn.torch beside torch.nn: layers, padded and packed, and cells, in float32 and float64."""
+"""The grid `torch`: pyrnn.torch beside torch.nn: layers, padded and packed, and cells, in float32 and float64."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
 
 from pyrnn import torch as drop_in
 
-from . import report, shapes
-from .case import GATES, Case
-from .grid import Grid, Options
-from .measure import TOLERANCE, Contestant, Row, best_in_turn, compared
-from .peers import torch as peer
+from .. import report, shapes
+from ..case import GATES, Case
+from ..measure import TOLERANCE, Contestant, Row, best_in_turn, compared
+from ..peers import torch as peer
+from . import Grid, Options
 
 
 @contextmanager
@@ -28,7 +27,6 @@ def opened(options: Options) -> Iterator[Grid]:
             count=len(every),
             rows=(measure(case, options.seconds / len(every)) for case in every),
             tables=report.tables,
-            draw=_draw,
         )
 
 
@@ -65,9 +63,3 @@ def contestants(case: Case) -> dict[str, Contestant]:
     ours.load_state_dict(theirs.state_dict())
     state = case.state() if case.cell.endswith("Cell") else []
     return {"pyrnn": peer.module_call(ours, case, state), "torch": peer.module_call(theirs, case, state)}
-
-
-def _draw(title: str, rows: Any, path: Any) -> None:
-    from . import chart
-
-    chart.draw_forms(title, rows, path)

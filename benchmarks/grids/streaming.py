@@ -1,11 +1,10 @@
-"""`pyrnn bench stream`: one step at batch 1, called from C++ and from Python, beside peers and RTNeural."""
+"""The grid `stream`: one step at batch 1, called from C++ and from Python, beside peers and RTNeural."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,11 @@ from rich.table import Table
 
 from pyrnn.core import layers
 
-from . import report, roofline
-from .case import GATES, Case
-from .grid import Grid, Options
-from .measure import Contestant, best_in_turn, compared
-from .peers import Peers, started
+from .. import report, roofline
+from ..case import GATES, Case
+from ..measure import Contestant, best_in_turn, compared
+from ..peers import Peers, started
+from . import Grid, Options
 
 SIZES = [8, 16, 32, 64, 128]  # I and H
 
@@ -83,7 +82,7 @@ def opened(options: Options) -> Iterator[Grid]:
     with started("streaming", options.threads) as peers:
         limits = roofline.measured(options.threads).limits()
         rows = (measure(case, peers, limits["L2"], options.seconds / len(cases)) for case in cases)
-        yield Grid(rows, len(cases), tables, _draw, peers.versions, peers.missing, limits)
+        yield Grid(rows, len(cases), tables, peers.versions, peers.missing, limits)
 
 
 def measure(case: Case, peers: Peers, l2_gbytes: float, seconds: float) -> Row:
@@ -136,9 +135,3 @@ def tables(rows: Sequence[Row]) -> Iterator[Table]:
         others = [report.time(row.us.get(name)) for name in peers]
         table.add_row(row.case.cell, str(row.case.hidden), *times, over, *others, *known, end_section=last)
     yield table
-
-
-def _draw(title: str, rows: Sequence[Row], path: Path) -> None:
-    from . import chart
-
-    chart.draw_steps(title, rows, path)

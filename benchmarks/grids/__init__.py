@@ -1,10 +1,19 @@
-"""What every grid of `pyrnn bench` is given and gives."""
+"""The grids: a file each, and what every grid is given and gives.
+
+sequences    infer and train: layers on NumPy arrays beside every peer
+streaming    stream: one step, from C++ and from Python
+formats      quantize: smaller weights beside float32
+drop_ins     torch: the modules of pyrnn.torch beside torch.nn
+cold_start   load: fresh processes
+growth       growth: time against size
+
+To add a grid: a file with `opened(options)`, and its line in run.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -35,7 +44,6 @@ class Grid:
         rows: measured while they are read; each has record(), all it holds for JSON, and a str for the progress.
         count: how many there will be.
         tables: the tables of all rows.
-        draw: writes a picture of them with this title.
         versions: of the peers, by name.
         missing: names of peers that are not installed.
         limits: what the machine can do (roofline.Machine.limits), where it was measured.
@@ -44,7 +52,6 @@ class Grid:
     rows: Iterator[Any]
     count: int
     tables: Callable[[Sequence[Any]], Iterable[Table]]
-    draw: Callable[[str, Sequence[Any], Path], None]
     versions: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     limits: dict[str, float] = field(default_factory=dict)
