@@ -7,14 +7,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyrnn.checks.arguments import check_bools, check_nonlinearity
+from pyrnn.checks.arrays import Array
 
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
+    from .quantized import Quantized
 
-class RNN(Recurrent):
+
+class Quantizable(Recurrent):
+    """A recurrent layer of floats, which can be given smaller weights."""
+
+    def quantize(self, format: str, data: Array | None = None) -> Quantized:
+        """Makes a `Quantized` of this layer: smaller weights, for inference. The layer stays as it is.
+
+        Args:
+            format: "bf16" or "int8".
+            data: an input to measure the error on, as a call takes it: it becomes `.report`. None for no report.
+
+        Raises:
+            ValueError: for another format, or a layer of float64.
+        """
+        from .quantized import Quantized  # at its first use: `import pyrnn` does without
+
+        return Quantized(self, format, data)
+
+
+class RNN(Quantizable):
     """Elman RNN, h' = tanh(W_ih x + b_ih + W_hh h + b_hh) or max(., 0): torch.nn.RNN on NumPy arrays.
 
     Args:
@@ -67,7 +88,7 @@ class RNN(Recurrent):
         return {**super().config(), "activation": None if self.mode == "rnn_relu" else self.activation}
 
 
-class LSTM(Recurrent):
+class LSTM(Quantizable):
     """Long short-term memory: torch.nn.LSTM on NumPy arrays.
 
         i, f, o = σ(...)    g = tanh(...)    c' = f c + i g    h' = o tanh(c')    with proj_size h' = W_hr o tanh(c')
@@ -128,7 +149,7 @@ class LSTM(Recurrent):
         )  # fmt: skip
 
 
-class GRU(Recurrent):
+class GRU(Quantizable):
     """Gated recurrent unit: torch.nn.GRU on NumPy arrays.
 
         r, z = σ(...)    n = tanh(W_in x + b_in + r (W_hn h + b_hn))    h' = (1 - z) n + z h

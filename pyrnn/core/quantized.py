@@ -89,7 +89,7 @@ class Quantized(Recurrent):
     def __init__(self, layer: Recurrent, format: str, data: Array | None = None) -> None:
         check_format(format)
         if isinstance(layer, Quantized):
-            raise ValueError(f"the layer is quantized already, to {layer.format}; quantize the float32 layer it is of")
+            layer.quantize()  # which refuses
         wrong = {value.dtype.name for value in layer.parameters().values()} - {"float32"}
         if wrong:
             raise ValueError(f"a layer to quantize should be of float32, got {wrong.pop()}; make one with "
@@ -115,6 +115,10 @@ class Quantized(Recurrent):
         extra = ("format", "report", "_of", "_is_pair")
         layer.__dict__.update({name: value for name, value in _shared(self).items() if name not in extra})
         return layer
+
+    def quantize(self, *args: Any, **options: Any) -> NoReturn:
+        """ValueError: it is quantized already."""
+        raise ValueError(f"the layer is quantized already, to {self.format}; quantize the float32 layer it is of")
 
     def vjp(self, *args: Any, **options: Any) -> NoReturn:
         """AttributeError: quantized layers are for inference."""

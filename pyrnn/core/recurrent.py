@@ -35,7 +35,6 @@ from .steps import active_steps, extent
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
 
-    from .quantized import Quantized
     from .stream import Stream
     from .trace import Trace
 
@@ -180,20 +179,6 @@ class Recurrent(Specified):
         from .stream import Stream
 
         return Stream(self._weights(), batch, self._is_pair, self.batch_first, self.masked_output)
-
-    def quantize(self, format: str, data: Array | None = None) -> Quantized:
-        """Makes a `Quantized` of this layer: smaller weights, for inference. The layer stays as it is.
-
-        Args:
-            format: "bf16" or "int8".
-            data: an input to measure the error on, as a call takes it: it becomes `.report`. None for no report.
-
-        Raises:
-            ValueError: for another format, or a layer of float64.
-        """
-        from .quantized import Quantized  # which is a Recurrent
-
-        return Quantized(self, format, data)
 
     def _asked(
         self,

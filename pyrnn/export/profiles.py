@@ -12,6 +12,7 @@ import numpy as np
 
 from pyrnn.checks.quoting import brief
 from pyrnn.core.module import Module
+from pyrnn.core.quantized import Quantized
 from pyrnn.core.recurrent import Recurrent
 from pyrnn.nn.channels_last import ChannelsLast
 
@@ -36,7 +37,7 @@ def _same(layer: Module) -> Module:
 
 
 def _int8(layer: Module) -> Module:
-    return layer.quantize("int8") if isinstance(layer, Recurrent) else layer
+    return Quantized(layer, "int8") if isinstance(layer, Recurrent) else layer
 
 
 def _float64(layer: Module) -> Module:

@@ -18,7 +18,8 @@ from torch.nn.utils.rnn import PackedSequence
 from pyrnn import _core
 from pyrnn.checks.arguments import check_bools, check_names
 
-from .call import run, run_composed
+from .autograd import run
+from .call import run_composed
 from .composed import Network
 from .coverage import COMPILING, DTYPES, PLAIN, bad_layer_call, bad_weights, check_call, is_transforming, special_mode
 from .drop_in import DropIn, are_plain, check_sizes
