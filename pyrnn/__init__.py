@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import __version__, set_num_threads
 from ._core import num_threads as get_num_threads
-from .core.cells import GRUCell, LSTMCell, RNNCell
 from .core.layers import GRU, LSTM, RNN
 from .core.linear import Linear
 from .core.module import Module
 from .core.pullback import Gradients
 
 if TYPE_CHECKING:
+    from .core.cells import GRUCell, LSTMCell, RNNCell
     from .core.config import show_config
     from .core.quantized import QuantizationError, Quantized
     from .core.stream import Stream
@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 # Where the names are that `import pyrnn` leaves for their first use: they would double its time. No module may have
 # the name of one of them, since an import of that module would put it in place of the function.
 _LATER = {
+    "GRUCell": "core.cells",
+    "LSTMCell": "core.cells",
     "QuantizationError": "core.quantized",
     "Quantized": "core.quantized",
+    "RNNCell": "core.cells",
     "Stream": "core.stream",
     "Trace": "core.trace",
     "from_state_dict": "io.from_weights",

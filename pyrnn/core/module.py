@@ -14,15 +14,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import setitem
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from pyrnn.checks.arguments import arguments_of
 from pyrnn.checks.arrays import Array, to_array
-from pyrnn.checks.budget import Budget
 from pyrnn.checks.quoting import brief
-from pyrnn.weights.state_dict import FUNCTIONS, IncompatibleKeys, Metadata, as_state_dict, checked, mismatches
+from pyrnn.weights.state_dict import FUNCTIONS, Metadata, as_state_dict, checked
+
+if TYPE_CHECKING:
+    from pyrnn.checks.budget import Budget
+    from pyrnn.weights.keys import IncompatibleKeys
 
 KINDS = ("_parameters", "_buffers")
 _LARGER = "parameters of shape {} are larger than the file that should hold them: they"
@@ -144,6 +147,8 @@ class Module:
             TypeError: if `state_dict` is no mapping or a value is not numeric.
             ValueError: if NumPy is told to raise where a cast overflows, and one does.
         """
+        from pyrnn.weights.keys import IncompatibleKeys, mismatches  # at its first use, to keep `import pyrnn` short
+
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         own = self._named(*KINDS)

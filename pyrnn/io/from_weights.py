@@ -17,8 +17,9 @@ from pyrnn.core.cells import Cell, GRUCell, LSTMCell, RNNCell
 from pyrnn.core.initial import skip_init
 from pyrnn.core.layers import GRU, LSTM, RNN
 from pyrnn.core.recurrent import Recurrent
+from pyrnn.weights.keys import IncompatibleKeys, mismatches
 from pyrnn.weights.parametrized import parameter_of, put_together
-from pyrnn.weights.state_dict import IncompatibleKeys, Metadata, checked, mismatches
+from pyrnn.weights.state_dict import Metadata, checked
 
 KINDS: dict[int, tuple[type[Recurrent], type[Cell], str]] = {  # by the number of gates; the kernels' name of the cell
     1: (RNN, RNNCell, "rnn_tanh"),
