@@ -129,4 +129,4 @@ def _say_what_next(console: Console, output: Path) -> None:
     console.print("Try next:")
     console.print(f'  python -c "import pyrnn; print(list({load}))"')
     console.print("  pyrnn demo --seed 1 --epochs 60     another start, a longer training")
-    console.print("  pyrnn bench --quick                 pyrnn beside torch on this machine")
+    console.print("  pyrnn forecast data.csv --target x  the same for a column of your own")
