@@ -7,7 +7,7 @@ from .missing import naming_the_extra
 
 def accuracy() -> None:
     """Print how far pyrnn and torch are from float64."""
-    with naming_the_extra("accuracy", "bench"):
+    with naming_the_extra("accuracy", "torch"):
         from pyrnn.verify.accuracy import run
 
         run()
