@@ -158,9 +158,11 @@ def load_network() -> Call:
 
 def c_library(steps: int) -> Call:
     """`steps` steps of pyrnn_stream_run, the library opened as any foreign program does."""
-    from pyrnn import c_library as installed
+    import pyrnn
 
-    files = (installed.folder() / "lib").glob("libpyrnn.so*")  # wheels hold no links: the others name the library
+    files = (Path(pyrnn.__path__[0]) / "c" / "lib").glob(
+        "libpyrnn.so*"
+    )  # wheels hold no links: the others name the library
     library = ctypes.CDLL(str(max(files, key=lambda path: path.stat().st_size)))
     model, stream = ctypes.c_void_p(), ctypes.c_void_p()
     with tempfile.TemporaryDirectory() as folder:

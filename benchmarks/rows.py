@@ -1,6 +1,6 @@
 """The rows that compare_wheels.py times, and the process that times them: it runs once for each wheel and round.
 
-A row is a call that a user makes, in one thread on one CPU. The sizes are those of `pyrnn bench`. What counts is the
+A row is a call that a user makes, in one thread on one CPU. The sizes are those of the suite. What counts is the
 time of this process on the CPU: other processes that want the CPU too do not lengthen it.
 
 python benchmarks/rows.py CPU            answers each line "SECONDS ROW" of its input with the microseconds of a call
@@ -25,7 +25,7 @@ import calls
 import numpy as np
 from calls import Call, normal
 
-SHAPES = runpy.run_path(str(Path(__file__).parents[1] / "pyrnn" / "bench" / "shapes.py"))
+SHAPES = runpy.run_path(str(Path(__file__).parent / "shapes.py"))
 CELLS = ("RNN", "LSTM", "GRU")
 MIDDLE = (100, 8, 64, 64)
 STREAM_SIZES = (8, 16, 32, 64, 128)

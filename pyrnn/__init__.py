@@ -15,33 +15,36 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import __version__, set_num_threads
 from ._core import num_threads as get_num_threads
-from .cells import GRUCell, LSTMCell, RNNCell
-from .layers import GRU, LSTM, RNN
-from .linear import Linear
-from .module import Module
-from .pullback import Gradients
+from .core.layers import GRU, LSTM, RNN
+from .core.linear import Linear
+from .core.module import Module
+from .core.pullback import Gradients
 
 if TYPE_CHECKING:
-    from .config import show_config
-    from .from_weights import from_state_dict
-    from .loading import load
-    from .quantized import QuantizationError, Quantized
-    from .stream import Stream
-    from .trace import Trace
-    from .weights import load_state_dict, save_state_dict
+    from .core.cells import GRUCell, LSTMCell, RNNCell
+    from .core.config import show_config
+    from .core.quantized import QuantizationError, Quantized
+    from .core.stream import Stream
+    from .core.trace import Trace
+    from .io.from_weights import from_state_dict
+    from .io.loading import load
+    from .weights.files import load_state_dict, save_state_dict
 
 # Where the names are that `import pyrnn` leaves for their first use: they would double its time. No module may have
 # the name of one of them, since an import of that module would put it in place of the function.
 _LATER = {
-    "QuantizationError": "quantized",
-    "Quantized": "quantized",
-    "Stream": "stream",
-    "Trace": "trace",
-    "from_state_dict": "from_weights",
-    "load": "loading",
-    "load_state_dict": "weights",
-    "save_state_dict": "weights",
-    "show_config": "config",
+    "GRUCell": "core.cells",
+    "LSTMCell": "core.cells",
+    "QuantizationError": "core.quantized",
+    "Quantized": "core.quantized",
+    "RNNCell": "core.cells",
+    "Stream": "core.stream",
+    "Trace": "core.trace",
+    "from_state_dict": "io.from_weights",
+    "load": "io.loading",
+    "load_state_dict": "weights.files",
+    "save_state_dict": "weights.files",
+    "show_config": "core.config",
 }
 
 __all__ = [

@@ -2,14 +2,14 @@
 
 import sys
 
-from . import c_library
+from pyrnn.cli import c_library
 
 
 def main() -> None:
     """Runs the command line of this process; an error is one sentence on standard error and exit code 2."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] not in c_library.OPTIONS:
-        from .cli import main as command
+        from pyrnn.cli.app import main as command
 
         return command()
     try:

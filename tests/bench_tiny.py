@@ -1,11 +1,12 @@
-"""`pyrnn bench` on tiny shapes: what its tests, and the process they start, call."""
+"""`python -m benchmarks` on tiny shapes: what its tests, and the process they start, call."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-from pyrnn.bench import formats, growth, measure, roofline, run, shapes, streaming
+from benchmarks import measure, roofline, run, shapes
+from benchmarks.grids import formats, growth, streaming
 
 SHAPES = {"inference": [(2, 1, 2, 3), (8, 3, 2, 3)], "training": [(8, 3, 2, 3)]}
 STEPS = [(1, 2, 2, 3)]

@@ -9,7 +9,8 @@ import torch
 from keras_files import built, keras, sequences
 
 import pyrnn
-from pyrnn import cli, nn
+from pyrnn import nn
+from pyrnn.cli import app as cli
 
 
 def call(*arguments: str | Path) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,9 @@ torch.set_num_threads(1)
 
 # A Python that a test starts here would import pyrnn from the tree, which has no compiled core, and not as installed.
 os.environ["PYTHONSAFEPATH"] = "1"
+
+# Where benchmarks/ and examples/ are; last, since the clone's pyrnn/ would hide the one that is installed.
+sys.path.append(str(Path(__file__).parents[1]))
 
 # Ignored in what a script runs in the background; the tests of Ctrl-C need Python's own.
 signal.signal(signal.SIGINT, signal.default_int_handler)

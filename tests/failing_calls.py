@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 import pyrnn
-from pyrnn import nn, weights
+from pyrnn import nn
+from pyrnn.weights import files as weights
 
 KINDS = {"new": 1, "heap": 2 | 4, "mapping": 8, "thread": 16, "new, and all after": 128 | 1}
 

@@ -18,7 +18,7 @@ os.environ["KERAS_HOME"] = tempfile.mkdtemp()  # Keras writes its settings there
 import keras
 
 from pyrnn import nn
-from pyrnn.weights.keras import load
+from pyrnn.io.keras import load
 
 # Padding in front, holes, padding behind, a sequence without a step, a whole one.
 MASK = np.array(

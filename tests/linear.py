@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyrnn.module import Module
+from pyrnn.core.module import Module
 from pyrnn.train import SGD, fit
 
 Array = NDArray[Any]

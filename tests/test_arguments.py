@@ -11,8 +11,9 @@ import pytest
 from keras_files import keras2_weights
 
 import pyrnn
-from pyrnn import convert, export, forecast, nn, train, verify
-from pyrnn.weights import keras, notebook, onnx
+from pyrnn import export, forecast, nn, train, verify
+from pyrnn.io import conversion as convert
+from pyrnn.io import keras, notebook, onnx
 
 X, Y = np.zeros((4, 3), np.float32), np.zeros((4, 2), np.float32)
 SERIES = np.sin(np.arange(300) / 3)

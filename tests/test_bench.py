@@ -1,4 +1,4 @@
-"""`pyrnn bench` beside torch, on tiny shapes: what it measures, what it prints and draws, what it refuses."""
+"""`python -m benchmarks` beside torch, on tiny shapes: what it measures, what it prints and draws, what it refuses."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ import torch
 
 import pyrnn
 import pyrnn.torch
-from pyrnn import _core, cli
-from pyrnn.bench import drop_ins, peers, sequences
-from pyrnn.bench.case import Case
-from pyrnn.bench.measure import Contestant, Row, best_in_turn, compare, on_one_thread, turn
+from benchmarks import __main__ as cli
+from benchmarks import peers
+from benchmarks.case import Case
+from benchmarks.grids import drop_ins, sequences
+from benchmarks.measure import Contestant, Row, best_in_turn, compare, on_one_thread, turn
+from pyrnn import _core
 
 CELLS = ("LSTM", "GRU", "RNN")
 
@@ -35,7 +37,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["pyrnn", "bench", "--quick", *arguments])
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return int(ended.value.code or 0)
@@ -136,7 +138,7 @@ def test_a_plot_that_cannot_be_written_is_said_before_measuring(
     assert bench(monkeypatch, "--plot", str(tmp_path / name)) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith(f"pyrnn: {tmp_path}")
+    assert printed.err.startswith(f"python -m benchmarks: {tmp_path}")
     assert sentence in printed.err
 
 
@@ -187,7 +189,7 @@ def test_a_wrong_drop_in_is_not_timed(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert bench(monkeypatch, "torch", "--json") == 2
     printed = capsys.readouterr()
     assert '"GRU"' not in printed.out
-    assert printed.err.startswith("pyrnn: inference GRU 2,1,2,3 float32: pyrnn and torch differ by ")
+    assert printed.err.startswith("python -m benchmarks: inference GRU 2,1,2,3 float32: pyrnn and torch differ by ")
     assert (_core.num_threads(), torch.get_num_threads()) == before
 
 
@@ -249,7 +251,7 @@ def test_turns_go_round_and_the_best_counts(monkeypatch: pytest.MonkeyPatch) -> 
     clock = iter([0.0, 0.0, 0.0003, 0.0003, 0.0005])  # its start; then before and after each of two calls
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     monkeypatch.setattr(_core, "num_threads", lambda: 1)
-    monkeypatch.setattr("pyrnn.bench.measure.TURN", 0.0005)
+    monkeypatch.setattr("benchmarks.measure.TURN", 0.0005)
     assert turn(lambda: None)() == pytest.approx(0.0002)
 
 

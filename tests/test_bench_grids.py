@@ -1,4 +1,4 @@
-"""The grids of `pyrnn bench` that have rows of their own, the roofline, and what the kernels measure for them."""
+"""The grids of the benchmarks that have rows of their own, the roofline, and what the kernels measure for them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import pyrnn
+from benchmarks import peers, roofline, run
+from benchmarks.case import Case
+from benchmarks.grids import cold_start, growth, streaming
+from benchmarks.grids.growth import Series, fitted
 from pyrnn import _core
-from pyrnn.bench import cold_start, growth, peers, roofline, run, streaming
-from pyrnn.bench.case import Case
-from pyrnn.bench.growth import Series, fitted
 
 
 @pytest.fixture(autouse=True)

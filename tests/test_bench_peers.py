@@ -1,8 +1,9 @@
-"""`pyrnn bench` beside every peer: each gives pyrnn's results, a wrong or absent one is named."""
+"""`python -m benchmarks` beside every peer: each gives pyrnn's results, a wrong or absent one is named."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import bench_tiny
 import numpy as np
 import pytest
 
-from pyrnn.bench import peers, roofline, run, sequences, streaming
-from pyrnn.bench.case import Case
-from pyrnn.bench.measure import Contestant
+from benchmarks import peers, roofline, run
+from benchmarks.case import Case
+from benchmarks.grids import sequences, streaming
+from benchmarks.measure import Contestant
 
 CELLS = ("LSTM", "GRU", "RNN")
 
@@ -38,7 +40,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_peer_agrees_and_is_timed(grid: str, names: list[str], count: int) -> None:
     # In a process of its own: JAX and OpenVINO leave threads behind, and later tests fork this one.
     command = [sys.executable, "-W", "error", str(Path(bench_tiny.__file__)), grid]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    clone = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=clone)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == count
@@ -72,7 +75,7 @@ def test_a_wrong_peer_is_named_and_nothing_is_timed(
 ) -> None:
     for task in peers.PEERS:
         monkeypatch.setitem(peers.PEERS, task, ("torch",))
-    monkeypatch.setattr("pyrnn.bench.peers.torch.started", wrong)
+    monkeypatch.setattr("benchmarks.peers.torch.started", wrong)
     with pytest.raises(RuntimeError, match=r"LSTM .* float32: pyrnn and torch differ by .*e-0[34], more than 1e-04"):
         run.run(grid, quick=True, json=True)
     assert capsys.readouterr().out == ""
@@ -81,7 +84,7 @@ def test_a_wrong_peer_is_named_and_nothing_is_timed(
 def test_a_peer_that_is_not_installed_is_left_out_and_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "pyrnn.bench.peers.openvino", raising=False)
+    monkeypatch.delitem(sys.modules, "benchmarks.peers.openvino", raising=False)
     monkeypatch.setitem(sys.modules, "openvino", None)
     run.run("infer", quick=True, cell="GRU")
     printed = capsys.readouterr().out
@@ -105,7 +108,7 @@ def test_without_any_peer_pyrnn_stands_beside_the_roofline(
 
 def test_a_fault_of_a_peers_own_file_is_not_taken_for_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(peers.PEERS, "inference", ("nothing",))
-    with pytest.raises(ModuleNotFoundError, match=r"pyrnn\.bench\.peers\.nothing"), peers.started("inference", 1):
+    with pytest.raises(ModuleNotFoundError, match=r"benchmarks\.peers\.nothing"), peers.started("inference", 1):
         pass
 
 

@@ -16,7 +16,8 @@ from capi_refusals import REFUSED
 from test_weights_kinds import OTHERS
 
 import pyrnn
-from pyrnn import _core, c_library, nn
+from pyrnn import _core, nn
+from pyrnn.cli import c_library
 
 T, B = 60, 3
 

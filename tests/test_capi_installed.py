@@ -12,8 +12,8 @@ from capi_models import saved
 from capi_programs import CXX, PROGRAMS, ROOT, WARNINGS, C, compiled, run
 
 import pyrnn
-from pyrnn import c_library
 from pyrnn.__main__ import main
+from pyrnn.cli import c_library
 
 
 @pytest.fixture(scope="session")

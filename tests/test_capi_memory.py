@@ -15,8 +15,9 @@ from capi_programs import CXX, PROGRAMS, ROOT, compiled, run
 from capi_refusals import conv, crafted, described
 
 import pyrnn
-from pyrnn import c_library, nn
-from pyrnn.budget import HARMLESS, RATIO
+from pyrnn import nn
+from pyrnn.checks.budget import HARMLESS, RATIO
+from pyrnn.cli import c_library
 
 NATIVE = ROOT / "tests" / "native"
 LIBRARY = c_library.folder() / "lib" / "libpyrnn.so.0"

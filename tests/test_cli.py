@@ -9,27 +9,28 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pyrnn
-from pyrnn import cli
+from benchmarks import __main__ as benchmarks
+from pyrnn.cli import app as cli
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, program: Any = cli) -> int:
     """Runs the command in this process and returns its exit code."""
     monkeypatch.setattr(sys, "argv", ["pyrnn", *arguments])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        program.main()
     return int(ended.value.code or 0)
 
 
 @pytest.mark.parametrize(
     ("arguments", "example"),
     [
-        (["--help"], "pyrnn bench --quick"),
+        (["--help"], "pyrnn forecast data.csv --target load"),
         (["demo", "--help"], "pyrnn demo --epochs 5"),
-        (["bench", "--help"], "pyrnn bench torch --quick --plot ratios.png"),
         (["config", "--help"], ""),
     ],
 )
@@ -49,9 +50,7 @@ def test_help_shows_examples(
         (["demo", "--colour"], "No such option"),
         (["demo", "--epochs", "0"], "Invalid value for '--epochs'"),
         (["demo", "--seed", "one"], "Invalid value for '--seed'"),
-        (["bench", "jax"], "'jax' is not one of 'infer', 'train', 'stream', 'quantize', 'torch', 'load', 'growth'"),
-        (["bench", "--cell", "lstm"], "'lstm' is not one of 'LSTM', 'GRU', 'RNN'"),
-        (["bench", "--threads", "0"], "Invalid value for '--threads'"),
+        (["bench"], "No such command 'bench'"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(
@@ -100,12 +99,33 @@ def test_a_missing_package_is_a_sentence(
 def test_without_typer_the_command_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "pyrnn.cli")
+    monkeypatch.delitem(sys.modules, "pyrnn.cli.app")
     monkeypatch.setitem(sys.modules, "typer", None)
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module("pyrnn.cli")
+        importlib.import_module("pyrnn.cli.app")
     assert ended.value.code == 2
     assert capsys.readouterr().err == 'The pyrnn command needs typer: pip install "pyrnn-cpu[cli]".\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["--help"], 0, "python -m benchmarks torch --quick --plot ratios.png"),
+        (["jax"], 2, "'jax' is not one of 'infer', 'train', 'stream', 'quantize', 'torch', 'load', 'growth'"),
+        (["--cell", "lstm"], 2, "'lstm' is not one of 'LSTM', 'GRU', 'RNN'"),
+        (["--threads", "0"], 2, "Invalid value for '--threads'"),
+    ],
+)
+def test_the_benchmarks_command_shows_examples_and_refuses_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    sentence: str,
+) -> None:
+    assert call(monkeypatch, *arguments, program=benchmarks) == code
+    printed = capsys.readouterr()
+    assert sentence in " ".join((printed.out + printed.err).split())
 
 
 @pytest.mark.parametrize(
@@ -124,18 +144,18 @@ def test_bench_passes_its_options_on(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], passed: tuple[object, ...]
 ) -> None:
     calls: list[tuple[object, ...]] = []
-    fake = types.ModuleType("pyrnn.bench.run")
+    fake = types.ModuleType("benchmarks.run")
     fake.__dict__["run"] = lambda *options: calls.append(options)
-    monkeypatch.setitem(sys.modules, "pyrnn.bench.run", fake)
-    assert call(monkeypatch, "bench", *arguments) == 0
+    monkeypatch.setitem(sys.modules, "benchmarks.run", fake)
+    assert call(monkeypatch, *arguments, program=benchmarks) == 0
     assert calls == [passed]
 
 
 @pytest.mark.parametrize(
     ("package", "options", "who", "extra"),
     [
-        ("torch", ["torch"], "pyrnn bench", "bench"),
-        ("rich", [], "pyrnn bench", "bench"),
+        ("torch", ["torch"], "python -m benchmarks", "bench"),
+        ("rich", [], "python -m benchmarks", "bench"),
         ("matplotlib", ["--plot", "x.png"], "drawing", "plot"),
     ],
 )
@@ -147,25 +167,34 @@ def test_a_package_that_bench_misses_is_a_sentence(
     who: str,
     extra: str,
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("pyrnn.bench.")]:
+    for name in [name for name in sys.modules if name.startswith("benchmarks.") and name != "benchmarks.__main__"]:
         monkeypatch.delitem(sys.modules, name)
     for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, package, None)
-    assert call(monkeypatch, "bench", *options) == 2
+    assert call(monkeypatch, *options, program=benchmarks) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert re.fullmatch(rf'pyrnn: {who} needs {package}[\w.]*: pip install "pyrnn-cpu\[{extra}\]"\n', printed.err)
+    assert re.fullmatch(
+        rf'python -m benchmarks: {who} needs {package}[\w.]*: pip install "pyrnn-cpu\[{extra}\]"\n', printed.err
+    )
+
+
+def run_module(*command: str, **options: Any) -> str:
+    command = (sys.executable, "-m", *command)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, **options)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_python_m_is_the_command() -> None:
+    assert run_module("pyrnn", "config").startswith(f"pyrnn {pyrnn.__version__}\ninstruction set: ")
 
 
 @pytest.mark.parametrize(
     ("command", "start"),
-    [
-        (["pyrnn", "config"], f"pyrnn {pyrnn.__version__}\ninstruction set: "),
-        (["pyrnn.bench", "--help"], "Usage: pyrnn bench "),
-    ],
+    [(["benchmarks", "--help"], "Usage: python -m benchmarks "), (["examples.counting"], "step    0: loss ")],
 )
-def test_python_m(command: list[str], start: str) -> None:
-    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(start)
-    assert done.stderr == ""
+def test_benchmarks_and_examples_run_in_a_clone(command: list[str], start: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    assert run_module(*command, cwd=Path(__file__).parents[1], env=environment).startswith(start)

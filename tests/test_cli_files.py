@@ -15,7 +15,7 @@ from keras_files import KERAS_WARNS, described, keras2_file, keras2_weights, seq
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.weights import notebook
+from pyrnn.io import notebook
 
 pytestmark = KERAS_WARNS
 

@@ -13,7 +13,7 @@ from command_files import call, checkpoint, keras_model, network
 from keras_files import KERAS_WARNS, built, keras, sequences
 
 import pyrnn
-from pyrnn.weights import onnx
+from pyrnn.io import onnx
 
 pytestmark = KERAS_WARNS
 

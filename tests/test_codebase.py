@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import platform
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tokenize
 import tomllib
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,84 @@ def test_an_isa_object_exports_its_tables(isa: str, level: str, tmp_path: Path) 
     isas = [isa, "avx512vnni"] if isa == "avx512" else [isa]
     tables = [f"{kind}_{name}" for kind in ("inference", "isa") for name in isas]  # that of the C library, and all
     assert sorted(visible) == sorted(f"_ZN5pyrnn{len(table)}{table}E" for table in tables)
+
+
+# -- pyrnn: one way down -----------------------------------------------------------------------------------
+
+PACKAGE = ROOT / "pyrnn"
+
+
+def map_of_pyrnn() -> dict[str, list[str]]:
+    """The folders in the order of the map, and the folders that each may use."""
+    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", (PACKAGE / "README.md").read_text(), re.M)
+    return {folder: re.findall(r"`(\w+)`", uses) for folder, uses in rows}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imported_by(name: str) -> set[str]:
+    """The modules of pyrnn that a module imports, at its top or in a function; not those for types alone."""
+    package = SOURCES[name] if SOURCES[name].name == "__init__.py" else SOURCES[name].parent / "__init__.py"
+    found, nodes = set(), [ast.parse(SOURCES[name].read_text())]
+    while nodes:
+        node = nodes.pop()
+        nodes += [child for child in ast.iter_child_nodes(node) if not is_for_types(child)]
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            start = resolve_name("." * node.level + (node.module or ""), name_of(package))
+            inside = {alias.name: f"{start}.{alias.name}" for alias in node.names}
+            found |= {inside[each] if inside[each] in {*SOURCES, "pyrnn._core"} else start for each in inside}
+    return {each for each in found if each.partition(".")[0] == "pyrnn"}
+
+
+def folder_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "core"  # pyrnn itself hands out the names of core
+
+
+def test_the_map_shows_every_folder_of_pyrnn_from_the_ground_up() -> None:
+    uses = map_of_pyrnn()
+    assert set(uses) == {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name[0] != "_"}
+    known = ["_core"]
+    for folder, used in uses.items():
+        assert set(used) <= set(known), f"{folder} uses what stands below it in the map"
+        known.append(folder)
+
+
+@pytest.mark.parametrize("folder", map_of_pyrnn())
+def test_imports_of_python_point_down_as_the_map_shows(folder: str) -> None:
+    found: dict[str, set[str]] = {}
+    for name in SOURCES:
+        if name.split(".")[1:2] == [folder]:
+            for used in map(folder_of, imported_by(name)):
+                found.setdefault(used, set()).add(name)
+    found.pop(folder, None)
+    uses = map_of_pyrnn()[folder]
+    assert {used: names for used, names in found.items() if used not in uses} == {}
+    assert set(uses) - set(found) == set(), "the map names more than is used"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    left, size = {name: imported_by(name) - {name} for name in SOURCES if name != "pyrnn"}, 0
+    while size != (size := len(left)):  # who imports nobody that is left, or is imported by none, is in no circle
+        imported = set().union(*left.values())
+        left = {name: found & set(left) for name, found in left.items() if name in imported and found & set(left)}
+    assert left == {}
+
+
+def test_no_module_has_the_name_of_a_function_that_comes_later() -> None:
+    # An import of that module would put it in place of the function.
+    assert {path.stem for path in PACKAGE.iterdir()} & set(pyrnn._LATER) == set()
 
 
 # -- the package -------------------------------------------------------------------------------------------

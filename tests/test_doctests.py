@@ -1,4 +1,4 @@
-"""Every example in a docstring runs, in the package as it is installed."""
+"""Every example in a docstring runs: of the package as it is installed, of the benchmarks and of the examples."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ import pkgutil
 
 import pytest
 
+import benchmarks
+import examples
 import pyrnn
 
-MODULES = [module.name for module in pkgutil.walk_packages(pyrnn.__path__, "pyrnn.") if "__main__" not in module.name]
+PACKAGES = (pyrnn, benchmarks, examples)
+SCRIPTS = ("calls", "compare_programs", "compare_wheels", "rows", "__main__")  # which are no modules of a package
+MODULES = [
+    module.name
+    for package in PACKAGES
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if module.name.rpartition(".")[2] not in SCRIPTS
+]
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "pyrnn._core"])

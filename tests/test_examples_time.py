@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyrnn.examples import counting, forecast, gradients, seq2seq
-from pyrnn.examples._prices import load_prices
+from examples import counting, forecast, gradients, seq2seq
+from examples._prices import load_prices
+from pyrnn.checks.arrays import Array
+from pyrnn.core.module import Module
 from pyrnn.forecast import Outcome, Scores
 from pyrnn.forecast.series import best_period
-from pyrnn.module import Array, Module
 from pyrnn.train import cross_entropy
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -12,7 +12,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 import pyrnn
-from pyrnn import cli
+from pyrnn.cli import app as cli
 from pyrnn.forecast import Part, Scores, Series, run, scores, train
 from pyrnn.forecast.series import read_columns
 

@@ -9,7 +9,7 @@ import pytest
 
 from pyrnn.demo.data import split
 from pyrnn.forecast import Series, run, train
-from pyrnn.scaling import Scale
+from pyrnn.train.scaling import Scale
 
 ROWS = np.arange(400.0)
 EXACT = {

@@ -17,8 +17,8 @@ from keras_files import described, keras2_file
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.initial import skip_init
-from pyrnn.weights import notebook, onnx
+from pyrnn.core.initial import skip_init
+from pyrnn.io import notebook, onnx
 
 X = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
 # The layers with drawn parameters, and n in U(-1/sqrt(n), 1/sqrt(n)).

@@ -1,4 +1,4 @@
-"""Models saved by Keras 3, read by pyrnn.weights.keras: the same predictions."""
+"""Models saved by Keras 3, read by pyrnn.io.keras: the same predictions."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from keras_files import (
     sigmoid,
 )
 
-from pyrnn.weights.keras import load
+from pyrnn.io.keras import load
 
 I, H = 4, 3  # noqa: E741
 GATES = {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}

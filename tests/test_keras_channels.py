@@ -12,9 +12,9 @@ from keras_files import CLOSE, KERAS_WARNS, built, images, keras, predicted, seq
 from test_keras_weights import saved
 
 import pyrnn
+from examples import cnn
 from pyrnn import nn
-from pyrnn.examples import cnn
-from pyrnn.weights.keras import load_weights
+from pyrnn.io.keras import load_weights
 
 pytestmark = KERAS_WARNS
 

@@ -15,7 +15,7 @@ import pytest
 from keras_files import refused
 from test_keras_hdf5 import DAMAGED, packed, sound
 
-from pyrnn.weights.keras import load
+from pyrnn.io.keras import load
 
 
 def strings(path: Path, change: Callable[[bytearray, int], None]) -> Path:

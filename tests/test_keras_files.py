@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from keras_files import KERAS_WARNS, built, described, keras, keras2_file, refused, sequences
 
-from pyrnn.weights.keras import load, load_weights
-from pyrnn.weights.keras.container import Container
-from pyrnn.weights.keras.convert import network
+from pyrnn.io.keras import load, load_weights
+from pyrnn.io.keras.container import Container
+from pyrnn.io.keras.convert import network
 
 pytestmark = KERAS_WARNS
 
@@ -222,7 +222,7 @@ def sound_bytes(tmp_path: Path) -> Path:
 def test_reading_imports_neither_keras_nor_tensorflow(tmp_path: Path) -> None:
     code = f"""
 import sys
-from pyrnn.weights.keras import load
+from pyrnn.io.keras import load
 assert "pyfive" not in sys.modules
 load({str(sound(tmp_path / "model.h5"))!r})
 print(*{{"h5py", "keras", "tensorflow", "torch"}} & set(sys.modules))

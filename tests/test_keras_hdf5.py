@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from keras_files import described, keras2_file, refused
 
-from pyrnn.budget import Budget
-from pyrnn.weights.keras import hdf5, load
+from pyrnn.checks.budget import Budget
+from pyrnn.io.keras import hdf5, load
 
 DENSE = described("Dense", "out", units=2)
 ARRAYS = {"out/out/kernel:0": np.ones((3, 2)), "out/out/bias:0": np.ones(2)}

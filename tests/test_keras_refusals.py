@@ -1,4 +1,4 @@
-"""What pyrnn.weights.keras does not read: refused by the name of the layer and of the attribute."""
+"""What pyrnn.io.keras does not read: refused by the name of the layer and of the attribute."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from keras_files import CLOSE, KERAS_WARNS, built, images, keras, keras2_weights
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.weights.keras import load_weights
+from pyrnn.io.keras import load_weights
 
 pytestmark = KERAS_WARNS
 

@@ -13,7 +13,7 @@ from keras_files import described, keras2_file
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.weights import notebook, onnx
+from pyrnn.io import notebook, onnx
 
 X = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
 STATE_DICTS = ["model.pt", "model.pth", "model.npz", "model.safetensors", "MODEL.PT"]

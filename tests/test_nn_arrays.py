@@ -15,7 +15,7 @@ from nn_samples import SAMPLES
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.recurrent import Recurrent
+from pyrnn.core.recurrent import Recurrent
 
 LAYERS = pytest.mark.parametrize("name", SAMPLES)
 SHAPES = [shape for axes in range(6) for shape in itertools.product((0, 3), repeat=axes) if shape.count(0) < 2]

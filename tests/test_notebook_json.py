@@ -12,7 +12,7 @@ import pytest
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.weights import notebook
+from pyrnn.io import notebook
 
 RANDOM = np.random.default_rng(0)
 

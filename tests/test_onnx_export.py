@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.weights.onnx import load, save
+from pyrnn.io.onnx import load, save
 
 FIRST = {"batch_first": True, "seed": 0}
 GATES = {"activation": "relu", "recurrent_activation": "hard_sigmoid_keras3"}

@@ -12,7 +12,7 @@ import pytest
 from onnx_models import write
 
 import pyrnn
-from pyrnn.weights.onnx import load, run_node, save
+from pyrnn.io.onnx import load, run_node, save
 
 M = np.arange(6, dtype=np.float32).reshape(3, 2)
 BODY = "(float[b,3] x) => (float[b,2] y) { y = MatMul(x, m) }"

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx_models import weights, write
 
-from pyrnn.weights.onnx import load, run_node
+from pyrnn.io.onnx import load, run_node
 
 X = np.random.default_rng(1).uniform(-1, 1, (4, 2, 3)).astype(np.float32)  # [T,B,I]
 GRU = weights(3)

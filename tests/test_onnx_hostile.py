@@ -20,8 +20,8 @@ from onnx_models import weights, write
 from test_onnx_graphs import CONSTANTS, REFUSED
 
 import pyrnn
-from pyrnn.weights.onnx import load
-from pyrnn.weights.onnx.views import PRIMES
+from pyrnn.io.onnx import load
+from pyrnn.io.onnx.views import PRIMES
 
 BODY = "(float[b,3] x) => (float[b,2] y) { y = MatMul(x, m) }"
 M = np.arange(6, dtype=np.float32).reshape(3, 2)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from pyrnn.weights.onnx import load
+from pyrnn.io.onnx import load
 
 
 class Tagger(nn.Module):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from onnx_nodes import expected, nodes
 
-from pyrnn.weights.onnx import run_node
+from pyrnn.io.onnx import run_node
 
 with warnings.catch_warnings():  # its other cases cast and divide beyond what a float can hold
     warnings.simplefilter("ignore")

@@ -12,9 +12,9 @@ from keras_files import KERAS_WARNS, keras, predicted
 from sklearn.datasets import load_digits
 from sklearn.metrics import f1_score
 
+from examples import sentiment
 from pyrnn import nn
-from pyrnn.examples import sentiment
-from pyrnn.weights.keras import load
+from pyrnn.io.keras import load
 
 pytestmark = KERAS_WARNS
 L = keras.layers

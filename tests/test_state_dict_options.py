@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 import pyrnn
 import pyrnn.torch
 from pyrnn import nn
-from pyrnn.weights import FORMATS
+from pyrnn.weights.files import FORMATS
 
 LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "relu": (pyrnn.RNN, {"nonlinearity": "relu"}),

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._pytree import tree_map
 
-from pyrnn.recurrent import Recurrent
+from pyrnn.core.recurrent import Recurrent
 from pyrnn.torch.composed import Network, Steps, compose
 
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "lstm_proj", "gru")

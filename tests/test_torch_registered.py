@@ -19,7 +19,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "nothing": (None, "got NoneType"),
     "a class": (nn.LSTM, r"got the class LSTM; make one, as in LSTM\(\.\.\.\)"),
     "a tensor": (torch.zeros(3), r"got torch\.Tensor"),
-    "a layer of NumPy": (pyrnn.GRU(3, 4), r"got pyrnn\.layers\.GRU"),
+    "a layer of NumPy": (pyrnn.GRU(3, 4), r"got pyrnn\.core\.layers\.GRU"),
 }
 
 

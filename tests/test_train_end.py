@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from linear import Array, Linear, assert_weights, in_batches, problem, settled, weights_after
 
-from pyrnn.module import Module
+from pyrnn.core.module import Module
 from pyrnn.train import SGD, Adam, CosineAnnealingLR, mse_loss
 
 

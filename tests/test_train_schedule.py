@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pyrnn.module import Module
+from pyrnn.core.module import Module
 from pyrnn.train import SGD, CosineAnnealingLR, ReduceLROnPlateau
 
 EPOCHS = 50

@@ -12,9 +12,9 @@ from verify_cases import found, with_swapped_gates
 
 import pyrnn
 from pyrnn import nn
+from pyrnn.io import onnx
 from pyrnn.verify import verify
 from pyrnn.verify.equations import Cell, blocks
-from pyrnn.weights import onnx
 
 # -- torch -------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from pyrnn.weights import FORMATS, load_state_dict, save_state_dict
+from pyrnn.weights.files import FORMATS, load_state_dict, save_state_dict
 
 DTYPES = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16"]
 DTYPES += ["uint8", "bool"]
@@ -258,7 +258,7 @@ def test_neither_torch_nor_an_optional_package_is_imported(tmp_path: Path) -> No
     torch.save(trained(), tmp_path / "model.pt")
     program = """
 import sys
-from pyrnn.weights import load_state_dict, save_state_dict
+from pyrnn import load_state_dict, save_state_dict
 for path in sys.argv[1:]:
     save_state_dict(load_state_dict(path), path)
 assert not {"torch", "safetensors"} & set(sys.modules), "imported"

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from weights_files import DATA, SOUND, archive, dumped, patched, refused, torch_file
 
-from pyrnn.weights import load_state_dict, save_state_dict
+from pyrnn.weights.files import load_state_dict, save_state_dict
 
 SIZES, OFFSET, FLAGS, VERSION = 20, 42, 8, 6
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from weights_files import entry, leaf, refused, storage, tensor, torch_file
 
-from pyrnn.weights import load_state_dict
+from pyrnn.weights.files import load_state_dict
 
 
 def doubled(start: bytes, pair: bytes, times: int) -> bytes:
@@ -58,7 +58,7 @@ VAST = {
 def test_pickles_that_ask_for_vast_memory_are_refused(
     bomb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyrnn.budget.HARMLESS", 0)  # else each may take 16 MiB before it is refused
+    monkeypatch.setattr("pyrnn.checks.budget.HARMLESS", 0)  # else each may take 16 MiB before it is refused
     body, because = VAST[bomb]
     # 10^4 lists, and the like, are there before they are seen
     refused(torch_file(tmp_path, body), because, memory=2**22)
@@ -78,5 +78,5 @@ def test_many_tensors_on_one_storage_take_bounded_memory(tmp_path: Path) -> None
 
 
 def test_a_pickle_of_very_many_instructions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pyrnn.weights.unpickled.MAX_INSTRUCTIONS", 1000)
+    monkeypatch.setattr("pyrnn.weights.pt.unpickled.MAX_INSTRUCTIONS", 1000)
     refused(torch_file(tmp_path, entry(leaf([1] * 1000))), "its pickle has more than 1000 instructions")

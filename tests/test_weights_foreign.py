@@ -30,7 +30,7 @@ import torch
 from weights_files import DATA, archive, call, dumped, entry, leaf, name, tensor, torch_file
 
 import pyrnn
-from pyrnn.weights import Placeholder, load_state_dict
+from pyrnn.weights.files import Placeholder, load_state_dict
 
 GRU = torch.nn.GRU(3, 4)
 

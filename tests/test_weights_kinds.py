@@ -23,10 +23,11 @@ from keras_files import described, keras2_file
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.convert import convert
-from pyrnn.inspection import inspect
+from pyrnn.cli.inspection import inspect
+from pyrnn.io import keras, notebook, onnx
+from pyrnn.io.conversion import convert
 from pyrnn.verify import verify
-from pyrnn.weights import keras, load_state_dict, notebook, onnx
+from pyrnn.weights.files import load_state_dict
 
 GRU = pyrnn.GRU(3, 5, batch_first=True, seed=0)
 NAMES = ["model", "model.ckpt", "model.bin", "model.pth.tar", "model.p", "model.pt", "model.npz", "model.onnx",
@@ -286,4 +287,4 @@ def test_a_new_file_has_the_mode_of_the_umask(umask: int, suffix: str, tmp_path:
 def test_a_reader_that_is_asked_directly_names_a_pointer_of_git_lfs(reader: str, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
     with pytest.raises(ValueError, match="it is a pointer of Git LFS; get the file with git lfs pull"):
-        import_module(f"pyrnn.weights.{reader}").load(tmp_path / "model")
+        import_module(f"pyrnn.io.{reader}").load(tmp_path / "model")

@@ -22,7 +22,7 @@ from weights_files import (
     torch_file,
 )
 
-from pyrnn.weights import load_state_dict
+from pyrnn.weights.files import load_state_dict
 
 
 def test_the_files_made_by_hand_are_sound_but_for_what_each_test_breaks(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyrnn.weights import FORMATS, load_state_dict, save_state_dict
+from pyrnn.weights.files import FORMATS, load_state_dict, save_state_dict
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

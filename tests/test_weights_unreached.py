@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import pyrnn
-from pyrnn.weights import Placeholder, load_state_dict
+from pyrnn.weights.files import Placeholder, load_state_dict
 
 GRU = torch.nn.GRU(3, 4)
 STATE = dict(GRU.state_dict())

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pyrnn.module import Module
+from pyrnn.core.module import Module
 from pyrnn.verify import Report
 
 

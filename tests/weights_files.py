@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyrnn.weights import load_state_dict
+from pyrnn.weights.files import load_state_dict
 
 LITTLE_MEMORY = 2**20  # bytes: what refusing a file of some kilobytes may take, imports and messages included
 DATA = np.arange(4, dtype="<f4").tobytes()

@@ -1,4 +1,4 @@
-// The machine's limits as pyrnn.bench measures them: with the vectors and the memory that the kernels use.
+// The machine's limits as the benchmarks measure them: with the vectors and the memory that the kernels use.
 #include <algorithm>
 #include <chrono>
 

@@ -1,5 +1,5 @@
-// Budget: how much memory a file may make the process take; as pyrnn/budget.py. Whoever reads a file spends from one
-// before it takes memory: for JSON, for arrays, for packed weights, and for what a stream of one sequence needs.
+// Budget: how much memory a file may make the process take; as pyrnn/checks/budget.py. Whoever reads a file spends
+// from one before it takes memory: for JSON, arrays, packed weights, and for what a stream of one sequence needs.
 #pragma once
 
 #include <cstddef>

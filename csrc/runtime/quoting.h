@@ -1,4 +1,4 @@
-// Names from strangers' files inside sentences: short, and printable on any terminal. As pyrnn/quoting.py shows them.
+// Names from strangers' files inside sentences: short, and printable on any terminal. As pyrnn/checks/quoting.py shows them.
 #pragma once
 
 #include <string>

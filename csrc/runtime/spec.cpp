@@ -8,7 +8,7 @@
 namespace pyrnn {
 namespace {
 
-constexpr int most_units = INT_MAX / 64, most_layers = 65'535;  // pyrnn/options.py says them too
+constexpr int most_units = INT_MAX / 64, most_layers = 65'535;  // pyrnn/checks/arguments.py says them too
 
 constexpr HiddenSlots rnn_slots[] = {{0, 1, false}};
 constexpr HiddenSlots lstm_slots[] = {{0, 4, false}};

@@ -26,6 +26,6 @@ def demo(
       pyrnn demo --epochs 5 --output /tmp/quick
     """
     with naming_the_extra("demo"):
-        from ..demo import run
+        from pyrnn.demo import run
 
         run(output, epochs, seed)

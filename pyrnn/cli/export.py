@@ -44,9 +44,9 @@ def export_c(
       pyrnn export-c model.pt --name vad -o out --profile int16 --data x.npy
     """
     with naming_the_extra("export-c"):
-        from .. import export
-        from ..loading import load
-        from ..verify import read_data
+        from pyrnn import export
+        from pyrnn.io.loading import load
+        from pyrnn.verify import read_data
 
         network = load(model, **_given(prefix, batch_first))
         print(export.c(network, name, out, None if data is None else read_data(data), profile.value))

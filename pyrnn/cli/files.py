@@ -29,8 +29,8 @@ def inspect(
       pyrnn inspect checkpoint.pt --json
     """
     with naming_the_extra("inspect", "cli"):
-        from ..inspection import inspect as look_into
-        from ..inspection import print_json, print_tables
+        from .inspection import inspect as look_into
+        from .inspection import print_json, print_tables
 
         (print_json if json else print_tables)(look_into(file))
 
@@ -52,7 +52,7 @@ def convert(
       pyrnn convert model.h5 model.safetensors
       pyrnn convert checkpoint.pt rnn.onnx --prefix state_dict.encoder.rnn. --batch-first
     """
-    from ..convert import convert
+    from pyrnn.io.conversion import convert
 
     print(convert(source, target, **_given(prefix, batch_first)))
 
@@ -86,8 +86,8 @@ def verify(
       pyrnn verify model.onnx --against onnxruntime --data x.npy --json
     """
     with naming_the_extra("verify"):
-        from ..verify import read_data, verify
-        from ..verify.report import print_json, print_tables
+        from pyrnn.verify import read_data, verify
+        from pyrnn.verify.report import print_json, print_tables
 
         report = verify(model, against.value, read_data(data), tolerance=tolerance, **_given(prefix, batch_first))
         (print_json if json else print_tables)(report)

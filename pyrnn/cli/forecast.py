@@ -48,7 +48,7 @@ def forecast(
       pyrnn forecast data.csv --target price --lookback 8 --horizon 1 --cell lstm --json
     """
     with naming_the_extra("forecast"):
-        from ..forecast import run
+        from pyrnn.forecast import run
 
         run(
             data,

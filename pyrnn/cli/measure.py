@@ -1,81 +1,20 @@
-"""`pyrnn bench`, `pyrnn accuracy` and `pyrnn config`: what pyrnn is on this machine."""
+"""`pyrnn accuracy` and `pyrnn config`: what pyrnn is on this machine."""
 
 from __future__ import annotations
-
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from .missing import naming_the_extra
 
 
-class What(StrEnum):
-    """The grids of `pyrnn bench`."""
-
-    infer = "infer"
-    train = "train"
-    stream = "stream"
-    quantize = "quantize"
-    torch = "torch"
-    load = "load"
-    growth = "growth"
-
-
-class Cell(StrEnum):
-    """The cells it measures."""
-
-    LSTM = "LSTM"
-    GRU = "GRU"
-    RNN = "RNN"
-
-
-def bench(
-    what: Annotated[What, typer.Argument(help="What to measure.")] = What.infer,
-    quick: Annotated[bool, typer.Option("--quick", help="Less time a line.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line, instead of tables.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Of pyrnn and of every peer.")] = 1,
-    plot: Annotated[Path | None, typer.Option(help="Draw what was measured into this file, e.g. ratios.png.")] = None,
-    cell: Annotated[Cell | None, typer.Option(help="Measure this one only.")] = None,
-) -> None:
-    """Time pyrnn beside its peers on this machine.
-
-    Results are compared first; then the contestants are called in turn, and the best time of each counts. A peer that
-    is not installed is left out and named.
-
-    \b
-    infer    layers on NumPy arrays beside torch, onnxruntime and openvino
-    train    forward and all gradients beside torch and JAX
-    stream   one step at batch 1, from C++ and Python, beside onnxruntime, torch and RTNeural's figures
-    quantize bf16 and int8 weights beside float32, at batch 1
-    torch    the modules of pyrnn.torch beside torch.nn
-    load     import, load a file, first output: time and memory of fresh processes
-    growth   time against T, B, H and layers: is there a cliff?
-
-    \b
-    Examples:
-      pyrnn bench --quick                           inference, in about a minute
-      pyrnn bench train --cell GRU --threads 2
-      pyrnn bench torch --quick --plot ratios.png   the drop-ins for torch.nn: two minutes
-      pyrnn bench --json > times.json
-    """
-    with naming_the_extra("bench"):
-        from ..bench.run import run
-
-        run(what.value, quick, json, threads, plot, cell.value if cell else None)
-
-
 def accuracy() -> None:
     """Print how far pyrnn and torch are from float64."""
-    with naming_the_extra("accuracy", "bench"):
-        from ..accuracy import run
+    with naming_the_extra("accuracy", "torch"):
+        from pyrnn.verify.accuracy import run
 
         run()
 
 
 def config() -> None:
     """Print what was built, for bug reports."""
-    from ..config import show_config
+    from pyrnn.core.config import show_config
 
     show_config()

@@ -9,8 +9,9 @@ import numpy as np
 import safetensors.numpy  # noqa: F401  (else a missing package would show only after the training)
 from rich.console import Console
 
-from ..train import AdamW, CosineAnnealingLR, History, fit
-from ..weights import load_state_dict, save_state_dict
+from pyrnn.train import AdamW, CosineAnnealingLR, History, fit
+from pyrnn.weights.files import load_state_dict, save_state_dict
+
 from .data import DAY, PAST, SERIES, Part, load_series, split
 from .model import Forecaster
 from .report import Scores, comparison, draw, score_table, scores
@@ -128,4 +129,4 @@ def _say_what_next(console: Console, output: Path) -> None:
     console.print("Try next:")
     console.print(f'  python -c "import pyrnn; print(list({load}))"')
     console.print("  pyrnn demo --seed 1 --epochs 60     another start, a longer training")
-    console.print("  pyrnn bench --quick                 pyrnn beside torch on this machine")
+    console.print("  pyrnn forecast data.csv --target x  the same for a column of your own")

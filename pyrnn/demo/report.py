@@ -12,7 +12,8 @@ from matplotlib.ticker import ScalarFormatter
 from rich.table import Table
 from rich.text import Text
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
+
 from .data import DAY, Part
 
 STYLES: dict[str, dict[str, Any]] = {

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import get_num_threads, set_num_threads
-from ..module import Array
-from ..train import AdamW, mse_loss
+from pyrnn import get_num_threads, set_num_threads
+from pyrnn.checks.arrays import Array
+from pyrnn.train import AdamW, mse_loss
+
 from .data import DAY, FEATURES, Part
 from .model import HIDDEN, Forecaster
 

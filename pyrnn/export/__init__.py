@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import check_size
-from ..quoting import brief
+from pyrnn.checks.arguments import check_size
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+
 from .data import check_data
 from .fixed.network import IntegerNetwork
 from .golden import test_program

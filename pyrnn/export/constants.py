@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
 
 LANES = 8  # outputs side by side: products.py, vad_multiply
 

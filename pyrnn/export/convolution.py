@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..nn.channels_last import ChannelsLast
-from ..nn.conv import Conv1d
+from pyrnn.nn.channels_last import ChannelsLast
+from pyrnn.nn.conv import Conv1d
+
 from .constants import panels
 from .functions import Function
 from .parts import INPUT, OUTPUT, Part

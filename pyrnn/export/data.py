@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..module import Array
-from ..options import check_array
+from pyrnn.checks.arguments import check_array
+from pyrnn.checks.arrays import Array
+
 from .network import Network
 
 

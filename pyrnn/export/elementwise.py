@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from ..nn.activations import ALPHAS, Activation
+from pyrnn.nn.activations import ALPHAS, Activation
+
 from .functions import ACTIVATIONS, SIGMOID, TANH, Function
 
 # exp in float, which a test compares with csrc/simd/math.h.

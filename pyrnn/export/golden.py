@@ -6,7 +6,8 @@ import textwrap
 
 import numpy as np
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
+
 from .constants import literals
 from .network import Network
 from .program import named

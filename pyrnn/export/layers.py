@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..linear import Linear
-from ..module import Module
-from ..nn.activations import Activation, Softmax
-from ..nn.channels_last import ChannelsLast
-from ..nn.conv import Conv1d
-from ..nn.embedding import Embedding
-from ..quoting import brief
+from pyrnn.checks.quoting import brief
+from pyrnn.core.linear import Linear
+from pyrnn.core.module import Module
+from pyrnn.nn.activations import Activation, Softmax
+from pyrnn.nn.channels_last import ChannelsLast
+from pyrnn.nn.conv import Conv1d
+from pyrnn.nn.embedding import Embedding
+
 from . import convolution, elementwise
 from .functions import Function
 from .parts import INPUT, OUTPUT, Part

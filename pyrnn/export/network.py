@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module
-from ..nn.activations import Activation, Softmax
-from ..nn.channels_last import ChannelsLast
-from ..nn.dropout import Dropout
-from ..nn.embedding import Embedding
-from ..nn.heads import LastStep
-from ..nn.sequential import Sequential
-from ..quantized import QuantizationError, Quantized
-from ..quoting import brief
-from ..recurrent import Recurrent
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.quantized import QuantizationError, Quantized
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.nn.activations import Activation, Softmax
+from pyrnn.nn.channels_last import ChannelsLast
+from pyrnn.nn.dropout import Dropout
+from pyrnn.nn.embedding import Embedding
+from pyrnn.nn.heads import LastStep
+from pyrnn.nn.sequential import Sequential
+
 from . import layers, parts
 from .profiles import profile_of
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..module import Array
-from ..recurrent import Recurrent
+from pyrnn.checks.arrays import Array
+from pyrnn.core.recurrent import Recurrent
+
 from . import cells
 from .constants import Constant, panels, panels_int8, quantized
 from .functions import Function

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..module import Module
-from ..nn.channels_last import ChannelsLast
-from ..quoting import brief
-from ..recurrent import Recurrent
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.quantized import Quantized
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.nn.channels_last import ChannelsLast
 
 
 class Profile(NamedTuple):
@@ -36,7 +37,7 @@ def _same(layer: Module) -> Module:
 
 
 def _int8(layer: Module) -> Module:
-    return layer.quantize("int8") if isinstance(layer, Recurrent) else layer
+    return Quantized(layer, "int8") if isinstance(layer, Recurrent) else layer
 
 
 def _float64(layer: Module) -> Module:

@@ -6,7 +6,8 @@ import re
 import textwrap
 from importlib.resources import files
 
-from .. import __version__
+from pyrnn import __version__
+
 from .fixed.functions import INTEGERS
 from .functions import Function, in_order
 from .network import Network

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..quantized import QuantizationError
+from pyrnn.core.quantized import QuantizationError
+
 from .measure import Measured
 from .profiles import PROFILES
 from .program import WIDTHS, Program

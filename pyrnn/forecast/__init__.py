@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from .. import GRU, LSTM, RNN, nn
-from ..module import Array
-from ..options import check_size
-from ..picture import check_picture
-from ..quoting import brief
-from ..train import AdamW, CosineAnnealingLR, History, fit
-from ..train.settings import check_seed
+from pyrnn import GRU, LSTM, RNN, nn
+from pyrnn.checks.arguments import check_size
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.picture import check_picture
+from pyrnn.checks.quoting import brief
+from pyrnn.train import AdamW, CosineAnnealingLR, History, fit
+from pyrnn.train.settings import check_seed
+
 from .report import Scores, draw, score_table, scores
 from .series import Part, Series, read_columns
 

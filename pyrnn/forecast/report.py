@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 from sklearn import metrics
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
+
 from .series import Part
 
 HEADINGS = ("RMSE", "MAE", "MAPE", "R²", "direction")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..module import Array
-from ..options import check_size
-from ..quoting import brief
-from ..scaling import Scale
+from pyrnn.checks.arguments import check_size
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.train.scaling import Scale
 
 try:
     import pandas

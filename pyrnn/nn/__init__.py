@@ -8,8 +8,9 @@ model.save("model.safetensors")                 # nn.Sequential.load reads it
 
 from __future__ import annotations
 
-from ..layers import GRU, LSTM, RNN
-from ..linear import Linear
+from pyrnn.core.layers import GRU, LSTM, RNN
+from pyrnn.core.linear import Linear
+
 from .activations import Activation, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .architecture import LAYERS, build, describe
 from .batchnorm import BatchNorm1d, BatchNorm2d

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
-from ..module import Array
-from ..quoting import brief
+from pyrnn import _core
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+
 from .layer import Back, Layer, kept
 
 # The kernels' functions, the same bits on every machine (csrc/cells/elementwise.h), by their names there.

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import arguments_of
-from ..quoting import brief
+from pyrnn.checks.arguments import arguments_of
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
 
 # Type names to classes; pyrnn.nn fills it. A class of one's own may be added: it needs config().
 LAYERS: dict[str, type[Module]] = {}

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..module import Array
-from ..options import check_not_negative, check_size, float_dtype
-from ..pullback import Gradients
+from pyrnn.checks.arguments import check_not_negative, check_size, float_dtype
+from pyrnn.checks.arrays import Array
+from pyrnn.core.pullback import Gradients
+
 from .layer import Back, Layer
 from .moments import repaired
 from .windows import check_channels

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import check_bools
-from ..pullback import Gradients
-from ..quoting import brief
-from ..recurrent import Recurrent
+from pyrnn.checks.arguments import check_bools
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.pullback import Gradients
+from pyrnn.core.recurrent import Recurrent
+
 from .architecture import describe
 from .layer import Way, pullback_of
 

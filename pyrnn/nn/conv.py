@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _core
-from ..initial import Random
-from ..module import Array
-from ..options import check_bools, check_size, float_dtype
-from ..packing import Packing
-from ..pullback import Gradients
+from pyrnn import _core
+from pyrnn.checks.arguments import check_bools, check_size, float_dtype
+from pyrnn.checks.arrays import Array
+from pyrnn.core.initial import Random
+from pyrnn.core.packing import Packing
+from pyrnn.core.pullback import Gradients
+
 from .layer import Back, Layer
 from .windows import Padding, Sizes, Windows, check_channels, listed
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..initial import Random
-from ..module import Array
-from ..options import check_bools
-from ..quoting import brief
+from pyrnn.checks.arguments import check_bools
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.initial import Random
+
 from .layer import Back, Layer, float_array, shape_error
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..initial import Random
-from ..module import Array
-from ..options import check_bools, check_size, float_dtype
-from ..pullback import Gradients
+from pyrnn.checks.arguments import check_bools, check_size, float_dtype
+from pyrnn.checks.arrays import Array
+from pyrnn.core.initial import Random
+from pyrnn.core.pullback import Gradients
+
 from .layer import Back, Layer, plain_array
 
 if TYPE_CHECKING:

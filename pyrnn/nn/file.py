@@ -7,14 +7,15 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ..budget import Budget
-from ..initial import skip_init
-from ..module import Module, at_most
-from ..quoting import escaped
-from ..weights import load_state_dict, replaced
-from ..weights.arrays import flat
-from ..weights.safetensors import ARCHITECTURE, metadata, safetensors_package
-from ..weights.source import printable as printable
+from pyrnn.checks.budget import Budget
+from pyrnn.checks.quoting import escaped
+from pyrnn.core.initial import skip_init
+from pyrnn.core.module import Module, at_most
+from pyrnn.weights.arrays import flat
+from pyrnn.weights.files import load_state_dict, replaced
+from pyrnn.weights.safetensors import ARCHITECTURE, metadata, safetensors_package
+from pyrnn.weights.source import printable as printable
+
 from .architecture import named_layers
 
 LONGEST = 500  # letters of a sentence: names and values in it are the file's

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array
-from ..options import check_bools
+from pyrnn.checks.arguments import check_bools
+from pyrnn.checks.arrays import Array
+
 from .layer import Back, MaskedLayer, kept
 
 

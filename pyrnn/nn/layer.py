@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import check_array, check_flags
-from ..pullback import Gradients
-from ..quiet import quiet
-from ..quoting import brief
+from pyrnn.checks.arguments import check_array, check_flags
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quiet import quiet
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.pullback import Gradients
+from pyrnn.core.recurrent import Recurrent
 
 Back = Callable[[Array], Any]
 Way = Callable[[Array], Gradients]
@@ -170,3 +172,18 @@ class Naming:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception):
             error.add_note(f"in layer {brief(self.name)} of the Sequential, {type(self.layer).__name__}")
+
+
+def options_beside(layer: Module, mask: Array | None) -> dict[str, Any]:
+    """The keywords of a call of the layer with a mask beside its input."""
+    heeds = isinstance(layer, Recurrent) or getattr(layer, "takes_mask", False)
+    return {"mask": mask} if heeds and mask is not None else {}
+
+
+def mask_after(layer: Module, input: Array, mask: Array | None) -> Array | None:
+    """The mask beside the layer's output, given that beside its input."""
+    if hasattr(layer, "make_mask") and (made := layer.make_mask(input)) is not None:
+        mask = made
+    if mask is None or getattr(layer, "ends_mask", False):
+        return None
+    return layer.pass_mask(mask) if hasattr(layer, "pass_mask") else mask

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ..caution import caution
-from ..initial import is_skipped
-from ..linear import Linear
-from ..module import Array, Module
-from ..recurrent import Recurrent
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.caution import caution
+from pyrnn.core.initial import is_skipped
+from pyrnn.core.linear import Linear
+from pyrnn.core.module import Module
+from pyrnn.core.recurrent import Recurrent
+
 from .activations import Activation, LogSoftmax, Softmax
 from .batchnorm import BatchNorm1d
 from .bidirectional import Bidirectional

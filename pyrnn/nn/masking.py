@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array
-from ..quoting import brief
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+
 from .layer import Back, Layer, float_array, kept, shape_error
 
 

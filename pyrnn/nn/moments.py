@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
 
 
 def normalised(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:

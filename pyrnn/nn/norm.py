@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..module import Array, check_room
-from ..options import check_bools, check_not_negative, check_size, float_dtype
-from ..pullback import Gradients
+from pyrnn.checks.arguments import check_bools, check_not_negative, check_size, float_dtype
+from pyrnn.checks.arrays import Array
+from pyrnn.core.module import check_room
+from pyrnn.core.pullback import Gradients
+
 from .layer import Back, Layer, shape_error
 from .moments import normalised
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array
-from ..options import check_bools
-from ..quoting import brief
+from pyrnn.checks.arguments import check_bools
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+
 from .layer import Back, Layer, kept
 from .windows import Padding, Sizes, Windows, check_channels, listed
 

@@ -1,17 +1,17 @@
-"""QuantizedSequential: a network whose recurrent layers have smaller weights, for inference."""
+"""What a network has whose recurrent layers have smaller weights, for inference."""
 
 from __future__ import annotations
 
 import os
 from typing import Any, NoReturn
 
-from ..module import Array
-from ..quantized import QuantizationError, Quantized, check_format, converted
-from .sequential import Sequential
+from pyrnn.checks.arrays import Array
+from pyrnn.core.module import Module
+from pyrnn.core.quantized import QuantizationError, Quantized, check_format, converted
 
 
-class QuantizedSequential(Sequential):
-    """A `Sequential` for inference, made by `network.quantize(format)`: each RNN, LSTM and GRU is a `Quantized`.
+class QuantizedNetwork(Module):
+    """A network for inference, made by `network.quantize(format)`: each RNN, LSTM and GRU is a `Quantized`.
 
     A call is in evaluation mode: no dropout. The other layers share the arrays of that moment with the network's;
     nothing that is done here changes those.
@@ -32,9 +32,8 @@ class QuantizedSequential(Sequential):
     format: str = ""
     report: QuantizationError | None = None
 
-    def __init__(self, network: Sequential, format: str, data: Array | None = None) -> None:
-        check_format(format)
-        super().__init__(dict(converted(network, lambda layer: Quantized(layer, format))._modules))
+    def _become(self, format: str, data: Array | None) -> None:
+        """Sets what the constructor was given, once the layers stand there."""
         if not any(isinstance(module, Quantized) for _, module in self.named_modules()):
             raise ValueError("there is no RNN, LSTM or GRU in this Sequential to quantize")
         self.__dict__.update(format=format, training=False)
@@ -51,9 +50,9 @@ class QuantizedSequential(Sequential):
 
     def error(self, input: Array, *, mask: Array | None = None) -> QuantizationError:
         """How far the outputs are from the float32 network's; takes what a call takes."""
-        exact = converted(self, lambda layer: layer.unquantized())
-        assert isinstance(exact, Sequential)
-        return QuantizationError.between(exact(input, mask=mask), self(input, mask=mask))
+        small: Any = self
+        exact: Any = converted(self, lambda layer: layer.unquantized())
+        return QuantizationError.between(exact(input, mask=mask), small(input, mask=mask))
 
     def vjp(self, *args: Any, **options: Any) -> NoReturn:
         """AttributeError: quantized networks are for inference."""
@@ -71,3 +70,9 @@ class QuantizedSequential(Sequential):
 
     def extra_repr(self) -> str:
         return f"format={self.format!r}"
+
+
+def quantized_layers(network: Module, format: str) -> dict[str, Module]:
+    """The network's layers by name, their weights in the format; ValueError for what is none."""
+    check_format(format)
+    return dict(converted(network, lambda layer: Quantized(layer, format))._modules)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import check_arrays, check_size
-from ..pullback import Gradients
-from ..quoting import brief
-from ..recurrent import Recurrent
+from pyrnn.checks.arguments import check_arrays, check_size
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.pullback import Gradients
+from pyrnn.core.recurrent import Recurrent
+
 from . import file
 from .architecture import describe
-from .layer import Naming, Way, plain_array, pullback_of
+from .layer import Naming, Way, mask_after, options_beside, plain_array, pullback_of
 from .layout import check_cuts, check_layout
+from .quantized import QuantizedNetwork, quantized_layers
 from .summary import Shapes, table
 from .taking import KERAS, as_input, axes_of
-
-if TYPE_CHECKING:
-    from .quantized import QuantizedSequential
 
 Axis = int | tuple[int, int]
 
@@ -164,8 +164,6 @@ class Sequential(Module):
         Raises:
             ValueError: for another format, a recurrent layer of float64, or a network without a recurrent layer.
         """
-        from .quantized import QuantizedSequential  # which is a Sequential
-
         return QuantizedSequential(self, format, data)
 
     def config(self) -> dict[str, Any]:
@@ -231,11 +229,11 @@ class Sequential(Module):
         """The output and the mask beside it; each layer's output shape is put in `shapes`."""
         for name, layer in self._modules.items():
             with Naming(name, layer):
-                after = _mask_after(layer, input, mask)
+                after = mask_after(layer, input, mask)
                 if isinstance(layer, Sequential):
                     input, after = layer._through(input, mask, [])
                 else:
-                    result = layer(input, **_options(layer, mask))
+                    result = layer(input, **options_beside(layer, mask))
                     input = result[0] if isinstance(layer, Recurrent) else result
             mask = after
             shapes.append(input.shape)
@@ -246,11 +244,11 @@ class Sequential(Module):
         ways: list[tuple[str, Way]] = []
         for name, layer in self._modules.items():
             with Naming(name, layer):
-                after = _mask_after(layer, input, mask)
+                after = mask_after(layer, input, mask)
                 if isinstance(layer, Sequential):
                     input, after, way = layer._recorded(input, mask)
                 else:
-                    input, *_, way = layer.vjp(input, **_options(layer, mask))
+                    input, *_, way = layer.vjp(input, **options_beside(layer, mask))
             mask = after
             ways.append((name, way))
 
@@ -277,15 +275,9 @@ class Sequential(Module):
                 module.training = mode
 
 
-def _options(layer: Module, mask: Array | None) -> dict[str, Any]:
-    heeds = isinstance(layer, Recurrent) or getattr(layer, "takes_mask", False)
-    return {"mask": mask} if heeds and mask is not None else {}
+class QuantizedSequential(QuantizedNetwork, Sequential):
+    """A `Sequential` whose recurrent layers have smaller weights: see `QuantizedNetwork`."""
 
-
-def _mask_after(layer: Module, input: Array, mask: Array | None) -> Array | None:
-    """The mask beside the layer's output, given that beside its input."""
-    if hasattr(layer, "make_mask") and (made := layer.make_mask(input)) is not None:
-        mask = made
-    if mask is None or getattr(layer, "ends_mask", False):
-        return None
-    return layer.pass_mask(mask) if hasattr(layer, "pass_mask") else mask
+    def __init__(self, network: Sequential, format: str, data: Array | None = None) -> None:
+        Sequential.__init__(self, quantized_layers(network, format))
+        self._become(format, data)

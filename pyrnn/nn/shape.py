@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array
-from ..options import check_bools, check_size
-from ..quoting import brief
+from pyrnn.checks.arguments import check_bools, check_size
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+
 from .layer import Back, Layer, plain_array
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module
+from pyrnn.checks.arrays import Array
+from pyrnn.core.module import Module
+
 from .embedding import Embedding
 
 Shapes = list[tuple[int, ...]]

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..array_likes import as_array
-from ..linear import Linear
-from ..module import Array, Module
-from ..quoting import brief
-from ..recurrent import Recurrent
+from pyrnn.checks.arrays import Array, as_array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.linear import Linear
+from pyrnn.core.module import Module
+from pyrnn.core.recurrent import Recurrent
+
 from .bidirectional import Bidirectional
 from .embedding import Embedding
 from .layer import Layer

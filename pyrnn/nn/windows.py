@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import check_size
-from ..quoting import brief
+from pyrnn.checks.arguments import check_size
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+
 from .layer import float_array, shape_error
 
 Sizes = int | Sequence[int]

@@ -1,4 +1,4 @@
-"""One call of the kernels on tensors: read and written in place, differentiable.
+"""One call of the kernels on tensors: read and written in place; its gradients, and the same by torch's operators.
 
 Letters in shapes: T time, B batch, I inputs, H hidden units, P hidden units or projections, D directions.
 """
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from .. import _core
+from pyrnn import _core
+
 from .composed import Network, Steps, compose
 from .coverage import PLAIN, is_batched, special_mode
 
@@ -84,17 +84,6 @@ def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Ta
     return (y, *final) if all_states is None else (y, *final, all_states), tape
 
 
-def run(call: Call, inputs: Inputs) -> Tensors:
-    """What `compute` gives, differentiable where something asks for it."""
-    if torch.is_grad_enabled():
-        flat = inputs.flat()
-        for tensor in flat:
-            if tensor.requires_grad:
-                found: Tensors = Recurrence.apply(call, inputs, *flat)  # type: ignore[no-untyped-call]
-                return found
-    return compute(call, inputs, False)[0]
-
-
 def run_composed(call: Call, inputs: Inputs) -> Tensors:
     """The same by torch's own operators, step by step: of any dtype, on any device, under any transform."""
     x, active, reset = inputs.x, call.active, call.reset
@@ -111,40 +100,6 @@ def run_composed(call: Call, inputs: Inputs) -> Tensors:
     if call.all_states and all_states is not None:
         outputs = (*outputs, all_states)
     return outputs if batch_axis is None else tuple(part.squeeze(batch_axis) for part in outputs)
-
-
-class Recurrence(Function):
-    """The kernels' own reverse mode; torch's operators where a derivative of the derivative is asked for."""
-
-    @staticmethod
-    def forward(ctx: Any, call: Call, inputs: Inputs, *flat: Tensor) -> Tensors:
-        outputs, ctx.tape = compute(call, inputs, True)
-        ctx.call, ctx.counts = call, (len(inputs.initial), len(inputs.reset_state))
-        ctx.pointers = [weight.data_ptr() for weight in inputs.weights]
-        ctx.save_for_backward(*flat)
-        ctx.set_materialize_grads(False)
-        return outputs
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        inputs = Inputs.of(ctx.saved_tensors, *ctx.counts)  # raises if one was modified
-        needed = ctx.needs_input_grad[2:]
-        if torch.compiler.is_compiling():  # by compiled autograd, which cannot trace a tape
-            from .operators import backward_operator  # which imports this file
-
-            found = backward_operator(ctx.call, inputs, grads)
-            return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
-        replayed = (
-            must_replay(grads)
-            # The kernels pack what backward needs from where the weights were.
-            or [weight.data_ptr() for weight in inputs.weights] != ctx.pointers
-        )
-        if replayed:
-            return None, None, *replayed_gradients(ctx.call, inputs, grads, needed)
-        found = recorded_gradients(ctx.call, ctx.tape, ctx.counts, grads, needed)
-        if not torch._C._autograd._get_current_graph_task_keep_graph():
-            ctx.tape = None  # large, and saved_tensors refuses a second backward
-        return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
 
 
 def must_replay(grads: Any) -> bool:

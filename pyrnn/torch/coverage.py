@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.nn.utils.rnn import PackedSequence
 
-from ..quoting import brief
+from pyrnn.checks.quoting import brief
 
 PLAIN = (Tensor, Parameter)
 STRIDED = torch.strided

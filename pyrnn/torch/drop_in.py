@@ -8,9 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import Proxy
 
-from .. import _core
-from ..options import MOST_LAYERS, MOST_UNITS, check_int
-from ..state_dict import OPTIONS
+from pyrnn import _core
+from pyrnn.checks.arguments import MOST_LAYERS, MOST_UNITS, check_int
+from pyrnn.weights.state_dict import OPTIONS
+
 from .composed import Network
 from .coverage import PLAIN
 

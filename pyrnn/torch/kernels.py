@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, is_grad_enabled
 
-from .. import _core
+from pyrnn import _core
+
 from .composed import Network
 from .coverage import bad_weights
 from .drop_in import DropIn, are_plain

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..options import check_masked_output, check_size
+from pyrnn.checks.arguments import check_masked_output, check_size
+
 from .call import Call
 
 is_batchedtensor = torch._C._functorch.is_batchedtensor  # by vmap: its numbers are not to be asked

@@ -15,9 +15,11 @@ from torch._C._dynamo import eval_frame
 from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
 
-from .. import _core
-from ..options import check_bools, check_names
-from .call import run, run_composed
+from pyrnn import _core
+from pyrnn.checks.arguments import check_bools, check_names
+
+from .autograd import run
+from .call import run_composed
 from .composed import Network
 from .coverage import (
     COMPILING,

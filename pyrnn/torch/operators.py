@@ -1,6 +1,6 @@
 """`torch.ops.pyrnn.recurrence`: a call of the kernels as one operator, for torch.compile and torch.export.
 
-Calls outside of a graph take the shorter way of call.py.
+Calls outside of a graph take the shorter way of autograd.py.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.library import custom_op
 from torch.utils.weak import WeakIdKeyDictionary
 
-from .. import _core
-from ..options import MOST_LAYERS, check_size
+from pyrnn import _core
+from pyrnn.checks.arguments import MOST_LAYERS, check_size
+
 from .call import Call, Inputs, compute, must_replay, recorded_gradients, replayed_gradients
 from .composed import Network
 from .kernels import pack, spec_of
@@ -170,7 +171,7 @@ recurrence.register_autograd(_backward, setup_context=_keep)
 
 
 def run_operator(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
-    """`call.run` as one node of a graph."""
+    """`autograd.run` as one node of a graph."""
     # An exported graph may run without gradients: it keeps no tape, and backward computes it again.
     record = torch.is_grad_enabled() and not torch.compiler.is_exporting()
     found = recurrence(*arguments_of(call, inputs), record)

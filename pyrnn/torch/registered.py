@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..quoting import brief
+from pyrnn.checks.quoting import brief
 
 NOT_REGISTERED = (
     "it stands in a plain list, tuple, set or dict, which torch does not register; use nn.ModuleList or nn.ModuleDict"

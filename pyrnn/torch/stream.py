@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import stream
+from pyrnn.core import stream
+
 from .kernels import packed_weights
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from .. import _core
+from pyrnn import _core
 
 FORKED = 0x40  # PF_FORKNOEXEC in Linux's sched.h
 FLAGS = 6  # of the fields behind the program's name

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import layers
-from ..trace import Trace
+from pyrnn.core import layers
+from pyrnn.core.trace import Trace
+
 from .coverage import INVALID, not_plain
 
 

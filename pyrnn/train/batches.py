@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module
-from ..nn.taking import as_input, axes_of
+from pyrnn.checks.arrays import Array
+from pyrnn.core.module import Module
+from pyrnn.nn.taking import as_input, axes_of
+
 from .loss_inputs import numbers
 
-Data = Any  # a pair of arrays, or an iterable of such pairs; what may stand for an array, array_likes.py says
+Data = Any  # a pair of arrays, or an iterable of such pairs; what may stand for an array, checks/arrays.py says
 Axis = int | tuple[int, int]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array
-from ..options import check_not_negative
+from pyrnn.checks.arguments import check_not_negative
+from pyrnn.checks.arrays import Array
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -17,8 +17,10 @@ from typing import Any, Never, Protocol
 
 import numpy as np
 
-from ..module import Array, Module
-from ..options import check_bools, check_not_negative
+from pyrnn.checks.arguments import check_bools, check_not_negative
+from pyrnn.checks.arrays import Array
+from pyrnn.core.module import Module
+
 from .batches import Axis, Batches, Data
 from .clip import clip_grad_norm
 from .history import History

@@ -6,10 +6,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..array_likes import as_array
-from ..module import Array, to_array
-from ..nn.embedding import OutOfRangeError
-from ..quoting import brief
+from pyrnn.checks.arrays import Array, as_array, to_array
+from pyrnn.checks.quoting import brief
+from pyrnn.nn.embedding import OutOfRangeError
 
 Reduction = Literal["mean", "sum"]
 Loss = tuple[float, Array]

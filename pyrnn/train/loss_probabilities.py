@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
+
 from .loss_inputs import Loss, Reduction, classes_of, over_classes, pair, quiet, reduced
 
 SMALLEST = float(np.float32(1e-12))  # what torch divides bce's gradient by at 0 and 1: a float there, in float64 too

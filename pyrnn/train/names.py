@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..module import Array, Module
-from ..quoting import brief
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+
 from .loss import bce_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss
 from .loss_probabilities import bce_loss, categorical_crossentropy, nll_loss
 from .optim import SGD, Adam, AdamW, Optimizer

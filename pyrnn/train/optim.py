@@ -22,9 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Array, Module, to_array
-from ..options import check_not_negative
-from ..quoting import brief
+from pyrnn.checks.arguments import check_not_negative
+from pyrnn.checks.arrays import Array, to_array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+
 from .clip import check_gradients
 
 State = dict[str, Any]

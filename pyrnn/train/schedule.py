@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..options import check_not_negative
-from ..quoting import brief
+from pyrnn.checks.arguments import check_not_negative
+from pyrnn.checks.quoting import brief
+
 from .optim import Optimizer
 
 
@@ -53,7 +54,7 @@ class ReduceLROnPlateau(Scheduler):
     Raises:
         ValueError: if a setting is out of range.
 
-    >>> from pyrnn.module import Module
+    >>> from pyrnn.core.module import Module
     >>> from pyrnn.train import SGD
     >>> optimizer = SGD(Module(), lr=1.0)
     >>> scheduler = ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
@@ -128,7 +129,7 @@ class CosineAnnealingLR(Scheduler):
     Raises:
         ValueError: if `T_max` is less than 1.
 
-    >>> from pyrnn.module import Module
+    >>> from pyrnn.core.module import Module
     >>> from pyrnn.train import SGD
     >>> optimizer = SGD(Module(), lr=1.0)
     >>> scheduler = CosineAnnealingLR(optimizer, T_max=2)

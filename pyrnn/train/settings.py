@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..module import Module
-from ..quantized import Quantized
-from ..quoting import brief
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.quantized import Quantized
+
 from .batches import Batches
 from .optim import Optimizer
 

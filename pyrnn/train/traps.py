@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..caution import caution, was_told
-from ..module import Array, Module
-from ..nn.activations import Activation, LogSoftmax, Softmax
-from ..nn.heads import GlobalAveragePool1d
-from ..nn.layout import TIME_AXIS, TIME_FIRST, batch_axis_of, holds_sequences, is_ours, taken_by
-from ..nn.pool import AvgPool1d, AvgPool2d, GlobalAveragePool2d
-from ..nn.sequential import Sequential
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.caution import caution, was_told
+from pyrnn.core.module import Module
+from pyrnn.nn.activations import Activation, LogSoftmax, Softmax
+from pyrnn.nn.heads import GlobalAveragePool1d
+from pyrnn.nn.layout import TIME_AXIS, TIME_FIRST, batch_axis_of, holds_sequences, is_ours, taken_by
+from pyrnn.nn.pool import AvgPool1d, AvgPool2d, GlobalAveragePool2d
+from pyrnn.nn.sequential import Sequential
+
 from .loss import bce_with_logits, cross_entropy
 from .loss_probabilities import bce_loss, nll_loss
 

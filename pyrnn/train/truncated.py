@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..module import Array
-from ..pullback import Gradients
-from ..recurrent import Recurrent
+from pyrnn.checks.arrays import Array
+from pyrnn.core.pullback import Gradients
+from pyrnn.core.recurrent import Recurrent
+
 from .names import LossFunction, loss_named
 
 

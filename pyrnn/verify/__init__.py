@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from ..module import Array, Module
-from ..quoting import brief
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+
 from .report import Difference, LayerReport, Report
 
 __all__ = ["AGAINST", "Difference", "LayerReport", "Report", "read_data", "verify"]

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import nn
-from ..loading import load
-from ..module import Array, Module
-from ..quoting import brief
-from ..recurrent import Recurrent
-from ..weights.keras.store import snake
+from pyrnn import nn
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.io.keras.store import snake
+from pyrnn.io.loading import load
+
 from .compare import Passed, cast, direction_difference, layer_report, output_difference, walk
 from .equations import Cell, blocks
 from .report import Difference, LayerReport

@@ -7,13 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .. import nn
-from ..budget import Budget
-from ..loading import load
-from ..module import Array, Module
-from ..recurrent import Recurrent
-from ..weights.onnx.package import attributes, onnx_package
-from ..weights.onnx.reading import read_model
+from pyrnn import nn
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.budget import Budget
+from pyrnn.core.module import Module
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.io.loading import load
+from pyrnn.io.onnx.package import attributes, onnx_package
+from pyrnn.io.onnx.reading import read_model
+
 from .compare import Passed, cast, layer_report, output_difference, walk
 from .onnx_gates import ORDERS, gate_differences
 from .report import Difference, LayerReport

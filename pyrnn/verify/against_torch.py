@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..from_weights import prefixes
-from ..loading import load, named_arrays
-from ..module import Array, Module
-from ..recurrent import Recurrent
-from ..trace import DIRECTIONS
-from ..weights import load_state_dict
+from pyrnn.checks.arrays import Array
+from pyrnn.core.module import Module
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.core.trace import DIRECTIONS
+from pyrnn.io.from_weights import prefixes
+from pyrnn.io.loading import load, named_arrays
+from pyrnn.weights.files import load_state_dict
+
 from .compare import cast, gate_difference, layer_report, output_difference
 from .equations import GATES, Cell, blocks
 from .report import Difference, LayerReport

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import nn
-from ..module import Array, Module
-from ..quoting import brief
-from ..recurrent import Recurrent
+from pyrnn import nn
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.module import Module
+from pyrnn.core.recurrent import Recurrent
+
 from .equations import Cell
 from .report import Difference, LayerReport
 

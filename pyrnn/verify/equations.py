@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..module import Array
+from pyrnn.checks.arrays import Array
 
 Function = Callable[[Array], Array]
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import nn
-from ..module import Array
-from ..recurrent import Recurrent
-from ..trace import DIRECTIONS
-from ..weights.onnx.package import attributes
-from ..weights.onnx.reading import to_array
+from pyrnn import nn
+from pyrnn.checks.arrays import Array
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.core.trace import DIRECTIONS
+from pyrnn.io.onnx.package import attributes
+from pyrnn.io.onnx.reading import to_array
+
 from .compare import Passed, direction_difference
 from .equations import Cell, blocks
 from .report import Difference

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..quoting import brief
+from pyrnn.checks.quoting import brief
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import IO, BinaryIO
 
-from pyrnn.budget import Budget
-from pyrnn.quoting import escaped, quoted
+from pyrnn.checks.budget import Budget
+from pyrnn.checks.quoting import escaped, quoted
 
 LOCAL_HEADER = 30  # bytes in front of a record's name and extra field; it ends with their lengths
 AT_ONCE = 2**20  # bytes of a record that are unpacked in one go

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pyrnn.module import Array, to_array
-from pyrnn.quoting import escaped
+from pyrnn.checks.arrays import Array, to_array
+from pyrnn.checks.quoting import escaped
 
 MAX_AXES = 32  # what every NumPy allows
 

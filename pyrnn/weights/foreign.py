@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyrnn.quoting import listed, quoted
+from pyrnn.checks.quoting import listed, quoted
 
 EXPECTED = 'it should hold a list of layers, [{"type": "lstm" or "dense", "params": {...}}, ...]'
 TRAINED = "load the file of the model that it was made of (.keras, .h5, .pt, .safetensors)"
@@ -39,7 +39,7 @@ KINDS: tuple[tuple[Callable[[Keys], bool], str], ...] = (
         _has("class_name", "config"),
         "it is the architecture of a Keras model, as model.to_json() gives it, without weights; save both with "
         'model.save("model.keras"), or make an nn.Sequential of the same layers and use '
-        "pyrnn.weights.keras.load_weights with the file of model.save_weights",
+        "pyrnn.io.keras.load_weights with the file of model.save_weights",
     ),
     (
         _has("model_data", "state_dict"),

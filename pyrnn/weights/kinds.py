@@ -6,18 +6,18 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO
 
-from pyrnn.quoting import listed, quoted
+from pyrnn.checks.quoting import listed, quoted
 
 HEAD = 2048  # bytes that are looked at
 
-# Formats, and what reads each: a module pyrnn.weights.X. "model" formats hold the layers too: load(path, ...).
+# Formats, and the module that reads each. Files of those in pyrnn.io hold the layers too.
 READERS = {
-    "pt": "pt",
-    "npz": "npz",
-    "safetensors": "safetensors",
-    "keras": "keras",
-    "onnx": "onnx",
-    "json": "notebook",
+    "pt": "pyrnn.weights.pt",
+    "npz": "pyrnn.weights.npz",
+    "safetensors": "pyrnn.weights.safetensors",
+    "keras": "pyrnn.io.keras",
+    "onnx": "pyrnn.io.onnx",
+    "json": "pyrnn.io.notebook",
 }
 SUFFIXES = {
     ".pt": "pt",

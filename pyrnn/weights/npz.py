@@ -13,12 +13,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from pyrnn.budget import Budget
-from pyrnn.module import Array
-from pyrnn.quoting import quoted
-from pyrnn.state_dict import dumped, loaded, with_metadata
-from pyrnn.weights.archive import each_record, opened
-from pyrnn.weights.arrays import MAX_AXES, STORED, decoded, flat
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.budget import Budget
+from pyrnn.checks.quoting import quoted
+
+from .archive import each_record, opened
+from .arrays import MAX_AXES, STORED, decoded, flat
+from .state_dict import dumped, loaded, with_metadata
 
 LONGEST_HEADER = 2**16  # bytes; NumPy takes 10,000
 OPTIONS = b"pyrnn: "  # and JSON, in the comment of the archive: np.load shows every record as an array

@@ -9,11 +9,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pyrnn.budget import Budget
-from pyrnn.module import Array
-from pyrnn.quoting import escaped, quoted
-from pyrnn.state_dict import dumped, loaded, with_metadata
-from pyrnn.weights.arrays import STORED, decoded, flat
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.budget import Budget
+from pyrnn.checks.quoting import escaped, quoted
+
+from .arrays import STORED, decoded, flat
+from .state_dict import dumped, loaded, with_metadata
 
 # The key of the metadata that holds a network's layers; a single one, since safetensors writes several in any order.
 ARCHITECTURE = "pyrnn"

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from pyrnn.budget import Budget
-from pyrnn.quoting import brief
-from pyrnn.weights.kinds import HEAD, READERS, folder, kind_of
+from pyrnn.checks.budget import Budget
+from pyrnn.checks.quoting import brief
+
+from .kinds import HEAD, READERS, folder, kind_of
 
 MOST_OF_A_PATH = 1000  # letters in a sentence
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pyrnn.parametrized import parameter_of
-from pyrnn.quoting import brief
+from pyrnn.checks.quoting import brief
+
+from .parametrized import parameter_of
 
 
 def unreached(tree: Any) -> str:

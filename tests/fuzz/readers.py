@@ -6,7 +6,7 @@ python tests/fuzz/readers.py --reader h5 --folder out --input 1234      one inpu
 
 Input number k of a reader depends on --seed, the reader and k alone. What fails is kept in the folder, under the name
 of its reader and its number. A failure is: a process that dies; a reading that takes more than 5 s of the CPU; memory
-beyond the budget of the file (pyrnn.budget) and what the sound files take besides; weights that differ from one
+beyond the budget of the file (pyrnn.checks.budget) and what the sound files take besides; weights that differ from one
 reading to the next; an exception that users should not see; a sentence that is longer than 2,000 letters or that no
 terminal can print. The exit status says whether there was one.
 """
@@ -39,7 +39,7 @@ from protobuf import changed_protobuf
 from watched import Watch, peak, reset_peak
 
 import pyrnn
-from pyrnn.budget import Budget
+from pyrnn.checks.budget import Budget
 
 LARGEST_SEED = 1 << 16  # bytes: large arrays of weights teach nothing
 LONGEST = 2000  # letters of a message
@@ -76,7 +76,7 @@ def read_model(path: Path, seed: Seed) -> Any:
 
 
 def read_weights(path: Path, seed: Seed) -> Any:
-    from pyrnn.weights.keras import load_weights
+    from pyrnn.io.keras import load_weights
 
     model, recurrent_activation = pickle.loads(seed.beside)
     load_weights(path, model, recurrent_activation=recurrent_activation)

@@ -125,7 +125,7 @@ def onnx(folder: Path) -> None:
     from onnx_models import write
     from test_onnx_import import MODELS, export
 
-    from pyrnn.weights.onnx import save
+    from pyrnn.io.onnx import save
 
     for name, network in networks().items():
         if name != "words":

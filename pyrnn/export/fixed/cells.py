@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...module import Array
+from pyrnn.checks.arrays import Array
+
 from ..functions import Function
 from .functions import ACTIVATIONS, CLAMP, INT16, SHIFTED, TIMES, clamp, int16, shifted, times
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...module import Array
+from pyrnn.checks.arrays import Array
+
 from ..functions import Function
 
 INTEGERS = """\

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...linear import Linear
-from ...module import Array, Module
-from ...nn.activations import Activation, Softmax
-from ...nn.channels_last import ChannelsLast
-from ...nn.embedding import Embedding
-from ...quantized import QuantizationError
-from ...quoting import brief
-from ...recurrent import Recurrent
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+from pyrnn.core.linear import Linear
+from pyrnn.core.module import Module
+from pyrnn.core.quantized import QuantizationError
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.nn.activations import Activation, Softmax
+from pyrnn.nn.channels_last import ChannelsLast
+from pyrnn.nn.embedding import Embedding
+
 from ..data import check_data
 from ..network import Network, forward, shown
 from ..parts import Part

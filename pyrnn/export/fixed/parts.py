@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...linear import Linear
-from ...module import Array
-from ...nn.channels_last import ChannelsLast
-from ...nn.conv import Conv1d
-from ...nn.embedding import Embedding
+from pyrnn.checks.arrays import Array
+from pyrnn.core.linear import Linear
+from pyrnn.nn.channels_last import ChannelsLast
+from pyrnn.nn.conv import Conv1d
+from pyrnn.nn.embedding import Embedding
+
 from .. import convolution as convolution_in_float
 from ..convolution import next_turn, windows
 from ..functions import Function

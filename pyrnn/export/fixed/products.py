@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...module import Array
+from pyrnn.checks.arrays import Array
+
 from ..functions import Function
 from ..products import COPY
 from .functions import CLAMP, INT16, SHIFTED, TIMES, clamp, int16, shifted, times

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...module import Array
-from ...recurrent import Recurrent
+from pyrnn.checks.arrays import Array
+from pyrnn.core.recurrent import Recurrent
+
 from ..parts import INPUT, OUTPUT, order_of_rows, ordered
 from . import cells
 from .functions import LEAST_BITS

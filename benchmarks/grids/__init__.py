@@ -1,0 +1,57 @@
+"""The grids: a file each, and what every grid is given and gives.
+
+sequences    infer and train: layers on NumPy arrays beside every peer
+streaming    stream: one step, from C++ and from Python
+formats      quantize: smaller weights beside float32
+drop_ins     torch: the modules of pyrnn.torch beside torch.nn
+cold_start   load: fresh processes
+growth       growth: time against size
+
+To add a grid: a file with `opened(options)`, and its line in run.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked for.
+
+    Attributes:
+        what: the name of the grid.
+        seconds: to spend on all lines together; every line has three rounds even if they take longer.
+        threads: of every contestant.
+        cell: "LSTM", "GRU", "RNN", or None for all.
+    """
+
+    what: str
+    seconds: float
+    threads: int = 1
+    cell: str | None = None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid whose contestants are ready.
+
+    Attributes:
+        rows: measured while they are read; each has record(), all it holds for JSON, and a str for the progress.
+        count: how many there will be.
+        tables: the tables of all rows.
+        versions: of the peers, by name.
+        missing: names of peers that are not installed.
+        limits: what the machine can do (roofline.Machine.limits), where it was measured.
+    """
+
+    rows: Iterator[Any]
+    count: int
+    tables: Callable[[Sequence[Any]], Iterable[Table]]
+    versions: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    limits: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,214 @@
+"""What a file of weights holds, and what it leaves open: `pyrnn inspect`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any
+
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.budget import Budget
+from pyrnn.core.module import Module
+from pyrnn.io.from_weights import described, prefixes
+from pyrnn.io.loading import holds_layers, load, named_arrays
+from pyrnn.weights.files import load_state_dict
+from pyrnn.weights.parametrized import parameter_of
+from pyrnn.weights.state_dict import metadata_of
+
+Path = str | os.PathLike[str]
+
+# What the weights of a state dict do not say.
+OPEN = {
+    "RNN": "nonlinearity (tanh or relu), batch_first, dropout",
+    "GRU": "reset_after (True in torch), batch_first, dropout",
+    "LSTM": "batch_first, dropout",
+    "RNNCell": "nonlinearity (tanh or relu)",
+}
+KERAS_OPEN = (
+    "the file leaves open the activations, of LSTM and GRU recurrent_activation (sigmoid, or hard_sigmoid up to Keras "
+    "2.2), and masks: make the model, and read the file with pyrnn.io.keras.load_weights"
+)
+NOTEBOOK = "computed as c' = f c + i g; the notebooks such files come from leave out i, and differ"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer, or an array that belongs to none that is known.
+
+    Attributes:
+        name: in the model or the state dict.
+        kind: the class; "arrays" where the file does not tell it.
+        options: as its repr has them.
+        shapes: of its parameters and buffers, by name.
+        parameters: how many numbers they are.
+    """
+
+    name: str
+    kind: str
+    options: str
+    shapes: dict[str, tuple[int, ...]]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` returns.
+
+    Attributes:
+        file: its path.
+        holds: "a model" or "weights alone".
+        layers: the parts, in order.
+        parameters: the number of all numbers.
+        dtypes: of the arrays.
+        notes: what the file does not say, or why it is not loaded.
+    """
+
+    file: str
+    holds: str
+    layers: list[Part]
+    parameters: int
+    dtypes: list[str]
+    notes: list[str]
+
+
+def inspect(path: Path) -> Inspection:
+    """Looks into any file that pyrnn reads.
+
+    Args:
+        path: a state dict or a model, as `pyrnn.load` takes them. A model with a layer that is not supported is shown
+            as its arrays, with the reason among the notes.
+
+    Returns:
+        The layers, shapes and parameters, and what is ambiguous.
+
+    Raises:
+        ValueError: if the suffix is unknown or the file is damaged.
+        FileNotFoundError: if there is no such file.
+        ImportError: if the package that reads the format is not installed.
+
+    >>> import pyrnn, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pyrnn.save_state_dict(pyrnn.GRU(3, 5).state_dict(), f"{folder}/gru.npz")
+    ...     found = inspect(f"{folder}/gru.npz")
+    >>> found.layers[0].kind, found.parameters
+    ('GRU', 150)
+    """
+    kind = holds_layers(path)
+    if not kind:
+        return _state_dict(path)
+    try:
+        model = load(path)
+    except ValueError as error:
+        refused = _arrays_of(path, kind)
+        if refused is None:
+            raise
+        holds, arrays, open_ = refused
+        return _inspection(path, holds, _loose(arrays), arrays, [str(error), *open_])
+    layers = [_part(name, layer) for name, layer in model._modules.items()]
+    notes = [NOTEBOOK] if kind == "json" and any(part.kind == "LSTM" for part in layers) else []
+    return _inspection(path, "a model", layers, model.state_dict(), notes)
+
+
+def _state_dict(path: Path) -> Inspection:
+    tree = load_state_dict(path)
+    arrays, metadata = named_arrays(tree), metadata_of(tree)
+    layers, notes, left = [], [], dict(arrays)
+    for prefix in prefixes(arrays):
+        try:
+            layer, _ = described(arrays, prefix, {}, metadata)
+        except (RuntimeError, TypeError, ValueError) as error:
+            notes.append(str(error))
+            continue
+        kind = type(layer).__name__
+        layers.append(_part(prefix.removesuffix(".") or kind, layer))
+        mine = {prefix + name for name in layer.parameters()}
+        left = {name: array for name, array in left.items() if parameter_of(name) not in mine}
+        if kind in OPEN and prefix.removesuffix(".") not in metadata:
+            notes.append(f"{kind} {prefix or 'without a prefix'}: the weights leave open {OPEN[kind]}")
+    if len(layers) > 1 or (layers and left):
+        which = ", ".join(f'prefix="{prefix}"' for prefix in prefixes(arrays)[:6])
+        notes.append(f"pyrnn.load takes one recurrent layer of it: {which}")
+    if not layers:
+        notes.append("no recurrent layer in torch's names (weight_ih_l0 ...); pyrnn.load_state_dict reads the arrays")
+    return _inspection(path, "weights alone", layers + _loose(left), arrays, notes)
+
+
+def _arrays_of(path: Path, form: str) -> tuple[str, Mapping[str, Array], list[str]] | None:
+    """What a refused model holds, its arrays and notes on it; None where the file itself is the trouble."""
+    try:
+        if form == "keras":
+            file = import_module("pyrnn.io.keras.container").read(os.fspath(path))
+            alone = file.model is None
+            return ("weights alone" if alone else "a model not supported"), file.arrays, [KERAS_OPEN] * alone
+        if form == "onnx":
+            reading = import_module("pyrnn.io.onnx.reading")
+            stored = reading.read_model(os.fspath(path), Budget(os.path.getsize(path))).graph.initializer
+            return "a model not supported", {tensor.name: reading.to_array(tensor) for tensor in stored}, []
+    except ValueError:
+        pass
+    return None
+
+
+def _inspection(
+    path: Path, holds: str, layers: list[Part], arrays: Mapping[str, Array], notes: list[str]
+) -> Inspection:
+    dtypes = sorted({str(array.dtype) for array in arrays.values()})
+    return Inspection(os.fspath(path), holds, layers, sum(array.size for array in arrays.values()), dtypes, notes)
+
+
+def _part(name: str, layer: Module) -> Part:
+    state = layer.state_dict()
+    shown = repr(layer).partition("(")[2].rpartition(")")[0]
+    options = " ".join(shown.split())
+    return Part(name, type(layer).__name__, options, _shapes(state), sum(array.size for array in state.values()))
+
+
+def _loose(arrays: Mapping[str, Array]) -> list[Part]:
+    """Arrays of no known layer, those of one folder or module together."""
+    groups: dict[str, dict[str, Array]] = {}
+    for name, array in arrays.items():
+        folder, _, leaf = name.rpartition("/" if "/" in name else ".")
+        groups.setdefault(folder, {})[leaf] = array
+    return [
+        Part(folder, "arrays", "", _shapes(found), sum(array.size for array in found.values()))
+        for folder, found in groups.items()
+    ]
+
+
+def _shapes(arrays: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in arrays.items()}
+
+
+def print_json(found: Inspection) -> None:
+    """Prints one JSON object."""
+    print(json.dumps(asdict(found)))
+
+
+def print_tables(found: Inspection) -> None:
+    """Prints a table of the layers and the notes under it."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"{escape(found.file)}: {found.holds}, {', '.join(found.dtypes) or 'no arrays'}", soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("layer", "type", "shapes"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("parameters", justify="right")
+    for part in found.layers:
+        kind = f"{part.kind}({part.options})" if part.options else part.kind
+        table.add_row(*map(escape, (part.name, kind, _lines(part.shapes.items()))), f"{part.parameters:,}")
+    table.add_section()
+    table.add_row("total", "", "", f"{found.parameters:,}")
+    console.print(table)
+    for note in found.notes:
+        console.print(f"note: {escape(note)}", soft_wrap=True)
+
+
+def _lines(shapes: Iterable[tuple[str, Sequence[Any]]]) -> str:
+    return "\n".join(f"{name} {list(shape)}" for name, shape in shapes)

@@ -1,0 +1,1 @@
+"""The recurrent layers on NumPy arrays: modules, cells, reverse mode, streams, traces, smaller weights."""

@@ -1,0 +1,214 @@
+"""RNNCell, LSTMCell and GRUCell: one time step, as torch.nn's cells, on NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyrnn import _core
+from pyrnn.checks.arguments import MOST_UNITS, check_array, check_bools, check_nonlinearity, check_size, float_dtype
+from pyrnn.checks.arrays import Array
+from pyrnn.weights.state_dict import OPTIONS
+
+from .initial import Random
+from .packing import Specified
+from .pullback import Gradients, Pullback, state_parts
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+
+
+class Cell(Specified):
+    """What the three cells share: a layer of one step whose parameters carry no layer suffix."""
+
+    _is_pair = False
+
+    def __init__(
+        self, mode: str, input_size: int, hidden_size: int, bias: bool, dtype: DTypeLike, seed: int | None
+    ) -> None:
+        super().__init__()
+        check_size("input_size", input_size, MOST_UNITS)
+        check_size("hidden_size", hidden_size, MOST_UNITS)
+        check_bools(bias=bias)
+        self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias
+        random = Random(seed)
+        for name, shape in self._spec().parameters:
+            value = random.uniform(shape, hidden_size, float_dtype(dtype))
+            self._add_parameter(name.removesuffix("_l0"), value)
+
+    def _options(self) -> dict[str, Any]:
+        return {name: value for name, value in self.config().items() if name in OPTIONS}
+
+    def _spec(self) -> _core.Spec:
+        return _core.Spec.make(self.mode, self.input_size, self.hidden_size, bias=self.bias)
+
+    def __call__(self, input: Array, state: Any = None) -> Any:
+        """One step.
+
+        Args:
+            input: [B,I] or [I], of the cell's dtype.
+            state: h of [B,H] or [H]; for LSTMCell a pair (h, c); None for zeros.
+
+        Returns:
+            The new state, shaped as `state`.
+
+        Raises:
+            TypeError: if input or state is not a NumPy array.
+            ValueError: if a number of dimensions or the dtype is wrong.
+            RuntimeError: if a size is wrong, as in torch.
+        """
+        _, final, _, _ = self._run(input, state, record=False)
+        return self._state_of(final)
+
+    def vjp(self, input: Array, state: Any = None) -> tuple[Any, Callable[[Any], Gradients]]:
+        """The new state, and a pullback from its gradient to `.input`, `.state` and `.parameters`."""
+        _, final, _, tape = self._run(input, state, record=True)
+        whole = Pullback(tape, list(self._parameters), self._is_pair)
+
+        def pullback(grad_state: Any) -> Gradients:
+            parts = [
+                None if part is None else part[None] for part in state_parts(grad_state, self._is_pair, "grad_state")
+            ]
+            grads = whole(None, (tuple(parts) if self._is_pair else parts[0]) if parts else None)
+            before = [grads.state] if not self._is_pair else list(grads.state)
+            return Gradients(grads.input[0], self._state_of(before), grads.parameters)
+
+        return self._state_of(final), pullback
+
+    def _state_of(self, parts: list[Array]) -> Any:
+        return (parts[0][0], parts[1][0]) if self._is_pair else parts[0][0]
+
+    def _run(self, input: Array, state: Any, record: bool) -> tuple[Any, ...]:
+        name = type(self).__name__
+        if type(input) is not np.ndarray:
+            check_array(f"{name}: input", input)
+        if input.ndim not in (1, 2):
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
+        if input.shape[-1] != self.input_size:
+            raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}")
+        parts = state_parts(state, self._is_pair, "hx")
+        for i, part in enumerate(parts):
+            self._check_hidden(input, part, i)
+        return self._weights().run(input[None], [part[None] for part in parts], False, [], record)
+
+    def _check_hidden(self, input: Array, hidden: Array, i: int) -> None:
+        if hidden is None:
+            raise TypeError("hx should be a pair (h, c) of NumPy arrays, got None in it")
+        if hidden.ndim not in (1, 2):
+            what = f"hx[{i}]" if self._is_pair else "hidden"
+            raise ValueError(f"{type(self).__name__}: Expected {what} to be 1D or 2D, got {hidden.ndim}D instead")
+        if hidden.ndim != input.ndim or hidden.shape[-1] != self.hidden_size:
+            got = hidden.shape[-1] if hidden.ndim == input.ndim else f"shape {hidden.shape}"
+            raise RuntimeError(f"hidden{i} has inconsistent hidden_size: got {got}, expected {self.hidden_size}")
+        if hidden.shape[:-1] != input.shape[:-1]:
+            raise RuntimeError(
+                f"Input batch size {input.shape[0]} doesn't match hidden{i} batch size {hidden.shape[0]}"
+            )
+
+    def extra_repr(self) -> str:
+        shown = f"{self.input_size}, {self.hidden_size}"
+        for name, default in {"bias": True, "nonlinearity": "tanh", "reset_after": True}.items():
+            value = getattr(self, name, default)
+            if value != default:
+                shown += f", {name}={value}"
+        return shown
+
+
+class RNNCell(Cell):
+    """One step of an RNN, h' = tanh or relu of W_ih x + b_ih + W_hh h + b_hh: torch.nn.RNNCell on NumPy arrays.
+
+    Args:
+        input_size: I. hidden_size: H.
+        bias: whether there are biases.
+        nonlinearity: "tanh" or "relu".
+        dtype: float32 or float64.
+        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
+
+    Example:
+        >>> import numpy as np, pyrnn
+        >>> pyrnn.RNNCell(3, 5, seed=0)(np.zeros((2, 3), np.float32)).shape
+        (2, 5)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        *,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.__dict__["nonlinearity"] = check_nonlinearity(nonlinearity)
+        super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, bias, dtype, seed)
+
+
+class LSTMCell(Cell):
+    """One step of an LSTM: torch.nn.LSTMCell on NumPy arrays; equations and gate order as in `LSTM`.
+
+    Args:
+        input_size: I. hidden_size: H.
+        bias: whether there are biases.
+        dtype: float32 or float64.
+        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
+
+    Example:
+        >>> import numpy as np, pyrnn
+        >>> h, c = pyrnn.LSTMCell(3, 5, seed=0)(np.zeros((2, 3), np.float32))
+        >>> h.shape, c.shape
+        ((2, 5), (2, 5))
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
+    """
+
+    _is_pair = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__("lstm", input_size, hidden_size, bias, dtype, seed)
+
+
+class GRUCell(Cell):
+    """One step of a GRU: torch.nn.GRUCell on NumPy arrays; equations and gate order as in `GRU`.
+
+    Args:
+        input_size: I. hidden_size: H.
+        bias: whether there are biases.
+        reset_after: the form, as in `GRU`.
+        dtype: float32 or float64.
+        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
+
+    Example:
+        >>> import numpy as np, pyrnn
+        >>> h, pullback = pyrnn.GRUCell(3, 5, seed=0).vjp(np.zeros((2, 3), np.float32))
+        >>> pullback(np.ones_like(h)).state.shape
+        (2, 5)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        reset_after: bool = True,
+        dtype: DTypeLike = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        check_bools(reset_after=reset_after)
+        self.__dict__["reset_after"] = reset_after
+        super().__init__("gru" if reset_after else "gru_reset_before", input_size, hidden_size, bias, dtype, seed)

@@ -1,0 +1,287 @@
+"""What every part of a network has: named parameters and buffers, a state dict, a training flag.
+
+Parameters are handed out as read-only arrays. The kernels keep weights in a packed form of their own, and a
+write into an array behind their back would go unseen; so a parameter is replaced whole, by assignment
+(`layer.weight_hh_l0 = array`) or by `load_state_dict`, and the packed form is made anew at the next call.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from operator import setitem
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from pyrnn.checks.arguments import arguments_of
+from pyrnn.checks.arrays import Array, to_array
+from pyrnn.checks.quoting import brief
+from pyrnn.weights.state_dict import FUNCTIONS, Metadata, as_state_dict, checked
+
+if TYPE_CHECKING:
+    from pyrnn.checks.budget import Budget
+    from pyrnn.weights.keys import IncompatibleKeys
+
+KINDS = ("_parameters", "_buffers")
+_LARGER = "parameters of shape {} are larger than the file that should hold them: they"
+_BUDGET: ContextVar[Budget | None] = ContextVar("what the parameters of modules may take", default=None)
+
+
+class Module:
+    """Base class of the layers: parameters by torch's names, submodules by attribute.
+
+    A subclass registers its parameters with `_add_parameter`, and with `_add_buffer` what the state dict holds but
+    no optimizer changes (running statistics); a module assigned to an attribute becomes a submodule whose
+    parameters carry the attribute's name and a dot in front, as in torch.nn.Module.
+    """
+
+    training: bool
+    _version = 1  # of the state dict, as torch counts it
+
+    def __init__(self) -> None:
+        self.__dict__.update(_parameters={}, _buffers={}, _modules={}, training=True)
+
+    # -- attributes ---------------------------------------------------------------------------------------
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._parameters or name in self._buffers:
+            self._replace({name: _checked(self, name, value)})
+            return
+        if isinstance(value, Module):
+            self._modules[name] = value
+        else:
+            self._modules.pop(name, None)
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached when ordinary look-up fails; __dict__ is empty while unpickling.
+        for kind in KINDS:
+            values = self.__dict__.get(kind, {})
+            if name in values:
+                return values[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {brief(name)}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._parameters, *self._buffers]
+
+    def _add_parameter(self, name: str, value: Array) -> None:
+        _spend(value)
+        self._parameters[name] = _read_only(value)
+
+    def _add_buffer(self, name: str, value: Array) -> None:
+        _spend(value)
+        self._buffers[name] = _read_only(value)
+
+    def _replace(self, values: Mapping[str, Array]) -> None:
+        """Puts checked arrays in place of this module's own parameters and buffers.
+
+        The dict is made anew, so that whoever packed the weights can tell by its identity that they changed.
+        """
+        changed = {name: _read_only(value) for name, value in values.items()}
+        _swap(self._replacements(changed, ""))
+
+    def _replacements(self, values: Mapping[str, Array], start: str) -> Iterator[tuple[dict[str, Any], str, Any]]:
+        """What `_swap` takes to put values, named from `start` on, in place of this module's own."""
+        for kind in KINDS:
+            mine: dict[str, Array] = self.__dict__[kind]
+            if any(start + name in values for name in mine):
+                yield self.__dict__, kind, {name: values.get(start + name, value) for name, value in mine.items()}
+
+    def _held(self) -> dict[str, Array]:
+        """Parameters and buffers of this module alone, in the state dict's order."""
+        return {**self._parameters, **self._buffers}
+
+    # -- public -------------------------------------------------------------------------------------------
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, with their dotted names ("" for this one)."""
+        yield prefix, self
+        for name, module in self._modules.items():
+            yield from module.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def parameters(self) -> dict[str, Array]:
+        """All parameters by state-dict name, in torch's order, as read-only arrays (no copies)."""
+        return self._named("_parameters")
+
+    def buffers(self) -> dict[str, Array]:
+        """All buffers by state-dict name, as read-only arrays (no copies)."""
+        return self._named("_buffers")
+
+    def state_dict(self) -> OrderedDict[str, Array]:
+        """Parameters and buffers by name, as writable copies: what torch's `load_state_dict` takes.
+
+        As torch's, it has an attribute `_metadata`: here with the options that weights do not tell, by module.
+        """
+        metadata = {name: {"version": part._version, **part._options()} for name, part in self.named_modules()}
+        return as_state_dict({name: value.copy() for name, value in self._named(*KINDS).items()}, metadata)
+
+    def _options(self) -> dict[str, Any]:
+        """The constructor's arguments that names and shapes of the weights do not tell."""
+        return {}
+
+    def _named(self, *kinds: str) -> dict[str, Array]:
+        return {
+            f"{prefix}.{name}" if prefix else name: value
+            for prefix, module in self.named_modules()
+            for kind in kinds
+            for name, value in module.__dict__[kind].items()
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Takes parameters and buffers from a mapping of names to array-likes (NumPy, torch tensors, lists).
+
+        Values are cast to the module's dtype, as torch does. Either all are taken or, on an error or Ctrl-C, none.
+
+        Args:
+            state_dict: names as in `state_dict()`.
+            strict: whether missing and unexpected names are errors.
+
+        Returns:
+            `missing_keys` and `unexpected_keys`, two lists of names.
+
+        Raises:
+            RuntimeError: naming missing, unexpected and mis-shaped keys.
+            TypeError: if `state_dict` is no mapping or a value is not numeric.
+            ValueError: if NumPy is told to raise where a cast overflows, and one does.
+        """
+        from pyrnn.weights.keys import IncompatibleKeys, mismatches  # at its first use, to keep `import pyrnn` short
+
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        own = self._named(*KINDS)
+        keys = IncompatibleKeys([name for name in own if name not in state_dict],
+                                [name for name in state_dict if name not in own])  # fmt: skip
+        taken = {name: to_array(state_dict[name], name) for name in own if name in state_dict}
+        problems = keys.problems() if strict else []
+        problems += mismatches((name, value.shape, own[name].shape) for name, value in taken.items())
+        if problems:
+            heading = f"Error(s) in loading state_dict for {type(self).__name__}:"
+            raise RuntimeError("\n\t".join([heading, *problems, *keys.advice()]))
+        cast = {name: _read_only(_cast(value, own[name].dtype, name)) for name, value in taken.items()}
+        modules = list(self.named_modules())
+        _swap(new for prefix, part in modules for new in part._replacements(cast, f"{prefix}." if prefix else ""))
+        if metadata := checked(getattr(state_dict, "_metadata", None)):
+            self._compare_options(metadata)
+        return keys
+
+    def _compare_options(self, metadata: Metadata) -> None:
+        """Warns where the state dict is of a layer that computes something else with the same weights."""
+        for prefix, part in self.named_modules():
+            if prefix not in metadata:
+                continue
+            mine, theirs = part._options(), metadata[prefix]
+            for option in FUNCTIONS:
+                if None not in (mine.get(option), theirs.get(option)) and mine[option] != theirs[option]:
+                    warnings.warn(
+                        f"the weights are of a layer with {option}={brief(theirs[option])}, and are loaded into one "
+                        f"with {option}={brief(mine[option])}",
+                        UserWarning,
+                        stacklevel=3,
+                    )
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments by name, but for dtype and seed: numbers, strings and lists, as JSON has them.
+
+        A layer keeps each under its own name, or overrides this.
+        """
+        return {name: getattr(self, name) for name in arguments_of(type(self)) if name not in ("dtype", "seed")}
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets training mode (dropout on) or, with False, evaluation mode. Modules start in training mode."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        for _, module in self.named_modules():
+            object.__setattr__(module, "training", mode)
+        return self
+
+    def eval(self) -> Self:
+        """Sets evaluation mode: no dropout."""
+        return self.train(False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_packed"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._replace(self._held())  # arrays come back from a pickle writable
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses of the repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in self._modules.items()]
+        if not lines:
+            return f"{type(self).__name__}({extra})"
+        lines = [extra, *lines] if extra else lines
+        return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
+
+
+class CastError(ValueError, FloatingPointError, RuntimeWarning):
+    """A number does not fit a dtype. NumPy was told to raise one of the last two; callers may catch that."""
+
+
+def _swap(new: Iterable[tuple[dict[str, Any], str, Any]]) -> None:
+    """Sets entries (dict, key, value), all or none: Ctrl-C comes between two instructions of Python, and here is one.
+
+    `deque` calls `setitem` from C. The old values live until it is done, so no destructor runs in between.
+    """
+    targets, keys, values = zip(*new, strict=True) if (new := list(new)) else ((), (), ())
+    old = [target[key] for target, key in zip(targets, keys, strict=True)]
+    deque(map(setitem, targets, keys, values), maxlen=0)
+    del old
+
+
+@contextmanager
+def at_most(budget: Budget) -> Iterator[None]:
+    """Inside the block, all parameters and buffers of modules that are made are spent from the budget.
+
+    For sizes that come from a file.
+    """
+    token = _BUDGET.set(budget)
+    try:
+        yield
+    finally:
+        _BUDGET.reset(token)
+
+
+def check_room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+    """ValueError if an array of this shape, not made yet, is more than `at_most` allows; MemoryError if vast."""
+    size = math.prod(shape) * dtype.itemsize
+    budget = _BUDGET.get()
+    if budget is not None:
+        budget.check(size, _LARGER.format(tuple(shape)))
+    if size >= 2**60:  # where NumPy speaks of its own names
+        raise MemoryError(f"not enough memory: parameters of shape {tuple(shape)} take {size} bytes")
+
+
+def _spend(value: Array) -> None:
+    budget = _BUDGET.get()
+    if budget is not None:
+        budget.spend(value.nbytes, _LARGER.format(value.shape))
+
+
+def _cast(value: Array, dtype: np.dtype[Any], name: str) -> Array:
+    try:
+        return value.astype(dtype, copy=False)
+    except (FloatingPointError, RuntimeWarning) as error:
+        raise CastError(f"{name} holds numbers of {value.dtype} that {dtype} cannot hold ({error})") from error
+
+
+def _checked(module: Module, name: str, value: Any) -> Array:
+    current = module._held()[name]
+    array = to_array(value, name)
+    if array.shape != current.shape:
+        raise ValueError(f"{name} should have shape {current.shape}, got {array.shape}")
+    return _cast(array, current.dtype, name)
+
+
+def _read_only(value: Array) -> Array:
+    """A view that cannot be made writable again, over a private copy."""
+    owner = np.array(value, order="C", copy=True)
+    owner.flags.writeable = False
+    return owner.view()

@@ -1,0 +1,175 @@
+"""Quantized: a recurrent layer with smaller weights, for inference.
+
+    bf16   the matrices W_ih and W_hh rounded to bfloat16 (to nearest, ties to even), half the size; all else is
+           float32: the same bits as a float32 layer with the rounded matrices
+    int8   each row w of W_ih and W_hh as a scale and integers, a quarter of the size: w = s q, |q| <= 127,
+           s = max |w| / 127; inputs and states likewise, anew at each step and for each row of the batch; sums of
+           integers, the same on every machine; biases and the cell's equations in float32
+
+At batch 1 a step takes as long as its weights take to be read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from pyrnn import _core
+from pyrnn.checks.arrays import Array
+from pyrnn.checks.quoting import brief
+
+from .module import Module
+from .recurrent import Recurrent
+
+FORMATS = ("bf16", "int8")
+
+
+class QuantizationError(NamedTuple):
+    """How far the outputs of a quantized network are from those of the float32 one.
+
+    Attributes:
+        maximum: the largest absolute difference of an output.
+        snr_db: signal-to-noise ratio in decibels, 10 log10(sum y^2 / sum (y - y_q)^2); inf for no difference.
+
+    Example:
+        >>> import numpy as np, pyrnn
+        >>> print(pyrnn.QuantizationError.between(np.array([1.0, -2.0]), np.array([1.0, -1.99])))
+        The outputs differ from those of float32 by at most 0.01; the signal-to-noise ratio is 47.0 dB.
+    """
+
+    maximum: float
+    snr_db: float
+
+    @classmethod
+    def between(cls, exact: Array, approximate: Array) -> QuantizationError:
+        """The error of one array of outputs against another of the same shape."""
+        noise = approximate.astype(np.float64) - exact
+        power, signal = float(np.sum(noise * noise)), float(np.sum(np.square(exact, dtype=np.float64)))
+        if power == 0 or signal == 0:
+            return cls(float(np.max(np.abs(noise), initial=0)), math.inf if power == 0 else -math.inf)
+        return cls(float(np.max(np.abs(noise))), 10 * math.log10(signal / power))
+
+    def __str__(self) -> str:
+        return (
+            f"The outputs differ from those of float32 by at most {self.maximum:.2g}; "
+            f"the signal-to-noise ratio is {self.snr_db:.1f} dB."
+        )
+
+
+class Quantized(Recurrent):
+    """A recurrent layer with smaller weights, made by `layer.quantize(format)`; see above for the formats.
+
+    It is called and streamed from as the layer is, without dropout; there is no way back (vjp) and no trace. It is
+    made of the layer's parameters of that moment, which it shares, and has their state dict, in float32; a new state
+    dict is quantized at the next call. Copies and pickles hold the float32 parameters too, and have the same bits.
+
+    Attributes:
+        format: "bf16" or "int8".
+        report: the `QuantizationError` on the data that `quantize` was given, or None.
+
+    Example:
+        >>> import numpy as np, pyrnn
+        >>> lstm = pyrnn.LSTM(16, 64, seed=0)
+        >>> x = np.random.default_rng(0).standard_normal((50, 1, 16), np.float32)
+        >>> small = lstm.quantize("int8", x)
+        >>> small
+        Quantized(LSTM(16, 64), format='int8')
+        >>> y, (h, c) = small(x)
+        >>> stream = small.stream()
+        >>> bool((stream.step(x[0]) == y[0]).all()), small.report.snr_db > 30
+        (True, True)
+    """
+
+    format: str
+    report: QuantizationError | None
+
+    def __init__(self, layer: Recurrent, format: str, data: Array | None = None) -> None:
+        check_format(format)
+        if isinstance(layer, Quantized):
+            layer.quantize()  # which refuses
+        wrong = {value.dtype.name for value in layer.parameters().values()} - {"float32"}
+        if wrong:
+            raise ValueError(f"a layer to quantize should be of float32, got {wrong.pop()}; make one with "
+                             "dtype=np.float32 and load the state dict into it")  # fmt: skip
+        self.__dict__.update(_shared(layer), format=format, report=None, _of=type(layer), _is_pair=layer._is_pair)
+        self._weights()
+        if data is not None:
+            self.__dict__["report"] = self.error(data)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the packed weights: matrices in the format, their scales, biases."""
+        return self._weights().nbytes
+
+    def error(self, input: Array, state: Any = None, **options: Any) -> QuantizationError:
+        """How far the outputs are from the float32 layer's; takes what a call takes."""
+        exact = self.unquantized()(input, state, **options)[0]
+        return QuantizationError.between(exact, self(input, state, **options)[0])
+
+    def unquantized(self) -> Recurrent:
+        """The float32 layer, in evaluation mode; it shares the parameters of this moment."""
+        layer: Recurrent = object.__new__(self._of)
+        extra = ("format", "report", "_of", "_is_pair")
+        layer.__dict__.update({name: value for name, value in _shared(self).items() if name not in extra})
+        return layer
+
+    def quantize(self, *args: Any, **options: Any) -> NoReturn:
+        """ValueError: it is quantized already."""
+        raise ValueError(f"the layer is quantized already, to {self.format}; quantize the float32 layer it is of")
+
+    def vjp(self, *args: Any, **options: Any) -> NoReturn:
+        """AttributeError: quantized layers are for inference."""
+        raise AttributeError(
+            "a quantized layer has no vjp, it is for inference; train the float32 layer and quantize it"
+        )
+
+    def trace(self, *args: Any, **options: Any) -> NoReturn:
+        """AttributeError: quantized layers are for inference."""
+        raise AttributeError("a quantized layer has no trace, it keeps no gates; trace the float32 layer")
+
+    def config(self) -> NoReturn:
+        """TypeError: a file holds the float32 layer."""
+        raise TypeError("a quantized layer has no config; save the float32 layer, and quantize what is loaded")
+
+    def _options(self) -> dict[str, Any]:
+        return self.unquantized()._options()
+
+    def extra_repr(self) -> str:
+        return f"{self._of.__name__}({super().extra_repr()}), format={self.format!r}"
+
+    def _pack(self, parameters: dict[str, Array]) -> _core.Weights:
+        return _core.Weights.pack(self._spec(), list(parameters.values()), format=self.format)
+
+    def _run(
+        self, input: Array, state: Any, record: bool, asked: dict[str, Any], dropout: bool = False
+    ) -> tuple[Any, ...]:
+        return super()._run(input, state, record, asked, dropout=False)
+
+
+def check_format(format: Any) -> None:
+    """ValueError for what is not the name of a format."""
+    if format not in FORMATS:
+        raise ValueError(f'format should be "bf16" or "int8", got {brief(format)}')
+
+
+def converted(module: Module, change: Callable[[Any], Recurrent]) -> Module:
+    """A network in evaluation mode with the same arrays, each recurrent layer replaced by change(layer)."""
+    if isinstance(module, Recurrent):
+        return change(module)
+    copy = object.__new__(type(module))
+    copy.__dict__.update(_shared(module), _modules={})
+    for name, part in module._modules.items():
+        try:
+            setattr(copy, name, converted(part, change))
+        except ValueError as error:
+            error.add_note(f"in layer {brief(name)}, {type(part).__name__}")
+            raise
+    return copy
+
+
+def _shared(module: Module) -> dict[str, Any]:
+    """What a copy in evaluation mode shares. Parameters are replaced whole, so neither sees what the other does."""
+    return {name: value for name, value in module.__dict__.items() if name != "_packed"} | {"training": False}

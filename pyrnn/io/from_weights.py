@@ -1,0 +1,183 @@
+"""from_state_dict: the layer or cell that a state dict describes."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pyrnn import _core
+from pyrnn.checks.arguments import arguments_of
+from pyrnn.checks.arrays import Array, to_array
+from pyrnn.checks.quoting import escaped, listed, quoted
+from pyrnn.core.cells import Cell, GRUCell, LSTMCell, RNNCell
+from pyrnn.core.initial import skip_init
+from pyrnn.core.layers import GRU, LSTM, RNN
+from pyrnn.core.recurrent import Recurrent
+from pyrnn.weights.keys import IncompatibleKeys, mismatches
+from pyrnn.weights.parametrized import parameter_of, put_together
+from pyrnn.weights.state_dict import Metadata, checked
+
+KINDS: dict[int, tuple[type[Recurrent], type[Cell], str]] = {  # by the number of gates; the kernels' name of the cell
+    1: (RNN, RNNCell, "rnn_tanh"),
+    3: (GRU, GRUCell, "gru"),
+    4: (LSTM, LSTMCell, "lstm"),
+}
+_OURS = re.compile(r"weight_|bias_|parametrizations\.")  # begins what may be a layer's parameter
+_LAYER = re.compile(r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))_l(0|[1-9][0-9]{0,8})(?:_reverse)?")
+_DOUBT = (
+    'the weights {} ... of an {} do not tell its nonlinearity: tanh is taken; say nonlinearity="tanh" or '
+    'nonlinearity="relu"'
+)
+
+
+def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: Any) -> Recurrent | Cell:
+    """Makes the layer that a state dict describes: cell, sizes, layers, directions, bias, projection, peepholes.
+
+    Parameters that torch keeps in parts (weight_norm, spectral_norm, pruning) are put together.
+
+    Args:
+        state_dict: names to array-likes, as saved by torch; other entries than the layer's are left alone. Options in
+            its attribute `_metadata`, as pyrnn's state dicts have it, are taken.
+        prefix: what stands before "weight_ih_l0", dot included: "encoder.rnn.".
+        options: what weights do not tell, passed on to the layer: batch_first, dropout, nonlinearity of an RNN
+            (default "tanh", with a warning), reset_after of a GRU (default True, torch's form), activation ...
+
+    Returns:
+        An RNN, LSTM or GRU in evaluation mode, of the weights' precision (float64 stays, all else is float32); an
+        RNNCell, LSTMCell or GRUCell where the names are those of a cell, "weight_ih".
+
+    Raises:
+        ValueError: if weights are missing, unexpected or mis-shaped, which it names, or a parametrization does not say
+            how it is computed.
+        TypeError: if the layer has no such option, or a weight is not numeric.
+
+    Example:
+        >>> import pyrnn
+        >>> saved = {f"decoder.{name}": value for name, value in pyrnn.GRU(3, 5, num_layers=2).state_dict().items()}
+        >>> pyrnn.from_state_dict(saved, prefix="decoder.")
+        GRU(3, 5, num_layers=2)
+    """
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(f"expected a mapping of names to arrays, got {type(state_dict).__name__}")
+    check_prefix(prefix)
+    layer, doubt = described(state_dict, prefix, options, checked(getattr(state_dict, "_metadata", None)))
+    if doubt:
+        warnings.warn(doubt, UserWarning, stacklevel=2)
+    return layer
+
+
+def described(
+    state_dict: Mapping[str, Any], prefix: str, options: Mapping[str, Any], metadata: Metadata
+) -> tuple[Recurrent | Cell, str]:
+    """The layer, with the options of the metadata where the caller gives none; and what is to be warned of, or ""."""
+    given, mine = _parameters(state_dict, prefix)
+    stored = metadata.get(prefix.removesuffix("."), {})
+    end = "_l0" if "weight_ih_l0" in mine else ""
+    if f"weight_ih{end}" not in mine or f"weight_hh{end}" not in mine:
+        raise ValueError(
+            f"expected {escaped(prefix)}weight_ih_l0 and weight_hh_l0 in the state dict (of a cell, weight_ih and "
+            f"weight_hh), which has: {listed(state_dict) or 'nothing'}; give the part before weight_ih as prefix="
+        )
+    for name, value in mine.items():
+        if name.startswith(("weight_ih", "weight_hh", "weight_hr")) and (value.ndim != 2 or 0 in value.shape):
+            raise ValueError(f"{quoted(prefix + name)} should be a matrix, got shape {value.shape}")
+    gates, sizes = _sizes(mine, end, prefix)
+    kind, cell, mode = KINDS[gates]
+    dtype = np.float64 if mine[f"weight_ih{end}"].dtype == np.float64 else np.float32
+    if not end:
+        sizes = {name: sizes[name] for name in ("input_size", "hidden_size", "bias")}
+        _check_names(given, mine, _core.Spec.make(mode, **sizes).parameters, "", cell.__name__)
+    else:
+        sizes |= {"num_layers": 1 + _last_layer(mine), "bidirectional": "weight_ih_l0_reverse" in mine}
+        if kind is LSTM and "weight_peephole_l0" in mine:
+            sizes["peephole"] = True
+        _check_names(given, mine, _core.Spec.make(mode, **sizes).parameters, end, kind.__name__)
+        if kind is not LSTM:
+            del sizes["proj_size"]
+    made = kind if end else cell
+    known = [name for name in arguments_of(made) if name not in (*sizes, "dtype", "seed")]
+    for name in options:
+        if name not in known:
+            takes = ", ".join(known) or "nothing that the weights do not tell"
+            reason = "the weights tell it" if name in sizes else f"a {made.__name__} takes {takes}"
+            raise TypeError(f"{escaped(name)}= cannot be given: {reason}")
+    if "nonlinearity" in options:
+        stored = {name: value for name, value in stored.items() if name != "activation"}  # which would replace it
+    taken = {name: value for name, value in stored.items() if name in known} | dict(options)
+    with skip_init():
+        layer = made(**sizes, dtype=dtype, seed=0, **taken)
+    layer.load_state_dict(mine)
+    in_doubt = gates == 1 and not {"nonlinearity", "activation"} & set(taken)
+    return layer.eval(), _DOUBT.format(f"{escaped(prefix)}weight_ih{end}", made.__name__) if in_doubt else ""
+
+
+def check_prefix(prefix: Any) -> None:
+    """TypeError for what is not a string."""
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix should be a string, got {type(prefix).__name__}")
+
+
+def _parameters(state_dict: Mapping[str, Any], prefix: str) -> tuple[list[str], dict[str, Array]]:
+    """What may be the layer's, without the prefix: the names as they are there, and the arrays each in one piece."""
+    names = [name for name in state_dict if isinstance(name, str) and name.startswith(prefix)]
+    mine = {name: to_array(state_dict[name], name) for name in names if _OURS.match(name, len(prefix))}
+    whole = {name.removeprefix(prefix): value for name, value in put_together(mine).items()}
+    return [name.removeprefix(prefix) for name in mine], whole
+
+
+def _sizes(mine: Mapping[str, Array], end: str, prefix: str) -> tuple[int, dict[str, Any]]:
+    """The number of gates, and what the constructor is to be told."""
+    rows, recurrent = mine[f"weight_hh{end}"].shape
+    projection = mine.get(f"weight_hr{end}")
+    hidden = recurrent if projection is None else projection.shape[1]
+    if rows % hidden or rows // hidden not in KINDS:
+        raise ValueError(
+            f"{escaped(prefix)}weight_hh{end} has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows "
+            "(RNN, GRU, LSTM)"
+        )
+    gates = rows // hidden
+    if projection is not None and gates != 4:
+        raise ValueError(
+            f"{escaped(prefix)}weight_hr{end} is the projection of an LSTM, and the weights are of {gates} gates"
+        )
+    sizes = {"input_size": mine[f"weight_ih{end}"].shape[1], "hidden_size": hidden, "bias": f"bias_ih{end}" in mine}
+    return gates, sizes | {"proj_size": 0 if projection is None else projection.shape[0]}
+
+
+def _last_layer(mine: Mapping[str, Array]) -> int:
+    """The largest number of a layer. The numbers go from 0 up without a gap, so there is an array for each."""
+    numbers = {int(found[1]) for name in mine if (found := _LAYER.fullmatch(name))}
+    missing = next(k for k in range(len(numbers) + 1) if k not in numbers)
+    if missing < len(numbers):
+        last = max(numbers)
+        raise ValueError(f"its weights name layer {last}, and none names layer {missing} (weight_ih_l{missing})")
+    return len(numbers) - 1
+
+
+def _check_names(
+    given: list[str], mine: Mapping[str, Array], parameters: list[tuple[str, Any]], end: str, kind: str
+) -> None:
+    """ValueError with torch's sentences, before memory is taken for a layer; `given` are the names as the caller's."""
+    own = {(name if end else name.removesuffix("_l0")): tuple(shape) for name, shape in parameters}
+    keys = IncompatibleKeys(
+        [name for name in own if name not in mine], [name for name in given if parameter_of(name) not in own]
+    )
+    shapes = ((name, value.shape, own[name]) for name, value in mine.items() if name in own)
+    problems = keys.problems() + mismatches(shapes)
+    if problems:
+        raise ValueError("\n\t".join([f"Error(s) in loading state_dict for {kind}:", *problems]))
+
+
+def prefixes(names: Mapping[str, Any]) -> list[str]:
+    """What stands before the names of each recurrent layer or cell, "" included."""
+    parameters = {parameter_of(name): None for name in names}
+    found: dict[str, None] = {}
+    for name in parameters:
+        before, dot, last = name.rpartition(".")
+        if last == "weight_ih_l0" or (last == "weight_ih" and f"{before}{dot}weight_hh" in parameters):
+            found[before + dot] = None
+    return list(found)

@@ -1,0 +1,120 @@
+"""Models and weights of Keras 2 and 3, read with pyfive (pip install "pyrnn-cpu[keras]"): no Keras, no TensorFlow.
+
+Read are `.keras`, full models in `.h5` or `.hdf5`, and weights alone (`.h5`, `.weights.h5`) into a model that is
+there. Files may come from strangers: nothing in them is executed, the memory they take is bounded by their size. A
+layer or an attribute without a counterpart is refused by name, and no half-built model is left.
+
+What changes in training only is left behind: initializers, regularizers, constraints, dropout inside a recurrent
+layer, the optimizer. stateful=True is accepted, but a call starts from zeros: keeping the state is the caller's
+(`pyrnn.LSTM.__call__` takes and returns it). A sequence of which all steps are masked gives zeros where Keras'
+GlobalAveragePooling1D gives NaN.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from pyrnn import nn
+from pyrnn.core.initial import skip_init
+from pyrnn.weights.source import printable
+
+from . import container
+from .convert import network
+from .into import fill
+
+__all__ = ["load", "load_weights"]
+
+
+def load(path: str | os.PathLike[str], *, limit: int | None = None) -> nn.Sequential:
+    """The model of a `.keras` file or of a full-model `.h5` or `.hdf5` file.
+
+    Args:
+        path: of a file saved by Keras 2 or 3 (tf.keras included): a Sequential, or a functional model that is one
+            chain of layers.
+        limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
+
+    Returns:
+        A Sequential of batch-first layers in evaluation mode, for inputs [B,T,*] as Keras has them, of the model's
+        precision (float32 or float64). Layers have Keras' names; those of an activation or a last step have
+        the class added: "dense", "dense_softmax", "lstm_last_step".
+
+    Raises:
+        ValueError: if the file is damaged, or holds a layer or an attribute that is not supported, named in the
+            message; or weights alone.
+        FileNotFoundError: if there is no such file.
+        ImportError: if pyfive is not installed.
+
+    >>> import h5py, json, tempfile, numpy as np
+    >>> dense = {"class_name": "Dense", "config": {"name": "out", "units": 2, "activation": "relu"}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with h5py.File(f"{folder}/model.h5", "w") as file:
+    ...         file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": {"layers": [dense]}})
+    ...         file["model_weights/out/out/kernel:0"] = np.eye(2)
+    ...         file["model_weights/out/out/bias:0"] = [0.0, 1.0]
+    ...     load(f"{folder}/model.h5")(np.array([[-1.0, 5.0]], np.float32))
+    array([[0., 6.]], dtype=float32)
+    """
+    try:
+        file = container.read(os.fspath(path), limit)
+        if file.model is None:
+            raise ValueError(
+                "it holds weights alone, as model.save_weights writes them, and not the layers; make an nn.Sequential "
+                "of the same layers and use load_weights (pyrnn.io.keras.load_weights(path, model)), or save the "
+                'whole model: model.save("model.keras")'
+            )
+        with skip_init():
+            return network(file)
+    except ValueError as error:
+        raise ValueError(f"{printable(path)} cannot be loaded: {error}.") from error
+
+
+def load_weights(
+    path: str | os.PathLike[str],
+    model: nn.Sequential,
+    *,
+    recurrent_activation: str | Sequence[str] | None = None,
+    limit: int | None = None,
+) -> None:
+    """Reads the weights of a file into a model that is there: all, or on an error none.
+
+    A file of weights alone says neither activations nor whether a Bidirectional sums or concatenates: the model
+    does. Its layers with weights are to be those of Keras, in the same order. A file that holds the layers too is held
+    against the model.
+
+    Keras has the channels last. In a model that has them first, as torch, `nn.Flatten` gives the features another
+    order than Keras' Flatten, and the weights behind it are put into that order. Where the weights alone do not say
+    what Keras computed, as behind an `nn.Permute` of such channels, the layer is refused; `nn.ChannelsLast` around the
+    convolutions, poolings and norms has Keras' layout itself. Keras' data_format is taken to be "channels_last".
+
+    Args:
+        path: a `.h5`, `.hdf5` or `.weights.h5` file of Keras' save_weights, or one that `load` reads.
+        model: of single-direction, single-layer RNN, LSTM and GRU, `nn.Bidirectional`, and layers of `pyrnn.nn`.
+        recurrent_activation: that of the gates the file was trained with, which it does not say; needed if the
+            model has an LSTM or a GRU, and compared with them; a list, one a layer, if they differ. "sigmoid" is
+            the default from Keras 2.3 and in tf.keras 2, "hard_sigmoid_keras2" that of Keras 2.2 and before.
+        limit: bytes that the file's contents may take in memory; by default 64 times its length, and 16 MiB.
+
+    Raises:
+        ValueError: if the file is damaged, its layers are not the model's, a layer has two readings in Keras, or
+            recurrent_activation is missing or another than the model's. The message names the layer.
+        FileNotFoundError: if there is no such file.
+        ImportError: if pyfive is not installed.
+
+    >>> import h5py, pyrnn, tempfile, numpy as np
+    >>> from pyrnn import nn
+    >>> model = nn.Sequential(nn.Linear(2, 1), nn.ReLU())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with h5py.File(f"{folder}/weights.h5", "w") as file:
+    ...         file.attrs["layer_names"] = ["dense"]
+    ...         file["dense/dense/kernel:0"], file["dense/dense/bias:0"] = [[2.0], [3.0]], [1.0]
+    ...     load_weights(f"{folder}/weights.h5", model)
+    >>> model(np.ones((1, 2), np.float32))
+    array([[6.]], dtype=float32)
+    """
+    if not isinstance(model, nn.Sequential):
+        raise TypeError(f"model should be a pyrnn.nn.Sequential, got {type(model).__name__}")
+    try:
+        fill(container.read(os.fspath(path), limit), model, recurrent_activation)
+    except ValueError as error:
+        raise ValueError(f"{printable(path)} cannot be loaded: {error}.") from error

@@ -1,0 +1,101 @@
+"""A Keras model, layer by layer, as a `pyrnn.nn.Sequential`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pyrnn import nn
+from pyrnn.core.module import Module
+
+from . import directions, layers, windows
+from .chain import layers_of
+from .config import Layer, shown
+from .container import Container
+from .flow import Flow
+from .recurrent import KINDS
+from .store import Store, snake
+
+# To add a layer: a function from its configuration to the modules that compute it, and its class name here.
+CONVERTERS: dict[str, Callable[[Layer, Flow], list[Module]]] = {
+    **dict.fromkeys(KINDS, directions.recurrent),
+    "Activation": layers.activation,
+    "AveragePooling1D": windows.pooling,
+    "AveragePooling2D": windows.pooling,
+    "BatchNormalization": layers.batch_normalization,
+    "Bidirectional": directions.bidirectional,
+    "Conv1D": windows.conv1d,
+    "Conv2D": windows.conv2d,
+    "Dense": layers.dense,
+    "Dropout": layers.dropout,
+    "ELU": layers.elu,
+    "Embedding": layers.embedding,
+    "Flatten": layers.flatten,
+    "GlobalAveragePooling1D": windows.global_pooling,
+    "GlobalAveragePooling2D": windows.global_pooling,
+    "GlobalMaxPooling1D": windows.global_pooling,
+    "GlobalMaxPooling2D": windows.global_pooling,
+    "InputLayer": layers.input_layer,
+    "LayerNormalization": layers.layer_normalization,
+    "LeakyReLU": layers.leaky_relu,
+    "Masking": layers.masking,
+    "MaxPooling1D": windows.pooling,
+    "MaxPooling2D": windows.pooling,
+    "Permute": layers.permute,
+    "ReLU": layers.relu,
+    "RepeatVector": layers.repeat_vector,
+    "Reshape": layers.reshape,
+    "Softmax": layers.softmax,
+    "SpatialDropout1D": layers.spatial_dropout,
+    "TimeDistributed": layers.time_distributed,
+}
+
+
+MOST_LETTERS = 200  # of a layer's name
+
+
+def network(file: Container) -> nn.Sequential:
+    """The file's model in evaluation mode.
+
+    Raises:
+        ValueError: naming layer and attribute, if a part of it is not supported.
+    """
+    chain = layers_of(file)
+    store = Store(file.arrays, [(layer.kind, layer.name) for layer in chain])
+    flow = Flow(store, rank=_first_rank(chain[0]), budget=file.budget)
+    found: dict[str, Module] = {}
+    for layer in chain:
+        if layer.kind not in CONVERTERS:
+            layer.refuse(f"{shown(layer.kind)} is not supported; known are {', '.join(CONVERTERS)}")
+        modules = _converted(layer, flow)
+        for module in modules:
+            # The one with the weights takes the layer's name, one that only helps adds its own to it.
+            helps = len(modules) > 1 and not module.state_dict()
+            found[_free(f"{layer.name}_{snake(type(module).__name__)}" if helps else layer.name, found)] = module
+    if not found:
+        raise ValueError("its model has no layers but the input")
+    return nn.Sequential(found).eval()
+
+
+def _converted(layer: Layer, flow: Flow) -> list[Module]:
+    try:
+        modules = CONVERTERS[layer.kind](layer, flow)
+        layer.close()
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
+        if str(error).startswith("layer "):
+            raise
+        layer.refuse(f"{error}")  # what the constructor of a pyrnn layer says does not name it
+    return modules
+
+
+def _first_rank(layer: Layer) -> int | None:
+    rank = layer.input_rank()
+    return 2 if rank is None and layer.kind == "Embedding" else rank
+
+
+def _free(name: str, taken: dict[str, Module]) -> str:
+    """A name like this that a Sequential can have as an attribute."""
+    name = re.sub(r"\W", "_", name[:MOST_LETTERS]) or "layer"
+    while name in taken or hasattr(nn.Sequential, name) or name == "training" or name.startswith("_"):
+        name = f"layer{name}" if name.startswith("_") else f"{name}_"
+    return name

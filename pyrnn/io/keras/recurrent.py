@@ -1,0 +1,127 @@
+"""The weights of SimpleRNN, LSTM and GRU, in torch's layout.
+
+Keras keeps `kernel` [I,G*H], `recurrent_kernel` [H,G*H] and one `bias` [G*H], gates in the order i f c o and z r h;
+a GRU with reset_after has two biases, [2,3H]. Files of CuDNNLSTM and CuDNNGRU have biases of [8H] and [6H], the
+input's and the state's, and every gate's block transposed; only the shape of the bias tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pyrnn import GRU, LSTM, RNN
+from pyrnn.checks.arrays import Array
+
+from .activations import of_cell
+from .config import Layer
+
+ORDERS = {"SimpleRNN": (0,), "LSTM": (0, 1, 2, 3), "GRU": (1, 0, 2)}  # torch's gates by their place in Keras' order
+CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
+KINDS = (*ORDERS, *CUDNN)
+ARRAYS = ("kernel", "recurrent_kernel", "bias")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one direction computes, without its weights.
+
+    Attributes:
+        kind: "SimpleRNN", "LSTM" or "GRU".
+        hidden: H.
+    """
+
+    kind: str
+    hidden: int
+    bias: bool
+    reset_after: bool = False
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+
+    def names(self) -> tuple[str, ...]:
+        """Names of its arrays, in Keras' order."""
+        return ARRAYS if self.bias else ARRAYS[:2]
+
+    def layer(self, arrays: dict[str, Array], dtype: str, masked_output: str) -> RNN | LSTM | GRU:
+        """The batch-first layer with these arrays; ValueError if a shape is wrong."""
+        weights = self.weights(arrays)
+        size = weights["weight_ih_l0"].shape[1]
+        options: dict[str, Any] = {"bias": self.bias, "batch_first": True, "activation": self.activation}
+        options |= {"masked_output": masked_output, "dtype": dtype, "seed": 0}
+        made: RNN | LSTM | GRU
+        if self.kind == "SimpleRNN":
+            made = RNN(size, self.hidden, **options)
+        elif self.kind == "LSTM":
+            made = LSTM(size, self.hidden, recurrent_activation=self.recurrent_activation, **options)
+        else:
+            options |= {"reset_after": self.reset_after, "recurrent_activation": self.recurrent_activation}
+            made = GRU(size, self.hidden, **options)
+        made.load_state_dict(weights)
+        return made
+
+    def weights(self, arrays: dict[str, Array]) -> dict[str, Array]:
+        """The arrays under torch's names and in its layout; ValueError if a shape is wrong."""
+        order, hidden = ORDERS[self.kind], self.hidden
+        rows = len(order) * hidden
+        kernel, recurrent = arrays["kernel"], arrays["recurrent_kernel"]
+        for name, array, first in (("kernel", kernel, None), ("recurrent_kernel", recurrent, hidden)):
+            if array.ndim != 2 or array.shape[1] != rows or first not in (None, array.shape[0]) or not array.size:
+                expected = f"({'inputs' if first is None else first}, {rows})"
+                raise ValueError(f"{name} should have shape {expected}, got {array.shape}")
+        bias = arrays["bias"] if self.bias else None
+        blocks = [np.split(array, len(order), axis=1) for array in (kernel, recurrent)]
+        if bias is not None and self.kind != "SimpleRNN" and bias.shape == (2 * rows,):
+            blocks = [[_from_cudnn(block) for block in blocks[0]], [block.T for block in blocks[1]]]
+            if self.kind == "GRU" and not self.reset_after:
+                raise ValueError("it has the biases of a CuDNNGRU, which is reset_after=True, but reset_after=False")
+        found = {
+            "weight_ih_l0": np.concatenate([blocks[0][gate].T for gate in order]),
+            "weight_hh_l0": np.concatenate([blocks[1][gate].T for gate in order]),
+        }
+        if bias is not None:
+            inputs, states = self._biases(bias)
+            found |= {"bias_ih_l0": inputs, "bias_hh_l0": states}
+        return found
+
+    def _biases(self, bias: Array) -> tuple[Array, Array]:
+        order, rows = ORDERS[self.kind], len(ORDERS[self.kind]) * self.hidden
+        two = self.kind == "GRU" and self.reset_after
+        if bias.shape == (2 * rows,) and self.kind != "SimpleRNN":
+            bias = bias.reshape(2, rows)
+        elif bias.shape != ((2, rows) if two else (rows,)):
+            shape = (2, rows) if two else (rows,)
+            raise ValueError(f"bias should have shape {shape}, got {bias.shape}{self._advice(bias, rows)}")
+        both = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
+        inputs, states = (np.concatenate([np.split(half, len(order))[gate] for gate in order]) for half in both)
+        return inputs, states
+
+    def _advice(self, bias: Array, rows: int) -> str:
+        """What a GRU's bias of the other form says."""
+        if self.kind != "GRU" or bias.shape not in ((2, rows), (rows,)):
+            return ""
+        return f": the file's GRU is reset_after={not self.reset_after}, this one is reset_after={self.reset_after}"
+
+
+def _from_cudnn(block: Array) -> Array:
+    """[I,H], kept by cuDNN as the transpose, row by row."""
+    return block.T.reshape(block.shape, order="F")
+
+
+def read_cell(layer: Layer) -> Cell:
+    """The cell that a layer's configuration describes."""
+    kind = CUDNN.get(layer.kind, layer.kind)
+    hidden = layer.size("units")
+    if kind != layer.kind:
+        return Cell(kind, hidden, bias=True, reset_after=True)
+    bias = layer.flag("use_bias", True)
+    activation = of_cell(layer, "activation", "tanh")
+    if kind == "SimpleRNN":
+        return Cell(kind, hidden, bias, activation=activation)
+    if layer.get("recurrent_activation") is None:
+        layer.refuse("the file does not say recurrent_activation, whose default changed from hard_sigmoid to sigmoid")
+    gates = of_cell(layer, "recurrent_activation", "sigmoid")
+    # Absent before Keras 2.1.3, which had only the form without it.
+    reset_after = kind == "GRU" and layer.flag("reset_after", False)
+    return Cell(kind, hidden, bias, reset_after, activation, gates)

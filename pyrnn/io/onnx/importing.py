@@ -1,0 +1,125 @@
+"""A model of ONNX as a Sequential: the graph is pruned to what its output needs, then followed node by node."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pyrnn import nn
+from pyrnn.checks.budget import Budget
+from pyrnn.checks.quoting import listed, quoted
+from pyrnn.core.initial import skip_init
+from pyrnn.core.module import at_most
+from pyrnn.weights.source import printable
+
+from . import dense, glue, recurrence, windows
+from .graph import Graph, SizeFoundError, input_view
+from .reading import read_model
+from .views import chain_of, settled
+
+IMPORTERS = {**glue.IMPORTERS, **dense.IMPORTERS, **recurrence.IMPORTERS, **windows.IMPORTERS}
+
+RANKS = (3, 2, 4, 1)  # of an input that does not say it: sequences first
+OLDEST = 7  # before it Dropout and BatchNormalization train unless told otherwise, and Add broadcasts when told
+
+
+def load(path: str | os.PathLike[str], output: str | None = None, *, limit: int | None = None) -> nn.Sequential:
+    """Reads an ONNX model that is a chain of layers of pyrnn.nn.
+
+    Recurrent nodes become RNN, LSTM and GRU, one layer each; what exporters put around them (transposes, reshapes,
+    initial states of zeros, chains of Slice and Concat over weights) is seen through. The model takes what the ONNX
+    model takes: an input [T,B,I] there is one here, and its layers are batch-first if the ONNX model's input is.
+
+    Args:
+        path: the file; external data are read from its folder.
+        output: the name of the output to follow, where the model has several.
+        limit: bytes that constants may take, and layers again; None for 64 times the file's length and 16 MiB.
+
+    Returns:
+        The model, in evaluation mode.
+
+    Raises:
+        ValueError: if the file is damaged; or a node, named, or one of its attributes has no counterpart, or the
+            graph is no chain; there is no half-built model then.
+        FileNotFoundError: if there is no such file.
+        ImportError: if the package onnx is not installed.
+
+    >>> import tempfile, numpy as np, pyrnn
+    >>> from pyrnn.io.onnx import load, save
+    >>> layer = pyrnn.GRU(3, 5, batch_first=True, seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(layer, f"{folder}/model.onnx")
+    ...     model = load(f"{folder}/model.onnx")
+    >>> x = np.ones((2, 7, 3), np.float32)
+    >>> bool((model(x) == layer(x)[0]).all())
+    True
+    """
+    try:
+        budget = Budget(os.path.getsize(path), limit)
+        with skip_init(), at_most(budget):
+            return _sequential(read_model(os.fspath(path), budget), budget, output)
+    except ValueError as error:
+        raise ValueError(f"{printable(path)} cannot be loaded: {error}.") from error
+
+
+def _sequential(model: Any, budget: Budget, output: str | None) -> nn.Sequential:
+    name = _output(model, output)
+    nodes, needed = _needed(model.graph, name)
+    stored = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name in needed and value.name not in stored]
+    if len(inputs) != 1:
+        raise ValueError(
+            f"its output {quoted(name)} depends on {len(inputs)} inputs ({listed(value.name for value in inputs)}); a "
+            "Sequential has one"
+        )
+    # ONNX need not say how many axes an input has: then the first number is taken at which all nodes fit.
+    ranks = [0] if inputs[0].type.tensor_type.HasField("shape") else RANKS
+    graph, errors = Graph(model, budget, needed), []
+    for rank in ranks:
+        try:
+            return _chain(graph, nodes, inputs[0], rank, name)
+        except ValueError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _chain(graph: Graph, nodes: list[Any], value: Any, rank: int, name: str) -> nn.Sequential:
+    """The layers of the nodes from an input to the output of this name."""
+    if graph.opset < OLDEST:
+        raise ValueError(f"it is of opset {graph.opset}; convert it to {OLDEST} or later by onnx.version_converter")
+    learned: dict[int, int] = {}
+    while True:
+        graph.start(value.name, *input_view(value, rank, learned))
+        try:
+            for node in nodes:
+                graph.follow(node, IMPORTERS)
+            break
+        except SizeFoundError as found:
+            learned[found.axis] = found.size
+    who = f"its output {quoted(name)}"
+    if name not in graph.views:
+        raise ValueError(f"{who} does not depend on its input")
+    layers = chain_of(settled(graph.views[name], who), who)
+    dtypes = graph.dtypes | {str(value.dtype) for layer in layers for value in layer.parameters().values()}
+    if len(dtypes) > 1:
+        raise ValueError(f"its numbers are of {' and '.join(sorted(dtypes))}; expected one of them for all")
+    return nn.Sequential(*layers).eval()
+
+
+def _output(model: Any, output: str | None) -> str:
+    names = [value.name for value in model.graph.output]
+    if output is None and len(names) != 1:
+        raise ValueError(f"it has {len(names)} outputs ({listed(names)}); say which with output=")
+    if output is not None and output not in names:
+        raise ValueError(f"it has no output {quoted(output)}, only {listed(names)}")
+    return names[0] if output is None else output
+
+
+def _needed(graph: Any, output: str) -> tuple[list[Any], set[str]]:
+    """The nodes that an output depends on, in order, and the names of all values on the way."""
+    needed, nodes = {output}, []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output) - {""}:
+            nodes.append(node)
+            needed.update(name for name in node.input if name)
+    return nodes[::-1], needed

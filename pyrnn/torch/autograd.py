@@ -1,0 +1,55 @@
+"""A call of the kernels that torch's autograd can differentiate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from .call import Call, Inputs, Tensors, compute, must_replay, recorded_gradients, replayed_gradients
+from .operators import backward_operator
+
+
+def run(call: Call, inputs: Inputs) -> Tensors:
+    """What `compute` gives, differentiable where something asks for it."""
+    if torch.is_grad_enabled():
+        flat = inputs.flat()
+        for tensor in flat:
+            if tensor.requires_grad:
+                found: Tensors = Recurrence.apply(call, inputs, *flat)  # type: ignore[no-untyped-call]
+                return found
+    return compute(call, inputs, False)[0]
+
+
+class Recurrence(Function):
+    """The kernels' own reverse mode; torch's operators where a derivative of the derivative is asked for."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, inputs: Inputs, *flat: Tensor) -> Tensors:
+        outputs, ctx.tape = compute(call, inputs, True)
+        ctx.call, ctx.counts = call, (len(inputs.initial), len(inputs.reset_state))
+        ctx.pointers = [weight.data_ptr() for weight in inputs.weights]
+        ctx.save_for_backward(*flat)
+        ctx.set_materialize_grads(False)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        inputs = Inputs.of(ctx.saved_tensors, *ctx.counts)  # raises if one was modified
+        needed = ctx.needs_input_grad[2:]
+        if torch.compiler.is_compiling():  # by compiled autograd, which cannot trace a tape
+            found = backward_operator(ctx.call, inputs, grads)
+            return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
+        replayed = (
+            must_replay(grads)
+            # The kernels pack what backward needs from where the weights were.
+            or [weight.data_ptr() for weight in inputs.weights] != ctx.pointers
+        )
+        if replayed:
+            return None, None, *replayed_gradients(ctx.call, inputs, grads, needed)
+        found = recorded_gradients(ctx.call, ctx.tape, ctx.counts, grads, needed)
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            ctx.tape = None  # large, and saved_tensors refuses a second backward
+        return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
