@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the helpers of the tests
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))  # the helpers of the tests
 
 import pyrnn
 from pyrnn import nn

@@ -24,7 +24,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 import pyrnn
 import pyrnn.torch as drop_in
 
-RECIPE = Path(__file__).parent / "recipes" / "distributed.py"
+RECIPE = Path(__file__).parents[1] / "recipes" / "distributed.py"
 LIMIT = 60  # seconds, after which a deadlock is told; the slowest takes 10
 
 

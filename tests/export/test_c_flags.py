@@ -18,7 +18,7 @@ from pyrnn import export, nn
 
 COMPILERS = [name for name in ("gcc", "clang", "clang-19", "tcc") if shutil.which(name)]
 OPTIMISERS = [name for name in COMPILERS if name != "tcc"]
-TARGETS = Path(__file__).parent / "targets"
+TARGETS = Path(__file__).parents[1] / "targets"
 HARMLESS = {
     "usual": ["", "-O1", "-Os -std=c11", "-O3 -std=gnu89 -fno-builtin", "-O2 -frounding-math -fno-trapping-math"],
     "fused": ["-O0 -mfma", "-O3 -march=native", "-O3 -march=native -mno-fma", "-O2 -mfma -ffp-contract=fast"],
@@ -178,7 +178,7 @@ def expected(x: float, y: float, z: float, kind: str) -> float:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    folder, csrc = tmp_path_factory.mktemp("fma"), Path(__file__).parents[1] / "csrc"
+    folder, csrc = tmp_path_factory.mktemp("fma"), Path(__file__).parents[2] / "csrc"
     (folder / "it.cpp").write_text("""
 #include "simd/fma64.h"
 extern "C" void of_float(const float* x, int n, float* y) {

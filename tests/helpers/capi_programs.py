@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROGRAMS, EXAMPLES = ROOT / "tests" / "capi", ROOT / "csrc" / "capi" / "examples"
 C = [os.environ.get("CC", "gcc"), "-std=c99"]
 CXX = [os.environ.get("CXX", "g++"), "-std=c++17"]

@@ -1,4 +1,4 @@
-"""Calls whose requests for memory or for a thread fail one after the other, run by test_failed_allocations.py.
+"""Calls whose requests for memory or for a thread fail one after the other, run by native/test_failed_allocations.py.
 
     python failing_calls.py KIND CALL ...
 

@@ -1,4 +1,4 @@
-"""pyrnn's NumPy layers and cells against torch.nn, and against reference.py where torch has no such layer."""
+"""pyrnn's NumPy layers and cells against torch.nn, and against helpers/reference.py where torch has no such layer."""
 
 from __future__ import annotations
 

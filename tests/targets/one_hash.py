@@ -1,9 +1,9 @@
 """One network, one sequence of inputs, one hash: from NumPy to a Cortex-M4F.
 
-    python tests/one_hash.py [--library PREFIX] [--aarch64 PREFIX]     # exit code 1 where a hash differs
+    python tests/targets/one_hash.py [--library PREFIX] [--aarch64 PREFIX]     # exit code 1 where a hash differs
 
 PREFIX: where the C library is installed, for this machine and for aarch64; what is not given is built first, which
-takes minutes. Needs clang-19 and what targets/check.py needs.
+takes minutes. Needs clang-19 and what check.py needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from targets.targets import STRICT, TARGETS, Target, run
+from targets import STRICT, TARGETS, Target, run
 
 import pyrnn
 from pyrnn import _core, export, nn
@@ -24,7 +24,7 @@ from pyrnn import torch as dropin
 from pyrnn.export.golden import hash_of, pseudo_random
 from pyrnn.export.network import Network
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STEPS, INPUTS, HIDDEN = 10_000, 3, 20  # 20 units: whole vectors and a rest on every instruction set
 NETWORKS = {
     "LSTM of 2 layers": ("LSTM", pyrnn.LSTM(INPUTS, HIDDEN, num_layers=2, seed=0)),

@@ -194,7 +194,8 @@ for cell in CELLS:
 
 
 def test_the_calls_of_the_next_test_run_on_so_many_threads() -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    here = Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{here.parent / 'helpers'}"}
     command = [sys.executable, "-c", THREADS_MADE]
     made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(made) == 2 * 2 * len(CELLS)

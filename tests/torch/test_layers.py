@@ -68,7 +68,7 @@ Results = tuple[list[Tensor], list[Tensor]]
 
 
 def assert_same(ours: Results, theirs: Results, dtype: Any) -> None:
-    """The tolerances of cases.py: of outputs, and of gradients as a fraction of the largest of the same pass."""
+    """The tolerances of helpers/cases.py: of outputs, and of gradients as a fraction of the largest of the same pass."""
     for mine, other, tolerance in zip(ours, theirs, (OUTPUT[dtype], GRADIENT[dtype]), strict=True):
         assert [(t.dtype, t.shape) for t in mine] == [(t.dtype, t.shape) for t in other]
         scale = max([1.0, *(t.abs().max().item() for t in other if t.numel())])

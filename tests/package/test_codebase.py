@@ -16,7 +16,7 @@ import pytest
 import pyrnn
 from pyrnn import _core
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CSRC = ROOT / "csrc"
 
 # From the top down: a room may include itself and what stands below it.

@@ -1,4 +1,4 @@
-"""One hash from everything that needs no other machine's compiler; `python tests/one_hash.py` does the rest too."""
+"""One hash from all that needs no other machine's compiler; `python tests/targets/one_hash.py` does the rest too."""
 
 from __future__ import annotations
 

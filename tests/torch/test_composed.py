@@ -176,7 +176,7 @@ def test_transforms_of_torch_func(mode: str, options: str) -> None:
     directions = [torch.randn_like(t) for t in inputs]
     _, slopes = torch.func.jvp(call, tuple(inputs), tuple(directions))
     if mode != "rnn_relu":  # torch has no complex relu
-        # The derivative by a complex step (see plain.py), exact to rounding.
+        # The derivative by a complex step (see helpers/plain.py), exact to rounding.
         complex_step = call(*(torch.complex(t, plain.STEP * d) for t, d in zip(inputs, directions, strict=True)))
         assert {out.dtype for out in complex_step} == {torch.complex128}
         assert_close(tuple(out.imag / plain.STEP for out in complex_step), slopes)

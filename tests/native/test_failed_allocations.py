@@ -31,7 +31,7 @@ ENDS = {
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """With the library of native/fail.cpp in front of all others."""
     library = tmp_path_factory.mktemp("fail") / "libfail.so"
-    source = HERE / "native" / "fail.cpp"
+    source = HERE / "fail.cpp"
     command = ["c++", "-std=c++20", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"]
     subprocess.run(command, check=True)
     # The threads of OpenBLAS would be counted.
@@ -39,7 +39,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def ends(environment: dict[str, str], kind: str, *names: str) -> dict[str, dict[str, int]]:
-    command = [sys.executable, str(HERE / "failing_calls.py"), kind, *names]
+    command = [sys.executable, failing_calls.__file__, kind, *names]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return dict(map(json.loads, done.stdout.splitlines()))

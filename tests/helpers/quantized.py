@@ -4,7 +4,7 @@ operation rounded once, in the order the library states.
     row of x or W    m = max |x|    s = m / 127    q = round(x * (127 / m))      all zero for m < 2^-100
     sums             a = fma(q_h . q_whh, s_h s_whh, fma(q_x . q_wih, s_x s_wih, b))    after it the cell, as ever
 
-tanh and sigmoid are the library's own: test_math.py measures them.
+tanh and sigmoid are the library's own: core/test_math.py measures them.
 """
 
 from __future__ import annotations

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import char_lm
+import classifier
 import numpy as np
+import ppo
 import pytest
 import torch
 from cases import GRADIENT, OUTPUT
-from recipes import char_lm, classifier, ppo
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 

@@ -1,4 +1,4 @@
-"""The judge is judged: reference.py against torch.nn, an autograd loop and finite differences, in float64."""
+"""The judge is judged: helpers/reference.py against torch.nn, an autograd loop and finite differences, in float64."""
 
 from __future__ import annotations
 
