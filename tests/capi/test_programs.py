@@ -13,7 +13,7 @@ import pytest
 from capi_models import AHEAD, INDEXED, MODELS, SEED, saved
 from capi_programs import EXAMPLES, PROGRAMS, compiled, run
 from capi_refusals import REFUSED
-from test_weights_kinds import OTHERS
+from other_files import OTHERS
 
 import pyrnn
 from pyrnn import _core, c_library, nn

@@ -10,14 +10,13 @@ import numpy as np
 import plain
 import pytest
 from cases import DTYPES, Config
+from chosen_calls import GATED, NAMES, chosen_calls
 from drawn import CELLS, Call, assert_derivatives, assert_result, same_bytes
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import pyrnn
 
-NAMES = tuple(plain.ACTIVATIONS)
-GATED = tuple(cell for cell in CELLS if not cell.startswith("rnn"))
 LISTED = "tanh, sigmoid, relu, identity, hard_sigmoid_keras2, hard_sigmoid_keras3"
 
 
@@ -57,17 +56,6 @@ def test_recurrent_activation(cell: str, name: str, dtype: Any) -> None:
 @pytest.mark.parametrize("cell", ["lstm", "lstm_proj"])
 def test_peephole(cell: str, name: str, dtype: Any) -> None:
     check(call_of(cell, dtype, recurrent_activation=name, peephole=True))
-
-
-@st.composite
-def chosen_calls(draw: Any) -> Call:
-    call: Call = draw(drawn.calls(sizes=20))
-    options = {"activation": draw(st.sampled_from(NAMES))}
-    if call.config.cell in GATED:
-        options["recurrent_activation"] = draw(st.sampled_from(NAMES))
-    if call.config.equations == "lstm":
-        options["peephole"] = draw(st.booleans())
-    return replace(call, chosen=options)
 
 
 def stays_small(call: Call) -> bool:

@@ -7,10 +7,11 @@ import io
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cases import OUTPUT
-from test_torch import CELLS, LAYERS, np, pair, tensors_of
+from drop_ins import CELLS, LAYERS, pair, tensors_of
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import PackedSequence, pack_sequence

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import torch
 from cases import as_states
+from chosen_calls import chosen_calls
+from chosen_outputs import X, equal, outputs
 from drawn import Call, same_bytes
+from drop_ins import LAYERS, tensors_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_activations import chosen_calls
-from test_torch import LAYERS, tensors_of
-from test_torch_composed import assert_slopes
-from test_torch_keywords import COMMON, differentiated, in_arrays, module_of
+from keyword_calls import COMMON, differentiated, in_arrays, module_of
 from torch import Tensor, nn
+from torch_close import assert_slopes
 
 import pyrnn
 import pyrnn.torch as drop_in
@@ -40,17 +41,6 @@ def chosen(name: str, **more: Any) -> tuple[Any, Any]:
     module, layer = getattr(drop_in, name)(3, 5, **options), getattr(pyrnn, name)(3, 5, **options)
     layer.load_state_dict(module.state_dict())
     return module, layer
-
-
-def outputs(module: nn.Module, *args: Any, **kwargs: Any) -> list[Tensor]:
-    return [part.detach().clone() for part in tensors_of(module(*args, **kwargs))]
-
-
-def equal(one: list[Tensor], other: list[Tensor]) -> bool:
-    return same_bytes(in_arrays(one), in_arrays(other))
-
-
-X = torch.linspace(-1, 1, 24).reshape(4, 2, 3)
 
 
 @settings(max_examples=200, deadline=None)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cases import GRADIENT
-from test_torch import CELLS, DTYPES, LAYERS, np, pair, results, sequences, tensors_of
+from compiled import KEYWORDS, TWO, B, Calling, H, I, T, assert_equal, compiled, twins
+from drop_ins import CELLS, DTYPES, LAYERS, pair, results, sequences
 from torch import Tensor, nn
 from torch._dynamo import config
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-import pyrnn.torch as drop_in
-
-T, B, I, H = 6, 4, 3, 5  # noqa: E741  (all different: torch.compile takes equal sizes for one)
 FORWARD = torch.ops.pyrnn.recurrence.default
-TWO: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "batch_first": True}
 # Dynamo looks at it in every input of a graph that another graph has made.
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 
@@ -27,29 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor 
 def _without_graphs_of_other_tests() -> None:
     torch._dynamo.reset()
     torch.manual_seed(1)
-
-
-def twins(name: str, **options: Any) -> tuple[nn.Module, nn.Module]:
-    """A traceable drop-in and a plain one with the same weights."""
-    torch.manual_seed(0)
-    plain = getattr(drop_in, name)(I, H, **options)
-    traceable = copy.deepcopy(plain)
-    drop_in.accelerate(traceable, traceable=True)
-    return traceable, plain
-
-
-def compiled(module: Any, backend: Any = "aot_eager", **options: Any) -> Any:
-    return torch.compile(module, fullgraph=True, backend=backend, **options)
-
-
-def assert_equal(ones: Any, others: Any) -> None:
-    """To the last bit, and laid out alike."""
-    for one, other in zip(tensors_of(ones), tensors_of(others), strict=True):
-        assert torch.equal(one, other)
-        assert one.stride() == other.stride()
-
-
-FLAGS = torch.tensor([True, False, True, True, False, True] * B).view(B, T).T
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -71,25 +46,6 @@ def test_compiled_forms_of_the_lstm(options: Any) -> None:
     traceable, plain = twins("LSTM", **options)
     args = (torch.randn(T, B, I),)
     assert_equal(results(compiled(traceable), args), results(plain, args))
-
-
-class Calling(nn.Module):
-    """A call with keywords; the reset state comes with the input."""
-
-    def __init__(self, inner: nn.Module, **keywords: Any) -> None:
-        super().__init__()
-        self.inner, self.keywords = inner, keywords
-
-    def forward(self, x: Tensor, *states: Tensor) -> Any:
-        return self.inner(x, **self.keywords, **({"reset_state": states} if states else {}))
-
-
-KEYWORDS: dict[str, dict[str, Any]] = {
-    "lengths": {"lengths": torch.tensor([6, 0, 4, 2]), "checkpoint": 4},
-    "list": {"lengths": [6, 0, 4, 2], "return_states": True},
-    "mask": {"mask": FLAGS, "masked_output": "hold"},
-    "reset": {"reset": FLAGS, "return_states": True},
-}
 
 
 @pytest.mark.parametrize("kind", KEYWORDS)

@@ -6,11 +6,12 @@ import copy
 import gc
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cases import GRADIENT
-from test_torch import CELLS, LAYERS, np, pair, results, tensors_of
-from test_torch_compile import B, Calling, H, I, T, assert_equal, compiled, twins
+from compiled import B, Calling, H, I, T, assert_equal, compiled, twins
+from drop_ins import CELLS, LAYERS, pair, results, tensors_of
 from torch import Tensor, nn
 from torch._dynamo import compiled_autograd
 from torch._dynamo.testing import CompileCounterWithBackend

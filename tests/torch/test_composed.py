@@ -13,25 +13,21 @@ import plain
 import pytest
 import torch
 from cases import Array, Config
+from chosen_calls import NAMES, chosen_calls
 from drawn import Call, assert_result
 from hypothesis import assume, given, settings
-from test_activations import NAMES, chosen_calls
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._pytree import tree_map
+from torch_close import assert_close, assert_slopes
 
 from pyrnn.recurrent import Recurrent
 from pyrnn.torch.composed import Network, Steps, compose
 
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "lstm_proj", "gru")
-OUTPUT, GRADIENT = cases.OUTPUT[np.float64], cases.GRADIENT[np.float64]
 T, B, H = 4, 2, 3
 # torch's own, at the first forward-mode derivative.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
-
-
-def assert_close(found: Any, expected: Any, atol: float = OUTPUT) -> None:
-    torch.testing.assert_close(found, expected, rtol=0, atol=atol)
 
 
 def network_of(layer: Any) -> Network:
@@ -57,14 +53,6 @@ def composed(call: Call, layer: Any, masks: Sequence[Tensor] = ()) -> tuple[plai
 
     slopes, found = tree_map(Tensor.numpy, torch.func.grad(loss, has_aux=True)(tree_map(torch.tensor, groups)))
     return plain.Result(found[0], tuple(found[1:3]), found[3] if found[3:] else None, {}), slopes
-
-
-def assert_slopes(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    # Rounding of the largest flows into all.
-    scale = max(float(np.abs(value).max()) for values in expected.values() for value in values.values())
-    for group, values in found.items():
-        for name, value in values.items():
-            cases.assert_near(value, expected[group][name], GRADIENT * scale, f"{group} {name}", np.float64)
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["state", "no-state"])

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from chosen_outputs import X, equal, outputs
+from drop_ins import CELLS, LAYERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_torch import CELLS, LAYERS
-from test_torch_chosen import X, equal, outputs
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.utils._pytree import tree_map_only

@@ -10,11 +10,11 @@ from typing import Any
 import onnx
 import pytest
 import torch
-from test_torch import CELLS, FORMS, LAYERS, pair, tensors_of
-from test_torch_tools import F64, assert_near, input_of
+from drop_ins import CELLS, FORMS, LAYERS, pair, tensors_of
 from torch import Tensor, nn
 from torch.nn.utils._per_sample_grad import call_for_per_sample_grads
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from trained import F64, assert_near, input_of
 
 import pyrnn.torch as drop_in
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from test_torch import CELLS, LAYERS, leaves, pair, tensors_of
-from test_torch_tools import F64, assert_near, call, input_of, train
+from drop_ins import CELLS, LAYERS, leaves, pair, tensors_of
 from torch import Tensor, nn
+from trained import F64, assert_near, call, input_of, train
 
 import pyrnn.torch as drop_in
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from drawn import same_bytes
-from test_torch import LAYERS, pair
-from test_torch_composed import assert_close
-from test_torch_keywords import in_arrays
+from drop_ins import LAYERS, pair
+from keyword_calls import in_arrays
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch_close import assert_close
 
 import pyrnn.torch as drop_in
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_torch import CELLS, LAYERS, pair, results
-from test_torch_compile import FLAGS, KEYWORDS, TWO, B, Calling, H, I, T, assert_equal, twins
+from compiled import FLAGS, KEYWORDS, TWO, B, Calling, H, I, T, assert_equal, twins
+from drop_ins import CELLS, LAYERS, pair, results
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.library import opcheck

@@ -17,7 +17,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from cases import GRADIENT, OUTPUT
-from test_torch import CELLS, LAYERS, pair, results, tensors_of
+from drop_ins import CELLS, LAYERS, pair, results, tensors_of
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from cases import DTYPES, Config
+from chosen_calls import chosen_calls
 from drawn import Call, same_bytes
+from drop_ins import LAYERS, tensors_of
 from hypothesis import given, settings
-from test_activations import chosen_calls
-from test_torch import LAYERS, tensors_of
-from test_torch_keywords import COMMON, in_arrays, in_tensors, module_of
+from keyword_calls import COMMON, in_arrays, in_tensors, module_of
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 

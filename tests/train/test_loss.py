@@ -12,16 +12,9 @@ import torch.nn.functional as F  # noqa: N812 (torch's custom)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from numpy.typing import NDArray
+from losses import Array, assert_same, of_torch
 
 from pyrnn.train import bce_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss
-
-Array = NDArray[Any]
-
-# Of the value, relative to it and to what cancels in it, and of gradients, relative to the largest: torch
-# works and sums in the dtype itself, up to a hundred numbers here, and its exp and log are good to a few
-# units in the last place.
-TOLERANCE = {np.float32: 3e-6, np.float64: 1e-14}
 
 ELEMENTWISE = {
     "mse_loss": (mse_loss, F.mse_loss),
@@ -32,22 +25,6 @@ ELEMENTWISE = {
 }
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
 NUMBERS = st.floats(-50, 50, width=32)
-
-
-def of_torch(loss: Any, input: Array, target: Array, **options: Any) -> tuple[float, Array]:
-    tensor = torch.tensor(input, requires_grad=True)
-    value = loss(tensor, torch.tensor(target), **options)
-    value.backward()
-    return value.item(), tensor.grad.numpy()
-
-
-def assert_same(ours: tuple[float, Array], theirs: tuple[float, Array], dtype: Any, cancelling: float = 1.0) -> None:
-    tolerance = TOLERANCE[dtype]
-    assert type(ours[0]) is float
-    assert (ours[1].dtype, ours[1].shape) == (dtype, theirs[1].shape)
-    assert ours[0] == pytest.approx(theirs[0], rel=tolerance, abs=tolerance * max(1.0, cancelling))
-    scale = max(1.0, float(np.abs(theirs[1]).max()))
-    np.testing.assert_allclose(ours[1], theirs[1], rtol=0, atol=tolerance * scale)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

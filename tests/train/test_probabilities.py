@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's custom)
 from keras_files import KERAS_WARNS, keras
-from test_train_loss import Array, assert_same, of_torch
+from losses import Array, assert_same, of_torch
 
 from pyrnn.train import bce_loss, categorical_crossentropy, nll_loss
 

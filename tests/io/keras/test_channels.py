@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from keras_files import CLOSE, KERAS_WARNS, built, images, keras, predicted, sequences
-from test_keras_weights import saved
+from keras_pairs import saved
 
 import pyrnn
 from pyrnn import nn

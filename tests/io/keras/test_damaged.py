@@ -12,8 +12,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hdf5_files import DAMAGED, packed, sound
 from keras_files import refused
-from test_keras_hdf5 import DAMAGED, packed, sound
 
 from pyrnn.weights.keras import load
 

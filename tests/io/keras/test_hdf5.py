@@ -13,27 +13,17 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from keras_files import described, keras2_file, refused
+from hdf5_files import DAMAGED, DENSE, packed, sound
+from keras_files import refused
 
 from pyrnn.budget import Budget
 from pyrnn.weights.keras import hdf5, load
 
-DENSE = described("Dense", "out", units=2)
-ARRAYS = {"out/out/kernel:0": np.ones((3, 2)), "out/out/bias:0": np.ones(2)}
 MODEL = {"class_name": "Sequential", "config": {"layers": [DENSE]}}
 KERNEL = "model_weights/out/out/kernel:0"
 
 
-def sound(path: Path) -> Path:
-    return keras2_file(path, [DENSE], ARRAYS)
-
-
 # -- the same arrays as HDF5's own library -----------------------------------------------------------------
-
-
-def packed(file: Any, **options: Any) -> None:
-    for place, shape in enumerate([(30, 7), (5,), (4, 3, 2)]):
-        file.create_dataset(f"a/{place}", data=np.random.default_rng(place).normal(size=shape), **options)
 
 
 def of_many_types(file: Any) -> None:
@@ -166,7 +156,6 @@ def bomb(times: int) -> bytes:
 
 
 GZIP = {"compression": "gzip"}
-DAMAGED = "its HDF5 data are damaged"
 HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
     "external link": (lambda file: linked(file, h5py.ExternalLink("secret.h5", "data")), "is a link to another file"),
     "soft link": (lambda file: linked(file, h5py.SoftLink("/model_weights/out/out/bias:0")), '"kernel:0" is a link'),

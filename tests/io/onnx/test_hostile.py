@@ -17,7 +17,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 from onnx_models import weights, write
-from test_onnx_graphs import CONSTANTS, REFUSED
+from onnx_refusals import CONSTANTS, REFUSED
 
 import pyrnn
 from pyrnn.weights.onnx import load
