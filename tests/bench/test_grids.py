@@ -6,10 +6,14 @@ import json
 import math
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("rich")
+
 import bench_tiny
 import matplotlib.image
 import numpy as np
-import pytest
 
 import pyrnn
 from pyrnn import _core

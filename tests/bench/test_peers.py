@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("rich")
+
 import bench_tiny
 import numpy as np
-import pytest
 
 from pyrnn.bench import peers, roofline, run, sequences, streaming
 from pyrnn.bench.case import Case

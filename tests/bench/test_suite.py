@@ -9,10 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("matplotlib")
+pytest.importorskip("typer")
+
 import bench_tiny
 import matplotlib.image
 import numpy as np
-import pytest
 import torch
 
 import pyrnn

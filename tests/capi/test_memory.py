@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("safetensors")
+
 from capi_models import SEED, causal, saved
 from capi_programs import CXX, PROGRAMS, ROOT, compiled, run
 from capi_refusals import conv, crafted, described

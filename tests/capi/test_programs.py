@@ -7,9 +7,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
 import numpy as np
 import one_hash
-import pytest
 from capi_models import AHEAD, INDEXED, MODELS, SEED, saved
 from capi_programs import EXAMPLES, PROGRAMS, compiled, run
 from capi_refusals import REFUSED

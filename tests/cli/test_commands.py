@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("typer")
+
+
 import pyrnn
 from pyrnn import cli
 

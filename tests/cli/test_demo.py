@@ -15,8 +15,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("typer")
+
+import numpy as np
 import torch
 
 import pyrnn

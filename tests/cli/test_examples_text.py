@@ -5,8 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 
-import numpy as np
 import pytest
+
+pytest.importorskip("rich")
+pytest.importorskip("sklearn")
+
+import numpy as np
 
 from pyrnn import nn
 from pyrnn.examples import classify, cnn, generate, sentiment

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("rich")
+
+import numpy as np
 
 from pyrnn.examples import counting, forecast, gradients, seq2seq
 from pyrnn.examples._prices import load_prices

@@ -8,8 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+pytest.importorskip("typer")
+
+import numpy as np
 from command_files import call, checkpoint, keras_model, network
 from keras_files import KERAS_WARNS, described, keras2_file, keras2_weights, sequences
 

@@ -7,8 +7,12 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("typer")
+
+import numpy as np
 from sklearn.preprocessing import StandardScaler
 
 import pyrnn

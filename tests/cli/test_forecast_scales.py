@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("safetensors")
+
+import numpy as np
 
 from pyrnn.demo.data import split
 from pyrnn.forecast import Series, run, train

@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("keras")
+pytest.importorskip("typer")
+
 import h5py
 import numpy as np
-import pytest
 from keras_files import (
     KERAS_WARNS,
     MASK,

@@ -6,9 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+pytest.importorskip("typer")
+
 import h5py
 import numpy as np
-import pytest
 from command_files import call, checkpoint, keras_model, network
 from keras_files import KERAS_WARNS, built, keras, sequences
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("typer")
+
+import numpy as np
 import torch
 from verify_cases import found, with_swapped_gates
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from cases import DTYPES, Array, Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,7 +236,10 @@ def test_a_decaying_state_is_never_subnormal(cell: str, dtype: Any, limit: float
 @pytest.mark.parametrize(("scale", "weight", "gradient"), [(1e-39, 1, 1e30), (1, 1e-10, 1e-29)])
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.torch
 def test_the_flush_mode_of_the_caller(cell: str, isa: str, scale: float, weight: float, gradient: float) -> None:
+    import torch
+
     config = Config(cell, layers=2, dtype=np.float32, T=5, B=3, I=4, H=9, P=4)
     call = Call.draw(config)
     names = [name for name, _ in call.spec.parameters]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import pyrnn
-import pyrnn.torch
 
 LAYERS = ("RNN", "LSTM", "GRU")
 CELLS = ("RNNCell", "LSTMCell", "GRUCell")
@@ -48,7 +47,10 @@ def test_a_size_too_large_is_named_with_the_largest(name: str, excess: int) -> N
 
 @pytest.mark.parametrize("argument", ["input_size", "hidden_size"])
 @pytest.mark.parametrize("name", [*LAYERS, *CELLS])
+@pytest.mark.torch
 def test_a_drop_in_too_large_is_named_with_the_largest(name: str, argument: str) -> None:
+    import pyrnn.torch
+
     kind = getattr(pyrnn.torch, name)
     sizes = {"input_size": 3, "hidden_size": 5, argument: 2**40}
     with pytest.raises(ValueError, match=rf"^{argument} must be at most 33554431, got 1099511627776$"):

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_files import described, keras2_file
 
 import pyrnn
 from pyrnn import nn
@@ -36,6 +35,8 @@ def network() -> nn.Sequential:
 
 
 def write_keras(path: Path) -> None:
+    from keras_files import described, keras2_file
+
     arrays = {"out/out/kernel:0": np.eye(3), "out/out/bias:0": [0, 0, 1]}
     keras2_file(path, [described("Dense", "out", units=3)], arrays)
 
@@ -49,6 +50,12 @@ WRITTEN: dict[str, Callable[[Path], None]] = {
     "network.json": lambda path: notebook.save(network(), path),
     "network.h5": write_keras,
 }
+NEEDS = {".safetensors": [pytest.mark.safetensors], ".onnx": [pytest.mark.onnx], ".h5": [pytest.mark.keras]}
+
+
+def of(name: str, *more: Any) -> Any:
+    """The parameters of a test, which needs what the format of the file does."""
+    return pytest.param(name, *more, marks=NEEDS.get(Path(name).suffix, []))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -83,7 +90,7 @@ def test_skipped_parameters_are_zeros_and_only_in_the_block(name: str) -> None:
         np.testing.assert_array_equal(after[one], value)
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", [of(name) for name in WRITTEN])
 def test_loading_draws_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     WRITTEN[name](tmp_path / name)
     expected = pyrnn.load(tmp_path / name).state_dict()
@@ -99,10 +106,10 @@ def test_loading_draws_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "unwanted"),
     [
-        ("layer.pt", {"numpy.random", "pyrnn.nn", "dataclasses", "tempfile"}),
-        ("layer.npz", {"numpy.random", "pyrnn.nn", "dataclasses", "tempfile"}),
-        ("layer.safetensors", {"numpy.random", "pyrnn.nn", "dataclasses", "zipfile", "pathlib"}),
-        ("network.safetensors", {"numpy.random", "dataclasses", "zipfile", "pathlib"}),
+        of("layer.pt", {"numpy.random", "pyrnn.nn", "dataclasses", "tempfile"}),
+        of("layer.npz", {"numpy.random", "pyrnn.nn", "dataclasses", "tempfile"}),
+        of("layer.safetensors", {"numpy.random", "pyrnn.nn", "dataclasses", "zipfile", "pathlib"}),
+        of("network.safetensors", {"numpy.random", "dataclasses", "zipfile", "pathlib"}),
     ],
 )
 def test_a_start_from_a_file_imports_little(tmp_path: Path, name: str, unwanted: set[str]) -> None:
@@ -124,7 +131,7 @@ print(*set(sys.modules) - before)
 @pytest.mark.parametrize(
     "twin", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["copy", "pickle"]
 )
-@pytest.mark.parametrize("name", ["layer.pt", "network.safetensors"])
+@pytest.mark.parametrize("name", [of("layer.pt"), of("network.safetensors")])
 def test_a_loaded_model_drops_out_in_training_and_its_copy_alike(tmp_path: Path, name: str, twin: Any) -> None:
     WRITTEN[name](tmp_path / name)
     model = pyrnn.load(tmp_path / name, **({"dropout": 0.5} if name == "layer.pt" else {}))

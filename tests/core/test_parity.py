@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+
 import cases
 import numpy as np
-import pytest
 import reference
 import torch
 from cases import DTYPES, Array, Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_layers import torch_layer, torch_vjp
 
 import pyrnn
 
@@ -49,9 +53,9 @@ def test_layer_is_torchs(config: Config) -> None:
     rng = np.random.default_rng(1)
     x, states = config.draw_input(rng), config.draw_states(rng) if config.given else ()
     dy, dstates = config.draw_output_gradient(rng), config.draw_states(rng)
-    module, layer = config.torch_layer(), config.pyrnn_layer()
+    module, layer = torch_layer(config), config.pyrnn_layer()
     layer.load_state_dict(module.state_dict())
-    expected_y, expected_states, expected = cases.torch_vjp(module, x, states, dy, dstates)
+    expected_y, expected_states, expected = torch_vjp(module, x, states, dy, dstates)
     y, state, pullback = vjp(layer, x, states)
     cases.assert_outputs(y, state, expected_y, expected_states, config.dtype)
     cases.assert_gradients(pullback(dy, cases.as_given(dstates)), expected, config.dtype)
@@ -82,7 +86,7 @@ def test_cell_is_torchs(cell: str, bias: bool, batch: tuple[int, ...], dtype: An
     x = rng.standard_normal((*batch, 3)).astype(dtype)
     states, dstates = (tuple(rng.uniform(-1, 1, (count, *batch, 5)).astype(dtype)) for _ in range(2))
     states = states if has_state else ()
-    _, expected_states, expected = cases.torch_vjp(module, x, states, None, dstates)
+    _, expected_states, expected = torch_vjp(module, x, states, None, dstates)
     state, pullback = vjp(ours, x, states)
     cases.assert_outputs(None, state, None, expected_states, dtype)
     cases.assert_gradients(pullback(cases.as_given(dstates)), expected, dtype)
@@ -113,7 +117,7 @@ def test_linear_is_torchs(leading: tuple[int, ...], bias: bool, dtype: Any) -> N
     ours = pyrnn.Linear(7, 19, bias=bias, dtype=dtype)
     ours.load_state_dict(module.state_dict())
     x, dy = (rng.standard_normal((*leading, width)).astype(dtype) for width in (7, 19))
-    _, (expected_y,), expected = cases.torch_vjp(module, x, None, None, (dy,))
+    _, (expected_y,), expected = torch_vjp(module, x, None, None, (dy,))
     y, pullback = ours.vjp(x)
     cases.assert_near(y, expected_y, cases.OUTPUT[dtype], "output", dtype)
     cases.assert_gradients(pullback(dy), expected, dtype)
@@ -178,9 +182,9 @@ def test_float32_at_100_steps_keeps_the_contract(cell: str, bidirectional: bool)
     rng = np.random.default_rng(3)
     x, states = config.draw_input(rng), config.draw_states(rng)
     dy, dstates = config.draw_output_gradient(rng), config.draw_states(rng)
-    module, layer = config.torch_layer(), config.pyrnn_layer()
+    module, layer = torch_layer(config), config.pyrnn_layer()
     layer.load_state_dict(module.state_dict())
-    torch_y, torch_states, torch_found = cases.torch_vjp(module, x, states, dy, dstates)
+    torch_y, torch_states, torch_found = torch_vjp(module, x, states, dy, dstates)
     y, state, pullback = vjp(layer, x, states)
     cases.assert_outputs(y, state, torch_y, torch_states, np.float32)
     true_y, true_states, tape = reference.forward(config.equations, layer.parameters(), x, states)
@@ -210,7 +214,7 @@ def test_special_values_do_as_in_torch(cell: str, dtype: Any) -> None:
     x = config.draw_input(np.random.default_rng(4))
     x[2, 0, 1] = np.nan  # stays in its row, from its step on
     x[3, 1], x[3, 2] = 1e30, -1e30  # saturates, or in relu stays finite
-    module, layer = config.torch_layer(), config.pyrnn_layer()
+    module, layer = torch_layer(config), config.pyrnn_layer()
     layer.load_state_dict(module.state_dict())
     expected = module(torch.tensor(x))[0].detach().numpy()
     y, _ = layer(x)
@@ -225,11 +229,11 @@ def test_special_values_do_as_in_torch(cell: str, dtype: Any) -> None:
 def test_relu_at_exactly_zero_has_the_slope_of_torchs() -> None:
     config = Config("rnn_relu", bias=False)
     x, dy = np.zeros(config.sequence_shape(config.I)), np.ones(config.sequence_shape(config.H))
-    module, layer = config.torch_layer(), config.pyrnn_layer()
+    module, layer = torch_layer(config), config.pyrnn_layer()
     layer.load_state_dict(module.state_dict())
     found = layer.vjp(x)[2](dy)
     assert not found.input.any()
-    assert not cases.torch_vjp(module, x, None, dy, (np.zeros((1, config.B, config.H)),))[2].input.any()
+    assert not torch_vjp(module, x, None, dy, (np.zeros((1, config.B, config.H)),))[2].input.any()
 
 
 @pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru"])

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 from cases import DTYPES, Array
 from torch.nn import functional

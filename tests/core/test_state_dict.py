@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+
 import cases
 import numpy as np
-import pytest
 import torch
 from cases import DTYPES, Config
+from torch_layers import torch_layer
 
 import pyrnn
 
@@ -24,7 +28,7 @@ ODD_VALUES = (-0.0, 1e-40, np.inf, -np.inf, np.nan)
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_there_and_back_changes_no_key_and_no_bit(config: Config) -> None:
-    source, layer, target = config.torch_layer(), config.pyrnn_layer(), config.torch_layer()
+    source, layer, target = torch_layer(config), config.pyrnn_layer(), torch_layer(config)
     with torch.no_grad():
         for value in source.parameters():
             value.view(-1)[: len(ODD_VALUES)] = torch.tensor(ODD_VALUES, dtype=value.dtype)
@@ -40,7 +44,7 @@ def test_there_and_back_changes_no_key_and_no_bit(config: Config) -> None:
 @pytest.mark.parametrize("prefix", ["", "encoder.rnn."])
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_a_layer_is_read_off_its_state_dict(config: Config, prefix: str) -> None:
-    module = config.torch_layer()
+    module = torch_layer(config)
     state_dict = {prefix + name: value for name, value in module.state_dict().items()}
     others = {"decoder.weight": torch.zeros(2, 2)} if prefix else {}
     options = {"nonlinearity": "tanh"} if config.cell == "rnn_tanh" else {}
@@ -70,7 +74,7 @@ def test_any_array_of_numbers_is_cast_as_torch_casts_it(values: str) -> None:
 
 @pytest.mark.parametrize("config", [c for c in CONFIGS if c.layers == 1 and c.bias], ids=str)
 def test_the_next_call_uses_a_replaced_weight(config: Config) -> None:
-    module, layer = config.torch_layer(), config.pyrnn_layer()
+    module, layer = torch_layer(config), config.pyrnn_layer()
     layer.load_state_dict(module.state_dict())
     x = config.draw_input(np.random.default_rng(1))
     before = layer(x)[0]

@@ -10,8 +10,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+import numpy as np
 import safetensors
 import torch
 from torch.utils._pytree import tree_leaves

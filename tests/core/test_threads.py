@@ -184,13 +184,17 @@ def test_a_number_of_threads_is_an_int_of_any_size() -> None:
         pyrnn.set_num_threads(1.5)  # type: ignore[arg-type]
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the module that makes interpreters has another name")
 def test_a_subinterpreter_is_told_to_use_threads_or_processes() -> None:
     code = f"""
 import sys
-import _xxsubinterpreters as interpreters
+try:
+    import _interpreters as interpreters  # Python 3.13
+    run = interpreters.exec
+except ImportError:
+    import _xxsubinterpreters as interpreters
+    run = interpreters.run_string
 path = {[path for path in sys.path if path]!r}
-interpreters.run_string(interpreters.create(), f"import sys; sys.path[:] = {{path}}; import pyrnn")
+run(interpreters.create(), f"import sys; sys.path[:] = {{path}}; import pyrnn")
 """
     run = python(code)
     assert run.returncode == 1

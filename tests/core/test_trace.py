@@ -200,6 +200,7 @@ def test_wrong_gradients_are_refused() -> None:
         trace.gradients(None, np.zeros((1, 2, 5), np.float32))
 
 
+@pytest.mark.matplotlib
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_picture(cell: str, tmp_path: Path) -> None:
     config = Config(cell, 2, True, T=30, H=8, batch_first=True)
@@ -217,6 +218,7 @@ def test_a_picture(cell: str, tmp_path: Path) -> None:
         trace.plot(row=3)
 
 
+@pytest.mark.matplotlib
 def test_a_picture_of_one_sequence_and_of_one_step(tmp_path: Path) -> None:
     layer = pyrnn.GRU(3, 5, seed=1)
     for index, steps in enumerate((1, 12)):
@@ -225,6 +227,7 @@ def test_a_picture_of_one_sequence_and_of_one_step(tmp_path: Path) -> None:
         assert path.stat().st_size > 10_000
 
 
+@pytest.mark.matplotlib
 def test_a_picture_where_no_gradient_flows(tmp_path: Path) -> None:
     layer = pyrnn.LSTM(3, 5, seed=1)
     trace = layer.trace(np.ones((6, 2, 3), np.float32), lengths=[3, 0])

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+
+import numpy as np
 import torch
 from c_programs import compiled_test, in_c, tokens
 from command_files import call, checkpoint, network

@@ -6,8 +6,12 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+
+import numpy as np
 from c_programs import CXX, C, chain, compiled_test, in_c, run
 from command_files import call
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import one_hash
 import pytest
+
+pytest.importorskip("torch")
+
+import one_hash
 
 
 @pytest.mark.parametrize("network", one_hash.NETWORKS)

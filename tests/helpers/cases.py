@@ -1,5 +1,4 @@
-"""What the tests share: one description of a layer that torch, pyrnn and the reference are built from, and
-the tolerances, each with its reason."""
+"""One description of a layer, for torch, pyrnn and the reference, and the tolerances with their reasons."""
 
 from __future__ import annotations
 
@@ -8,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import reference
-import torch
 from numpy.typing import NDArray
 
 import pyrnn
@@ -72,13 +70,6 @@ class Config:
         found |= {"nonlinearity": self.cell[4:]} if self.cell.startswith("rnn") else {}
         return found | ({"proj_size": self.P} if self.cell == "lstm_proj" else {})
 
-    def torch_layer(self) -> torch.nn.RNNBase:
-        torch.manual_seed(3)
-        kind = getattr(torch.nn, class_name(self.cell))
-        layer = kind(self.I, self.H, **self.options(), dtype=getattr(torch, np.dtype(self.dtype).name))
-        assert isinstance(layer, torch.nn.RNNBase)
-        return layer
-
     def pyrnn_layer(self, **more: Any) -> Any:
         form = {"reset_after": False} if self.cell == "gru_reset_before" else {}
         kind = getattr(pyrnn, class_name(self.cell))
@@ -114,28 +105,6 @@ def as_given(states: tuple[Any, ...]) -> Any:
 
 def as_states(state: Any) -> tuple[Any, ...]:
     return tuple(state) if isinstance(state, (tuple, list)) else (state,)
-
-
-def torch_vjp(
-    module: torch.nn.Module,
-    x: Array,
-    states: tuple[Array, ...] | None,
-    dy: Array | None,
-    dstates: tuple[Array, ...],
-) -> tuple[Array | None, tuple[Array, ...], reference.Gradients]:
-    """Output, states and gradients of a torch layer, or with dy=None of a torch cell, as NumPy arrays."""
-    inputs = [torch.tensor(v, requires_grad=True) for v in (x, *(states or ()))]
-    result = module(inputs[0], as_given(tuple(inputs[1:]))) if states else module(inputs[0])
-    outputs = as_states(result) if dy is None else (result[0], *as_states(result[1]))
-    seeds = [torch.tensor(v) for v in ((() if dy is None else (dy,)) + dstates)]
-    weights = dict(module.named_parameters())
-    # Unused parameters (weight_hr when only c has a gradient) have none in torch; that is zero.
-    found = torch.autograd.grad(outputs, [*inputs, *weights.values()], seeds, materialize_grads=True)
-    arrays = [g.numpy() for g in found]
-    named = dict(zip(weights, arrays[len(inputs) :], strict=True))
-    values = tuple(v.detach().numpy() for v in outputs)
-    gradients = reference.Gradients(arrays[0], tuple(arrays[1 : len(inputs)]), named)
-    return (None, values, gradients) if dy is None else (values[0], values[1:], gradients)
 
 
 def assert_near(actual: Any, expected: Array, atol: float, name: str, dtype: Any) -> None:

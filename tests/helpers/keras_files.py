@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
+import keras
+import keras_backend  # noqa: F401  (before Keras)
 import numpy as np
 import pytest
-
-os.environ["KERAS_BACKEND"] = "torch"
-os.environ["KERAS_HOME"] = tempfile.mkdtemp()  # Keras writes its settings there
-import keras
 
 from pyrnn import nn
 from pyrnn.weights.keras import load

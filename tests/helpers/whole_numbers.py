@@ -1,4 +1,4 @@
-"""Arrays of whole numbers, on which convolutions and poolings are exact; their geometries, and torch's gradients.
+"""Arrays of whole numbers, on which convolutions and poolings are exact; their geometries, and gradients.
 
 Whole numbers of one digit: every sum is exact in float32 in any order, so nothing needs a tolerance.
 """
@@ -10,8 +10,6 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F  # noqa: N812 (torch's custom)
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -38,17 +36,6 @@ def gradients(layer: Any, x: Array, seed: int) -> tuple[Array, Array, dict[str, 
     return y, found.input, found.parameters
 
 
-def torch_gradients(function: Any, x: Array, weights: dict[str, Array], seed: int) -> tuple[Any, ...]:
-    """The same of `function(x, **weights)`, worked in float64: some float32 kernels are Winograd's, and round."""
-    tensors = {
-        n: torch.tensor(value, dtype=torch.float64, requires_grad=True) for n, value in {"x": x, **weights}.items()
-    }
-    y = function(*tensors.values())
-    y.backward(torch.from_numpy(whole(seed, tuple(y.shape))))
-    grads = {name: tensor.grad.numpy().astype(x.dtype) for name, tensor in tensors.items()}
-    return y.detach().numpy().astype(x.dtype), grads.pop("x"), grads
-
-
 def assert_equal(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
     for actual, expected in zip(ours[:2], theirs[:2], strict=True):
         np.testing.assert_array_equal(actual, expected, strict=True)
@@ -66,10 +53,6 @@ def keras_pads(lengths: Any, kernel: Any, stride: Any, dilation: Any) -> list[tu
         missing = max(last_end - n, 0)
         pads.append((missing // 2, missing - missing // 2))
     return pads
-
-
-def torch_padded(x: torch.Tensor, pads: list[tuple[int, int]], value: float = 0) -> torch.Tensor:
-    return F.pad(x, [n for pair in reversed(pads) for n in pair], value=value)
 
 
 @st.composite

@@ -11,8 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+
+import numpy as np
 import torch
 from keras_files import described, keras2_file
 from other_files import OTHERS

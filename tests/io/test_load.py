@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+
+import numpy as np
 import torch
 from keras_files import described, keras2_file
 

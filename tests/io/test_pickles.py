@@ -5,8 +5,11 @@ from __future__ import annotations
 import pickle as op
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st

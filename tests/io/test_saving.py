@@ -12,8 +12,11 @@ import pytest
 
 from pyrnn.weights import FORMATS, load_state_dict, save_state_dict
 
+SAFETENSORS = pytest.param(".safetensors", marks=pytest.mark.safetensors)
+SUFFIXES = [SAFETENSORS if suffix == ".safetensors" else suffix for suffix in FORMATS]
 
-@pytest.mark.parametrize("suffix", FORMATS)
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize(
     "value",
     [
@@ -32,14 +35,14 @@ def test_what_no_file_can_hold_is_a_type_error(value: Any, suffix: str, tmp_path
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("state_dict", [[("weight", np.ones(1))], {1: np.ones(1)}], ids=repr)
 def test_what_is_no_state_dict_is_a_type_error(state_dict: Any, suffix: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"mapping of names|should be strings"):
         save_state_dict(state_dict, tmp_path / f"model{suffix}")
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+@pytest.mark.parametrize("suffix", [".npz", SAFETENSORS])
 def test_only_pt_holds_nested_dicts(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"model is a mapping: only \.pt"):
         save_state_dict({"model": {"weight": np.ones(1)}}, tmp_path / f"model{suffix}")
@@ -54,13 +57,16 @@ def test_endless_nesting_and_odd_keys_are_refused(tmp_path: Path) -> None:
         save_state_dict({"nested": {(1, 2): 3}}, tmp_path / "model.pt")
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("__metadata__", ".safetensors"), ("nul\0", ".npz")])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [pytest.param("__metadata__", ".safetensors", marks=pytest.mark.safetensors), ("nul\0", ".npz")],
+)
 def test_names_that_a_format_cannot_hold_are_refused(name: str, suffix: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot hold"):
         save_state_dict({name: np.ones(1)}, tmp_path / f"model{suffix}")
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_failure_leaves_the_old_file(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"model{suffix}"
     path.write_bytes(b"old")
@@ -70,7 +76,7 @@ def test_a_failure_leaves_the_old_file(suffix: str, tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == [path]
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_failure_of_the_disk_leaves_the_old_file(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +93,7 @@ def test_a_failure_of_the_disk_leaves_the_old_file(
     assert [*tmp_path.iterdir()] == [path]
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_replaced_file_keeps_its_mode_and_links_to_it(suffix: str, tmp_path: Path) -> None:
     path, link = tmp_path / f"model{suffix}", tmp_path / f"link{suffix}"
     path.touch(mode=0o600)
@@ -112,6 +118,7 @@ def test_a_missing_file_or_folder_is_file_not_found(suffix: str, tmp_path: Path)
         save_state_dict({}, tmp_path / "missing" / f"model{suffix}")
 
 
+@pytest.mark.safetensors
 def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_state_dict({}, tmp_path / "model.safetensors")
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)

@@ -7,8 +7,11 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 
 import pyrnn

@@ -6,9 +6,12 @@ import json
 import pickle
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from numpy.typing import NDArray

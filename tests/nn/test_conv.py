@@ -5,12 +5,16 @@ from __future__ import annotations
 import tracemalloc
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's custom)
 from hypothesis import given, settings
+from torch_windows import torch_gradients, torch_padded
 from whole_numbers import (
     DIMS,
     DTYPES,
@@ -19,8 +23,6 @@ from whole_numbers import (
     geometries,
     gradients,
     keras_pads,
-    torch_gradients,
-    torch_padded,
     whole,
     with_whole_weights,
 )

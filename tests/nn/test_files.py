@@ -7,8 +7,11 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("safetensors")
+
+import numpy as np
 import safetensors.numpy
 from nn_samples import SAMPLES, draws, network
 

@@ -5,24 +5,17 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's custom)
 from hypothesis import given, settings
-from whole_numbers import (
-    DIMS,
-    DTYPES,
-    SEEDS,
-    assert_equal,
-    geometries,
-    gradients,
-    keras_pads,
-    torch_gradients,
-    torch_padded,
-    whole,
-)
+from torch_windows import torch_gradients, torch_padded
+from whole_numbers import DIMS, DTYPES, SEEDS, assert_equal, geometries, gradients, keras_pads, whole
 
 from pyrnn import nn
 

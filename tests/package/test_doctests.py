@@ -8,6 +8,12 @@ import pkgutil
 
 import pytest
 
+pytest.importorskip("torch")
+pytest.importorskip("typer")
+pytest.importorskip("onnx")
+pytest.importorskip("sklearn")
+
+
 import pyrnn
 
 MODULES = [module.name for module in pkgutil.walk_packages(pyrnn.__path__, "pyrnn.") if "__main__" not in module.name]

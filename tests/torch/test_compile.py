@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 from cases import GRADIENT
 from compiled import KEYWORDS, TWO, B, Calling, H, I, T, assert_equal, compiled, twins

@@ -6,8 +6,11 @@ import copy
 import gc
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 from cases import GRADIENT
 from compiled import B, Calling, H, I, T, assert_equal, compiled, twins

@@ -7,10 +7,12 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-import cases
+import pytest
+
+pytest.importorskip("torch")
+
 import numpy as np
 import plain
-import pytest
 import torch
 from cases import Array, Config
 from chosen_calls import NAMES, chosen_calls
@@ -20,6 +22,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils._pytree import tree_map
 from torch_close import assert_close, assert_slopes
+from torch_layers import torch_layer, torch_vjp
 
 from pyrnn.recurrent import Recurrent
 from pyrnn.torch.composed import Network, Steps, compose
@@ -62,12 +65,12 @@ def composed(call: Call, layer: Any, masks: Sequence[Tensor] = ()) -> tuple[plai
 @pytest.mark.parametrize("cell", CELLS)
 def test_torchs_numbers(cell: str, layers: int, dropout: float, bidirectional: bool, bias: bool, given: bool) -> None:
     config = Config(cell, layers, bidirectional, bias=bias, given=given)
-    call, theirs, ours = Call.draw(config), config.torch_layer(), config.pyrnn_layer()
+    call, theirs, ours = Call.draw(config), torch_layer(config), config.pyrnn_layer()
     dy, dstates, _ = call.loss["output"], call.loss["state"], call.loss.pop("cell_states", None)
     ours.load_state_dict(theirs.state_dict())
     theirs.dropout = dropout
     torch.manual_seed(5)
-    output, states, slopes = cases.torch_vjp(theirs, call.x, call.states or None, dy, dstates)
+    output, states, slopes = torch_vjp(theirs, call.x, call.states or None, dy, dstates)
     torch.manual_seed(5)
     masks = [torch.dropout(torch.ones(dy.shape).double(), dropout, True) for _ in range(layers - 1) if dropout]
     result, found = composed(call, ours, masks)

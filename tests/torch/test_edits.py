@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from chosen_outputs import X, equal, outputs
 from drop_ins import CELLS, LAYERS

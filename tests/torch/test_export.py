@@ -7,8 +7,12 @@ import io
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import onnx
 import torch
 from drop_ins import CELLS, FORMS, LAYERS, pair, tensors_of
 from torch import Tensor, nn

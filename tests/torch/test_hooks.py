@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from drop_ins import CELLS, LAYERS, leaves, pair, tensors_of
 from torch import Tensor, nn

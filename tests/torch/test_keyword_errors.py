@@ -6,8 +6,11 @@ import re
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 from drawn import same_bytes
 from drop_ins import LAYERS, pair

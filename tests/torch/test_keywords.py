@@ -7,11 +7,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+
 import cases
 import drawn
 import numpy as np
 import plain
-import pytest
 import torch
 from cases import DTYPES, Config
 from drawn import Call, assert_result, same_bytes

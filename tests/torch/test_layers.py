@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 from cases import GRADIENT, OUTPUT
 from drop_ins import CELLS, DTYPES, FORMS, LAYERS, pair, results, sequences, tensors_of

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from compiled import FLAGS, KEYWORDS, TWO, B, Calling, H, I, T, assert_equal, twins
 from drop_ins import CELLS, LAYERS, pair, results

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("pandas")
+
 import char_lm
 import classifier
 import numpy as np
 import ppo
-import pytest
 import torch
 from cases import GRADIENT, OUTPUT
 from torch import Tensor, nn

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+
 import cases
 import numpy as np
-import pytest
 import torch
 from cases import DTYPES, Config
 from chosen_calls import chosen_calls

@@ -6,8 +6,11 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 from cases import OUTPUT
 from drop_ins import CELLS, LAYERS, pair, tensors_of

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from linear import Array, Linear, assert_weights, in_batches, problem, settled, weights_after
 
 from pyrnn.train import SGD, Adam, CosineAnnealingLR, ReduceLROnPlateau, cross_entropy, mse_loss
@@ -27,8 +26,11 @@ def test_it_learns_what_there_is_to_learn() -> None:
     assert min(history.seconds) > 0
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
 def test_it_is_the_loop_one_would_write_in_torch(clip_norm: float | None) -> None:
+    import torch
+
     x, y = problem(30)
     model = Linear()
     tensors = {name: torch.tensor(value, requires_grad=True) for name, value in model.state_dict().items()}
@@ -64,7 +66,10 @@ def test_a_seed_gives_one_order_and_no_shuffle_keeps_the_given_one() -> None:
     assert not np.array_equal(once, kept["weight"])
 
 
+@pytest.mark.torch
 def test_torch_tensors_are_data_as_well() -> None:
+    import torch
+
     x, y = problem()
     trained = weights_after(2, (torch.tensor(x), torch.tensor(y)))
     np.testing.assert_array_equal(trained["weight"], weights_after(2)["weight"])

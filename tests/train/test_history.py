@@ -51,6 +51,7 @@ def test_no_progress_is_silence(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.rich
 @pytest.mark.parametrize("ready_made", [False, True])
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, ready_made: bool) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
@@ -75,6 +76,7 @@ def test_without_rich_a_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> 
     ]
 
 
+@pytest.mark.matplotlib
 def test_the_plot_shows_both_curves_and_the_best_epoch(tmp_path: Path) -> None:
     losses = [3.0, 1.0, 0.2, 0.1]
     history = History(train_loss=losses, validation_loss=[4.0, 2.0, 0.5, 0.9], lr=[0.1] * 4, best_epoch=3)
@@ -95,6 +97,7 @@ def test_the_plot_shows_both_curves_and_the_best_epoch(tmp_path: Path) -> None:
     assert len(picture) > 10_000
 
 
+@pytest.mark.matplotlib
 @pytest.mark.parametrize("losses", [[], [1.0], [1.0, 0.9, 0.8], [1.0, 0.0], [5.0, -1.0]], ids=str)
 def test_the_plot_stays_linear_where_a_logarithm_is_of_no_use(losses: list[float], tmp_path: Path) -> None:
     history = History(train_loss=losses, lr=[0.1] * len(losses), best_epoch=len(losses))

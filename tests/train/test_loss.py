@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's custom)
 from hypothesis import given, settings

@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("pandas")
+
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 
 from pyrnn import GRU, Module, nn, train

@@ -5,8 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("keras")
+
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's custom)
 from keras_files import KERAS_WARNS, keras

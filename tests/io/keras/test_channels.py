@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("keras")
+
+import numpy as np
 from keras_files import CLOSE, KERAS_WARNS, built, images, keras, predicted, sequences
 from keras_pairs import saved
 

@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("keras")
+
 import h5py
 import numpy as np
-import pytest
 from hdf5_files import DAMAGED, packed, sound
 from keras_files import refused
 

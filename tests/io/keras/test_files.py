@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("keras")
+
+import numpy as np
 from keras_files import KERAS_WARNS, built, described, keras, keras2_file, refused, sequences
 
 from pyrnn.weights.keras import load, load_weights

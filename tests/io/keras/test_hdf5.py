@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("keras")
+
 import h5py
 import numpy as np
-import pytest
 from hdf5_files import DAMAGED, DENSE, packed, sound
 from keras_files import refused
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("keras")
+
+import numpy as np
 from keras_files import (
     CLOSE,
     MASK,

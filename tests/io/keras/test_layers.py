@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("keras")
+
+import numpy as np
 from keras_files import KERAS_WARNS, agrees, built, images, sequences, words
 from keras_layers import AROUND, BIDIRECTIONAL, CELLS, ON_IMAGES, OPTIONS, RECURRENT, L, Make
 

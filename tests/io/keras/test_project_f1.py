@@ -6,8 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
+
+pytest.importorskip("keras")
+pytest.importorskip("sklearn")
+
+import numpy as np
 from keras_files import KERAS_WARNS, keras, predicted
 from sklearn.datasets import load_digits
 from sklearn.metrics import f1_score

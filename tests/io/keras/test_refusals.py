@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("keras")
+
+import numpy as np
 from keras_files import KERAS_WARNS, built, described, keras, keras2_file, refused, sequences, words
 
 pytestmark = KERAS_WARNS

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("keras")
+
 import h5py
 import numpy as np
-import pytest
 from keras_files import CLOSE, KERAS_WARNS, built, images, keras2_weights, predicted, sequences
 from keras_pairs import FIRST, PAIRS, L, last, saved
 

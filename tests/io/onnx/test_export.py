@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
 from onnx.reference import ReferenceEvaluator
 
 import pyrnn

@@ -11,10 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
 from onnx import TensorProto, helper
 from onnx_models import weights, write
 from onnx_refusals import CONSTANTS, REFUSED
