@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from cases import GRADIENT, OUTPUT
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
@@ -36,6 +37,10 @@ def tensors_of(value: Any) -> Iterator[Tensor]:
             yield from tensors_of(part)
 
 
+def input_of(name: str, **options: Any) -> Tensor:
+    return torch.randn((2, 3) if "Cell" in name else (4, 2, 3), **options)
+
+
 def leaves(value: Any) -> Any:
     """A copy whose floating tensors ask for gradients."""
     if isinstance(value, PackedSequence):
@@ -58,6 +63,19 @@ def results(module: nn.Module, args: Any, kwargs: Any = None) -> tuple[list[Tens
     loss = sum(((i + 1) * out.sin()).sum() for i, out in enumerate(floats))
     assert isinstance(loss, Tensor)
     return [*outputs, drawn], list(torch.autograd.grad(loss, inputs, materialize_grads=True, allow_unused=True))
+
+
+Results = tuple[list[Tensor], list[Tensor]]
+
+
+def assert_same(ours: Results, theirs: Results, dtype: Any) -> None:
+    """Takes the tolerances of helpers/cases.py; that of gradients is a fraction of the largest of the same pass."""
+    for mine, other, tolerance in zip(ours, theirs, (OUTPUT[dtype], GRADIENT[dtype]), strict=True):
+        assert [(t.dtype, t.shape) for t in mine] == [(t.dtype, t.shape) for t in other]
+        scale = max([1.0, *(t.abs().max().item() for t in other if t.numel())])
+        for one, two in zip(mine, other, strict=True):
+            torch.testing.assert_close(one, two, rtol=0, atol=tolerance * scale)
+    assert [t.stride() for t in ours[0] if t.numel()] == [t.stride() for t in theirs[0] if t.numel()]
 
 
 def sequences(dtype: torch.dtype, lengths: tuple[int, ...]) -> PackedSequence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +28,15 @@ def weights(
     shapes = {"w": (directions, gates * hidden, inner), "r": (directions, gates * hidden, hidden)}
     shapes["b"] = (directions, 2 * gates * hidden)
     return {name: random.uniform(-1, 1, shape).astype(dtype) for name, shape in shapes.items()}
+
+
+BODY = "(float[b,3] x) => (float[b,2] y) { y = MatMul(x, m) }"
+M = np.arange(6, dtype=np.float32).reshape(3, 2)
+Edit = Callable[[Any], Any]
+
+
+def edited(path: Path, edit: Edit, body: str = BODY, arrays: dict[str, Any] | None = None) -> Path:
+    model = onnx.load(write(path, body, {"m": M} if arrays is None else arrays))
+    edit(model)
+    path.write_bytes(model.SerializeToString())
+    return path

@@ -118,6 +118,14 @@ print(*new - {"numpy"} - set(sys.stdlib_module_names))
     assert run(sys.executable, "-c", code).split() == ["pyrnn"]
 
 
+def test_no_test_file_imports_from_another() -> None:
+    imports = re.compile(r"^\s*(?:from|import) (test_\w+)", re.M)
+    found = {path.name: imports.findall(path.read_text()) for path in (ROOT / "tests").rglob("*.py")}
+    assert {
+        name: imported for name, imported in found.items() if imported not in ([], [name.removesuffix(".py")])
+    } == {}
+
+
 # -- the text ----------------------------------------------------------------------------------------------
 
 

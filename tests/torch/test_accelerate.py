@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import numpy as np
 import torch
 from cases import OUTPUT
-from drop_ins import CELLS, LAYERS, pair, tensors_of
+from drop_ins import CELLS, LAYERS, input_of, pair, tensors_of
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
@@ -26,10 +26,6 @@ def assert_equal_calls(theirs: nn.Module, ours: nn.Module, *args: Any, atol: flo
     for one, other in zip(tensors_of(ours(*args)), tensors_of(theirs(*args)), strict=True):
         assert (one.dtype, type(one)) == (other.dtype, type(other))
         torch.testing.assert_close(one, other, rtol=0, atol=atol)
-
-
-def input_of(name: str, **options: Any) -> Tensor:
-    return torch.randn((2, 3) if "Cell" in name else (4, 2, 3), **options)
 
 
 class Model(nn.Module):

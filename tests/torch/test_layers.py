@@ -10,26 +10,14 @@ pytest.importorskip("torch")
 
 import numpy as np
 import torch
-from cases import GRADIENT, OUTPUT
-from drop_ins import CELLS, DTYPES, FORMS, LAYERS, pair, results, sequences, tensors_of
+from cases import OUTPUT
+from drop_ins import CELLS, DTYPES, FORMS, LAYERS, assert_same, pair, results, sequences, tensors_of
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.testing._internal.common_modules import module_db
 from torch.utils.checkpoint import checkpoint
 
 import pyrnn.torch as drop_in
-
-Results = tuple[list[Tensor], list[Tensor]]
-
-
-def assert_same(ours: Results, theirs: Results, dtype: Any) -> None:
-    """Takes the tolerances of helpers/cases.py; that of gradients is a fraction of the largest of the same pass."""
-    for mine, other, tolerance in zip(ours, theirs, (OUTPUT[dtype], GRADIENT[dtype]), strict=True):
-        assert [(t.dtype, t.shape) for t in mine] == [(t.dtype, t.shape) for t in other]
-        scale = max([1.0, *(t.abs().max().item() for t in other if t.numel())])
-        for one, two in zip(mine, other, strict=True):
-            torch.testing.assert_close(one, two, rtol=0, atol=tolerance * scale)
-    assert [t.stride() for t in ours[0] if t.numel()] == [t.stride() for t in theirs[0] if t.numel()]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

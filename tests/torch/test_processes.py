@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import runpy
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from cases import GRADIENT, OUTPUT
+from child_processes import LIMIT, finish, start
 from drop_ins import CELLS, LAYERS, pair, results, tensors_of
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -28,23 +27,6 @@ import pyrnn
 import pyrnn.torch as drop_in
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "distributed.py"
-LIMIT = 60  # seconds, after which a deadlock is told; the slowest takes 10
-
-
-def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen([sys.executable, *arguments], env=os.environ | environment, text=True, **pipe)
-
-
-def finish(*processes: subprocess.Popen[str]) -> str:
-    """What they print; a deadlock is a TimeoutExpired."""
-    try:
-        printed = [process.communicate(timeout=LIMIT)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.terminate()  # torchrun then ends what it started
-    assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(printed)
-    return "".join(printed)
 
 
 # -- DistributedDataParallel -------------------------------------------------------------------------------

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch")
+
+
 # Training steps, whose outputs and gradients are told as bytes. The Linear leaves torch's workers waiting busily; its
 # result is not used, as it depends on the number of threads.
 PROGRAM = """

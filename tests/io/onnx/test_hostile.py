@@ -7,7 +7,6 @@ import itertools
 import random
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,14 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper
-from onnx_models import weights, write
+from onnx_models import BODY, Edit, M, edited, weights, write
 from onnx_refusals import CONSTANTS, REFUSED
 
 import pyrnn
 from pyrnn.weights.onnx import load
 from pyrnn.weights.onnx.views import PRIMES
 
-BODY = "(float[b,3] x) => (float[b,2] y) { y = MatMul(x, m) }"
-M = np.arange(6, dtype=np.float32).reshape(3, 2)
 node = helper.make_node
-Edit = Callable[[Any], Any]
-
-
-def edited(path: Path, edit: Edit, body: str = BODY, arrays: dict[str, Any] | None = None) -> Path:
-    model = onnx.load(write(path, body, {"m": M} if arrays is None else arrays))
-    edit(model)
-    path.write_bytes(model.SerializeToString())
-    return path
 
 
 def refusal(path: Path, **options: Any) -> str:

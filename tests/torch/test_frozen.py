@@ -6,8 +6,11 @@ from itertools import product
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
-from test_torch import CELLS, DTYPES, LAYERS, Results, assert_same, pair, tensors_of
+from drop_ins import CELLS, DTYPES, LAYERS, Results, assert_same, pair, tensors_of
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
-from test_torch import CELLS, LAYERS, pair, tensors_of
-from test_torch_accelerate import input_of
-from test_torch_compile import B, I, T, assert_equal, compiled, twins
+from compiled import B, I, T, assert_equal, compiled, twins
+from drop_ins import CELLS, LAYERS, input_of, pair, tensors_of
 from torch import Tensor, nn
 from torch._dynamo import config
 
