@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import keras
 import keras_backend  # noqa: F401  (before Keras)
 import numpy as np
 import pytest
+
+# isort: split
+import keras
 
 from pyrnn import nn
 from pyrnn.weights.keras import load
