@@ -1,6 +1,6 @@
 """The fuzzer's first files: the models that the tests load and those they see refused, as far as they are small.
 
-PYTHONPATH=tests python -P tests/fuzz/corpus.py FOLDER
+PYTHONPATH=tests/helpers python -P tests/fuzz/corpus.py FOLDER
 """
 
 from __future__ import annotations

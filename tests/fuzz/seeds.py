@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the helpers of the tests
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))  # the helpers of the tests
 
 import pyrnn
 from pyrnn import nn
@@ -81,7 +81,7 @@ def safetensors(folder: Path) -> None:
 
 
 def notebooks(folder: Path) -> None:
-    from test_notebook_json import dense, lstm
+    from notebooks import dense, lstm
 
     for name, entries in {"one": [lstm(2, 3)], "stack": [lstm(2, 3), lstm(3, 2, column=True), dense(2, 2)]}.items():
         (folder / f"{name}.json").write_text(json.dumps(entries))
@@ -90,7 +90,7 @@ def notebooks(folder: Path) -> None:
 
 def keras_models(folder: Path, suffix: str) -> None:
     from keras_files import built, described, images, keras2_file, sequences
-    from test_keras import AROUND, BIDIRECTIONAL, ON_IMAGES, RECURRENT
+    from keras_layers import AROUND, BIDIRECTIONAL, ON_IMAGES, RECURRENT
 
     chosen = {name: RECURRENT[name] for name in ("rnn, last", "lstm, all", "gru, last", "stack")}
     chosen |= {name: BIDIRECTIONAL[name] for name in ("gru, concat, last", "two kinds")}
@@ -106,7 +106,7 @@ def keras_models(folder: Path, suffix: str) -> None:
 def weights(folder: Path) -> None:
     """Beside each file stands a pickle of the pyrnn model that it is for, and of recurrent_activation."""
     from keras_files import built, sequences
-    from test_keras_weights import PAIRS, saved
+    from keras_pairs import PAIRS, saved
 
     for case, (theirs, ours) in PAIRS.items():
         gates = "sigmoid" if case in ("lstm", "gru", "bidirectional", "time distributed") else None
@@ -123,7 +123,7 @@ def onnx(folder: Path) -> None:
     import torch
     from onnx_models import weights as of_node
     from onnx_models import write
-    from test_onnx_import import MODELS, export
+    from onnx_of_torch import MODELS, export
 
     from pyrnn.io.onnx import save
 

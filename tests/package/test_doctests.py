@@ -1,0 +1,38 @@
+"""Every example in a docstring runs: of the package as it is installed, of the benchmarks and of the examples."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("typer")
+pytest.importorskip("onnx")
+pytest.importorskip("sklearn")
+
+
+import benchmarks
+import examples
+import pyrnn
+
+PACKAGES = (pyrnn, benchmarks, examples)
+SCRIPTS = ("calls", "compare_programs", "compare_wheels", "rows", "__main__")  # which are no modules of a package
+MODULES = [
+    module.name
+    for package in PACKAGES
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if module.name.rpartition(".")[2] not in SCRIPTS
+]
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "pyrnn._core"])
+def test_examples(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_there_are_examples() -> None:
+    count = sum(len(doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))) for name in MODULES)
+    assert count > 25
