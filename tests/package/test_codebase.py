@@ -77,6 +77,8 @@ def isa_flags() -> dict[str, list[str]]:
 
 # An inline function that the linker can see may replace the same function of another ISA: on a CPU without
 # AVX-512 that is a crash. Without optimisation nothing is inlined away.
+@pytest.mark.slow
+@pytest.mark.native
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 @pytest.mark.parametrize("isa", isa_flags())
 def test_an_isa_object_exports_its_tables(isa: str, level: str, tmp_path: Path) -> None:
