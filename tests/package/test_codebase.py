@@ -200,6 +200,10 @@ print(*new - {"numpy"} - set(sys.stdlib_module_names))
     assert run(sys.executable, "-c", code).split() == ["pyrnn"]
 
 
+def test_each_test_file_lies_in_a_folder_that_says_what_it_tests() -> None:
+    assert [path.name for path in (ROOT / "tests").glob("*.py")] == ["conftest.py"]
+
+
 def test_no_test_file_imports_from_another() -> None:
     imports = re.compile(r"^\s*(?:from|import) (test_\w+)", re.M)
     found = {path.name: imports.findall(path.read_text()) for path in (ROOT / "tests").rglob("*.py")}
