@@ -3,9 +3,20 @@
 
 #include "bindings/register.h"
 
+namespace {
+
+constexpr const char* refusal =
+    "pyrnn cannot be imported in a subinterpreter; use threads, which share the kernels, or processes";
+
+bool is_in_subinterpreter() { return PyInterpreterState_Get() != PyInterpreterState_Main(); }
+
+}  // namespace
+
 // pybind11's function to start the module goes by another name, so that ours can look first whether it may run.
 #define PyInit__core start_core
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
+  // Python 3.13 calls PyInit__core in the main interpreter, and this in the subinterpreter.
+  if (is_in_subinterpreter()) throw pybind11::import_error(refusal);
   m.doc() = "The compiled kernels of pyrnn. Private: the public names are those of the package.";
   pyrnn::register_config(m);
   pyrnn::register_openmp(m);
@@ -21,8 +32,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
 
 // In a subinterpreter pybind11 takes the GIL by PyGILState_Ensure, which waits for ever there.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
-  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return start_core();
-  PyErr_SetString(PyExc_ImportError,
-                  "pyrnn cannot be imported in a subinterpreter; use threads, which share the kernels, or processes");
+  if (!is_in_subinterpreter()) return start_core();
+  PyErr_SetString(PyExc_ImportError, refusal);
   return nullptr;
 }

@@ -184,14 +184,21 @@ def test_a_number_of_threads_is_an_int_of_any_size() -> None:
         pyrnn.set_num_threads(1.5)  # type: ignore[arg-type]
 
 
-def test_a_subinterpreter_is_told_to_use_threads_or_processes() -> None:
+PYTHONS_OWN = "module pyrnn._core does not support loading in subinterpreters"  # pyrnn is not asked
+REFUSALS = {"legacy": "pyrnn cannot be imported in a subinterpreter; use threads"}
+if sys.version_info >= (3, 13):
+    REFUSALS["isolated"] = PYTHONS_OWN
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_a_subinterpreter_is_told_to_use_threads_or_processes(kind: str) -> None:
     code = f"""
 import sys
 path = {[path for path in sys.path if path]!r}
 code = f"import sys; sys.path[:] = {{path}}; import pyrnn"
 if sys.version_info >= (3, 13):
     import _interpreters
-    failure = _interpreters.exec(_interpreters.create(), code)
+    failure = _interpreters.exec(_interpreters.create({kind!r}), code)
     sys.exit(failure and failure.formatted)
 else:
     import _xxsubinterpreters
@@ -199,9 +206,7 @@ else:
 """
     run = python(code)
     assert run.returncode == 1
-    pythons_own = "module pyrnn._core does not support loading in subinterpreters"  # and pyrnn is not asked
-    ours = "pyrnn cannot be imported in a subinterpreter; use threads"
-    assert (pythons_own if sys.version_info >= (3, 13) else ours) in run.stderr
+    assert REFUSALS[kind] in run.stderr
 
 
 # -- the GIL -----------------------------------------------------------------------------------------------
