@@ -70,9 +70,13 @@ def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
         raise TypeError(f"limit should be a number of bytes, or None, got {brief(limit)}")
     if isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str):
         path = os.fspath(given)
-        if why := folder(path):
-            raise ValueError(f"{printable(path)} cannot be loaded: {why}.")
-        with open(path, "rb") as file:
+        try:
+            file = open(path, "rb")  # noqa: SIM115  (the block below closes it)
+        except OSError:
+            if why := folder(path):
+                raise ValueError(f"{printable(path)} cannot be loaded: {why}.") from None
+            raise
+        with file:
             yield _source(printable(path), path, file)
         return
     yield _source("the file", None, BytesIO(_content(given, limit)))
