@@ -117,8 +117,12 @@ class RNNCell(Cell, nn.RNNCell):
     _original = nn.RNNCell
 
     def is_torchs(self: Any, input: Tensor) -> bool:
-        batch = len(input) if input.dim() == 2 else 1
-        return torch.is_grad_enabled() and batch * self.hidden_size < RECORDED_FROM
+        if not torch.is_grad_enabled():
+            return False
+        batch = input.shape[0] if input.dim() == 2 else 1
+        # A graph is traced for any batch: to compare a symbol would fix it.
+        is_traced = torch.compiler.is_compiling() or not isinstance(batch, int)
+        return is_traced or batch * self.hidden_size < RECORDED_FROM
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         if isinstance(input, Tensor) and self.is_torchs(input) and not is_transforming():

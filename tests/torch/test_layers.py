@@ -38,6 +38,15 @@ def test_torchs_own_samples(name: str, training: bool, dtype: torch.dtype) -> No
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CELLS)
+def test_large_cells_record_torchs_gradients(name: str, dtype: torch.dtype) -> None:
+    theirs, ours = pair(name, 20, 128, dtype=dtype)
+    states = [torch.randn(64, 128, dtype=dtype) for _ in range(2)]
+    args = torch.randn(64, 20, dtype=dtype), tuple(states) if name == "LSTMCell" else states[0]
+    assert_same(results(ours, args), results(theirs, args), DTYPES[dtype])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("options", [*FORMS, {"num_layers": 3, "dropout": 0.4}], ids=str)
 @pytest.mark.parametrize("lengths", [(6, 4, 4, 1), (2, 6, 1, 6)], ids=["sorted", "unsorted"])
 @pytest.mark.parametrize("given", [True, False], ids=["state", "no-state"])
