@@ -22,9 +22,9 @@ from .kernels import Packed, inferred, packed_weights, spec_of
 
 _C: Any = torch._C._VariableFunctions
 FUSED = {"tanh": _C.rnn_tanh_cell, "relu": _C.rnn_relu_cell}  # torch's own steps of an RNN
-# The kernels record the steps of an RNNCell from this B * H on: with AVX-512 they are 1.3 times as fast as torch's at
-# B=32, H=128, and slower at B=4, H=64; with AVX2 they are nowhere faster.
-RECORDED_FROM = 4096 if _core.isa().startswith("avx512") else math.inf
+# The kernels record the steps of an RNNCell from so many multiply-adds on: with AVX-512 they are 1.3 times as fast as
+# torch's at B,I,H = 32,64,128, and slower at 128,16,32; with AVX2 they are nowhere faster.
+RECORDED_FROM = 2**19 if _core.isa().startswith("avx512") else math.inf
 NAMES = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
 of_cell = itemgetter(*NAMES)
 
@@ -111,7 +111,7 @@ class RNNCell(Cell, nn.RNNCell):
     """`torch.nn.RNNCell` on the kernels: same arguments, attributes, state_dict and results.
 
     Where gradients may be asked for, a small call is torch's own: two products and a tanh, which are recorded as fast
-    as one function of ours. `RECORDED_FROM` tells from which B * H on the kernels are faster.
+    as one function of ours. `RECORDED_FROM` tells from which size on the kernels are faster.
     """
 
     _original = nn.RNNCell
@@ -122,7 +122,7 @@ class RNNCell(Cell, nn.RNNCell):
         batch = input.shape[0] if input.dim() == 2 else 1
         # A graph is traced for any batch: to compare a symbol would fix it.
         is_traced = torch.compiler.is_compiling() or not isinstance(batch, int)
-        return is_traced or batch * self.hidden_size < RECORDED_FROM
+        return is_traced or batch * self.hidden_size * (self.input_size + self.hidden_size) < RECORDED_FROM
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         if isinstance(input, Tensor) and self.is_torchs(input) and not is_transforming():
