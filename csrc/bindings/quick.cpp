@@ -12,7 +12,7 @@
 namespace pyrnn {
 namespace {
 
-// What Python holds of it, in a capsule.
+// A capsule in Python owns this: the packed weights, and the memory that one step needs.
 struct Quick {
   PyWeights weights;
   bool batch_first, is_step;

@@ -15,7 +15,7 @@ template <class T> const Ops<T>& ops_of(const Isa& isa) {
   else return isa.f64;
 }
 
-// What a call may ask for beyond input and state; pyrnn/core/recurrent.py says what each means.
+// These are the options of a call beyond input and state; pyrnn/core/recurrent.py says what each means.
 struct Asked {
   Array active;
   bool hold = false;

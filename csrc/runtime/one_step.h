@@ -8,7 +8,7 @@
 
 namespace pyrnn {
 
-// What one call after the other may use, but no two at once.
+// One call after the other may use this memory, but no two calls at once.
 template <class T> struct OneStepRoom {
   Buffer<T> gates;  // [S,H]
   Buffer<T> own_sums;  // [H]: the GRU candidate's own

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -12,8 +14,12 @@ class Quiet(np.errstate):
     its own.
     """
 
+    def __init__(self, **kinds: Any) -> None:
+        super().__init__(**kinds)
+        self.kinds = kinds
+
     def _recreate_cm(self) -> np.errstate:
-        return np.errstate(all="ignore")
+        return np.errstate(**self.kinds)
 
 
 quiet = Quiet(all="ignore")

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from pyrnn.checks.arrays import Array, as_array, to_array
+from pyrnn.checks.quiet import Quiet
 from pyrnn.checks.quoting import brief
 from pyrnn.nn.embedding import OutOfRangeError
 
@@ -14,7 +15,7 @@ Reduction = Literal["mean", "sum"]
 Loss = tuple[float, Array]
 
 # A run that diverges overflows; it should show as a loss that is not finite, not as a warning from inside.
-quiet = np.errstate(over="ignore", invalid="ignore")
+quiet = Quiet(over="ignore", invalid="ignore")
 
 
 class Classes(NamedTuple):

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-# Of the value, relative to it and to what cancels in it, and of gradients, relative to the largest: torch
-# works and sums in the dtype itself, up to a hundred numbers here, and its exp and log are good to a few
-# units in the last place.
+# A value may be off by so much, relative to it and to what cancels in it, and a gradient relative to the largest.
+# torch works and sums in the dtype itself, up to a hundred numbers here, and its exp and log are good to a few units
+# in the last place.
 TOLERANCE = {np.float32: 3e-6, np.float64: 1e-14}
 
 
