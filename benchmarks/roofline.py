@@ -30,7 +30,7 @@ from pyrnn import _core
 
 from .case import GATES, Case
 
-BLOCK = 48  # rows of W_ih x that share a read of W_ih (csrc/runtime)
+BLOCK = 48  # rows of W_ih x that share a read of W_ih (csrc/engine)
 DEFAULT_CACHES = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20}  # where the system does not say
 
 

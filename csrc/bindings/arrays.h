@@ -2,8 +2,8 @@
 #pragma once
 
 #include "bindings/tensor.h"
-#include "runtime/require.h"
-#include "runtime/sequence.h"
+#include "checks/require.h"
+#include "engine/sequence.h"
 
 namespace pyrnn {
 

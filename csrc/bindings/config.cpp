@@ -4,8 +4,8 @@
 #include "bindings/arrays.h"
 #include "bindings/register.h"
 #include "isa/select.h"
-#include "runtime/cpus.h"
-#include "runtime/parallel.h"
+#include "threads/cpus.h"
+#include "threads/parallel.h"
 
 namespace pyrnn {
 namespace {

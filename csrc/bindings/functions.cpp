@@ -4,9 +4,9 @@
 #include "bindings/arrays.h"
 #include "bindings/register.h"
 #include "isa/select.h"
-#include "runtime/ieee.h"
-#include "runtime/require.h"
-#include "runtime/spec.h"
+#include "threads/ieee.h"
+#include "checks/require.h"
+#include "engine/spec.h"
 
 namespace pyrnn {
 namespace {

@@ -1,5 +1,5 @@
 // _core.Linear: one weight, packed; forward and backward on [M,K] rows.
-#include "runtime/linear.h"
+#include "engine/linear.h"
 
 #include <pybind11/stl.h>
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bindings/arrays.h"
-#include "runtime/stack.h"
+#include "engine/stack.h"
 
 namespace pyrnn {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "bindings/tensor.h"
-#include "runtime/host.h"
+#include "threads/host.h"
 
 namespace pyrnn {
 

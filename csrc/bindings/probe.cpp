@@ -5,8 +5,8 @@
 #include "bindings/arrays.h"
 #include "bindings/register.h"
 #include "isa/select.h"
-#include "runtime/buffer.h"
-#include "runtime/ieee.h"
+#include "memory/buffer.h"
+#include "threads/ieee.h"
 
 namespace pyrnn {
 namespace {

@@ -7,7 +7,7 @@
 #include "bindings/network.h"
 #include "bindings/openmp.h"
 #include "bindings/register.h"
-#include "runtime/one_step.h"
+#include "engine/one_step.h"
 
 namespace pyrnn {
 namespace {

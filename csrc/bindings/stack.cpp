@@ -5,7 +5,7 @@
 #include "bindings/openmp.h"
 #include "bindings/register.h"
 #include "isa/select.h"
-#include "runtime/quoting.h"
+#include "checks/quoting.h"
 
 namespace pyrnn {
 namespace {

@@ -1,5 +1,5 @@
 // _core.Stream: the state of running sequences.
-#include "runtime/stream.h"
+#include "engine/stream.h"
 
 #include <pybind11/stl.h>
 

@@ -1,7 +1,7 @@
 #include "bindings/tensor.h"
 
 #include "bindings/dlpack.h"
-#include "runtime/require.h"
+#include "checks/require.h"
 
 namespace pyrnn {
 namespace {

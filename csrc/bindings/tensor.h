@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
-#include "runtime/buffer.h"
-#include "runtime/spec.h"
+#include "memory/buffer.h"
+#include "engine/spec.h"
 
 namespace pyrnn {
 
@@ -77,7 +77,7 @@ class Tensor {
   std::string dtype() const;
 
  private:
-  // Large ones in memory that is kept for the next call when they are freed (runtime/buffer.h).
+  // Large ones in memory that is kept for the next call when they are freed (memory/buffer.h).
   template <class T> static py::array new_array(const Shape& shape) {
     std::size_t size = 1;
     for (const std::ptrdiff_t extent : shape) size *= extent;

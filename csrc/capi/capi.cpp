@@ -4,10 +4,10 @@
 #include "capi/file.h"
 #include "capi/guard.h"
 #include "isa/select.h"
-#include "runtime/chain.h"
-#include "runtime/parallel.h"
-#include "runtime/reader.h"
-#include "runtime/require.h"
+#include "model/chain.h"
+#include "threads/parallel.h"
+#include "model/reader.h"
+#include "checks/require.h"
 
 #include <climits>
 #include <cstdio>

@@ -8,8 +8,8 @@
 #include <filesystem>
 
 #include "capi/guard.h"
-#include "runtime/quoting.h"
-#include "runtime/safetensors.h"
+#include "checks/quoting.h"
+#include "model/safetensors.h"
 
 namespace pyrnn {
 namespace {

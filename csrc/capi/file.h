@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "runtime/budget.h"
+#include "memory/budget.h"
 
 namespace pyrnn {
 

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <new>
 
-#include "runtime/budget.h"
+#include "memory/budget.h"
 
 namespace pyrnn {
 namespace {

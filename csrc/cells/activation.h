@@ -7,7 +7,7 @@
 // into the gates' sums, a_i += p_i c, a_f += p_f c, a_o += p_o c'; Standard has none.
 #pragma once
 
-#include "isa/ops.h"
+#include "dispatch/kernels.h"
 #include "simd/math.h"
 
 namespace pyrnn {

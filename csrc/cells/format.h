@@ -1,4 +1,4 @@
-// How a cell's weights are stored and multiplied: as they are, in bf16, or in int8 (Format of isa/ops.h).
+// How a cell's weights are stored and multiplied: as they are, in bf16, or in int8 (Format of dispatch/kernels.h).
 //
 // A format packs the gate blocks of a weight [gates * H, K] into panels, one a vector of hidden units, takes the rows
 // that meet it (Operand, a whole step's at once: int8 quantises them), and adds W x to the sums of a tile (add).

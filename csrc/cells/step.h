@@ -204,7 +204,7 @@ template <class T, class Input, class F> void project_step(const StepForward<T>&
                         s.scratch});
 }
 
-// What the door offers of a cell of one stage. Fn: its functions, F: the format of its weights.
+// The kernel table's entries of a cell of one stage. Fn: its functions, F: the format of its weights.
 template <class T, class Stage, class Fn, class F> struct OneStage {
   static ptrdiff_t packed_input(int H, int I) noexcept { return F::packed_bytes(Stage::Input::count, H, I); }
   static ptrdiff_t packed_hidden(int H, int P) noexcept { return F::packed_bytes(Stage::Hidden::count, H, P); }

@@ -1,8 +1,8 @@
-// Compiled once per ISA (CMakeLists.txt): everything below the door, and the table it exports, whole and without what
-// the C library does not call; for AVX-512 twice, with either dot product of bytes (simd/dot.h).
+// Compiled once per ISA (CMakeLists.txt): all kernels, and the two tables that the object exports, one with all of them and
+// one without those that the C library does not call. AVX-512 has two more, for CPUs with VNNI (simd/dot.h).
 #include "cells/elementwise.h"
 #include "cells/step.h"
-#include "isa/ops.h"
+#include "dispatch/kernels.h"
 #include "kernels/checksum.h"
 #include "kernels/gemm.h"
 #include "kernels/matvec.h"

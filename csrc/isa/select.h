@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "isa/ops.h"
+#include "dispatch/kernels.h"
 
 namespace pyrnn {
 

@@ -11,7 +11,7 @@
 // NaN, which makes every sum it enters NaN.
 #pragma once
 
-#include "isa/ops.h"
+#include "dispatch/kernels.h"
 #include "kernels/tile.h"
 #include "simd/dot.h"
 

@@ -10,7 +10,7 @@
 
 #include <utility>
 
-#include "isa/ops.h"
+#include "dispatch/kernels.h"
 #include "simd/vec.h"
 
 namespace pyrnn {

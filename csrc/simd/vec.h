@@ -4,7 +4,7 @@
 // operation they lack is a guaranteed fused multiply-add, written here once per ISA. Everything under
 // csrc/isa is compiled with -ffp-contract=off, so these are the only fused operations there are.
 //
-// Unnamed namespace: every ISA gets its own copy and none is visible to the linker (see isa/ops.h).
+// Unnamed namespace: every ISA gets its own copy and none is visible to the linker (see dispatch/kernels.h).
 #pragma once
 
 #include <cstddef>

@@ -31,7 +31,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return found
 
 
-# The largest sizes, as csrc/runtime/spec.cpp has them: the kernels count in 32 bits.
+# The largest sizes, as csrc/engine/spec.cpp has them: the kernels count in 32 bits.
 MOST = 2**31 - 1
 MOST_UNITS = MOST // 64
 MOST_LAYERS = 2**16 - 1

@@ -1,4 +1,4 @@
-"""torch's threads for the calls on its tensors. The reason and the figures: csrc/runtime/host.h."""
+"""torch's threads for the calls on its tensors. The reason and the figures: csrc/threads/host.h."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_a_sequence_in_one_call_or_in_two(config: Config, scale: float, data: st
 
 
 # The smallest of these, an RNN of one direction, has 22e6 multiply-adds a layer: four threads are worth it, as
-# one_thread_work of runtime/parallel.h says, and each has rows enough.
+# one_thread_work of threads/parallel.h says, and each has rows enough.
 def many_rows(cell: str, bidirectional: bool, dtype: Any) -> Config:
     return Config(cell, layers=2, bidirectional=bidirectional, dtype=dtype, T=80, B=33, I=48, H=70, P=40)
 

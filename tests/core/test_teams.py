@@ -13,7 +13,7 @@ import pytest
 
 import pyrnn
 
-# The steps take about a microsecond or more, and a call enough for several threads (csrc/runtime/layer.h).
+# The steps take about a microsecond or more, and a call enough for several threads (csrc/engine/layer.h).
 SHARED: dict[str, dict[str, Any]] = {
     "LSTM": {"hidden_size": 160},
     "GRU": {"hidden_size": 192},

@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "isa/select.h"
-#include "runtime/linear.h"
-#include "runtime/one_step.h"
-#include "runtime/stack.h"
+#include "engine/linear.h"
+#include "engine/one_step.h"
+#include "engine/stack.h"
 
 namespace pyrnn {
 namespace {

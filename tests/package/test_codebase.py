@@ -20,12 +20,10 @@ from pyrnn import _core
 
 ROOT = Path(__file__).parents[2]
 CSRC = ROOT / "csrc"
+PACKAGE = ROOT / "pyrnn"
 
-# From the top down: a room may include itself and what stands below it.
-ROOMS = ("bindings", "capi", "runtime", "isa", "cells", "kernels", "simd")
-DOOR = "isa/ops.h"  # plain data, shared by both sides
-BELOW_THE_DOOR = ("cells", "kernels", "simd")
-BEHIND_IT = CSRC / "isa" / "build.cpp"  # compiled once per ISA: the one file of isa/ that sees what is below
+PER_ISA = ("simd", "kernels", "cells")  # compiled once per ISA, into the one file of isa/ that may include them
+BUILD = CSRC / "isa" / "build.cpp"
 
 
 def run(*command: str, cwd: Path = ROOT) -> str:
@@ -40,25 +38,45 @@ def project_files(*endings: str) -> list[Path]:
     return [ROOT / name for name in names if name.endswith(endings) and (ROOT / name).is_file()]
 
 
-# -- csrc: one way down ------------------------------------------------------------------------------------
+# -- the maps: one way down --------------------------------------------------------------------------------
 
 
-def may_include(path: Path, included: str) -> bool:
-    room, target = path.parent.name, included.split("/")[0]
-    if included == DOOR:
-        return True
-    if target in BELOW_THE_DOOR and room not in BELOW_THE_DOOR:
-        return path == BEHIND_IT
-    return ROOMS.index(room) <= ROOMS.index(target)
+def map_of(tree: Path) -> dict[str, list[str]]:
+    """The folders in the order of the map, and the folders that each may use."""
+    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", (tree / "README.md").read_text(), re.M)
+    return {folder: re.findall(r"`(\w+)`", uses) for folder, uses in rows}
 
 
-@pytest.mark.parametrize("path", sorted(CSRC.rglob("*.[hc]*")), ids=lambda path: str(path.relative_to(CSRC)))
-def test_includes_point_down(path: Path) -> None:
-    includes = re.findall(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', path.read_text(), re.M)
-    for quote, included in includes:
-        # Ours are quoted and written from csrc; all others stand in angle brackets.
-        assert (quote == '"') == (CSRC / included).is_file(), included
-        assert quote == "<" or may_include(path, included), included
+@pytest.mark.parametrize("tree", [CSRC, PACKAGE], ids=lambda path: path.name)
+def test_the_map_shows_every_folder_from_the_ground_up(tree: Path) -> None:
+    uses = map_of(tree)
+    assert set(uses) == {path.name for path in tree.iterdir() if path.is_dir() and path.name[0] != "_"}
+    known = ["_core"]
+    for folder, used in uses.items():
+        assert set(used) <= set(known), f"{folder} uses what stands below it in the map"
+        known.append(folder)
+
+
+# -- csrc --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", map_of(CSRC))
+def test_includes_point_down_as_the_map_shows(folder: str) -> None:
+    found: dict[str, set[str]] = {}
+    for path in (CSRC / folder).rglob("*.[hc]*"):
+        for quote, included in re.findall(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', path.read_text(), re.M):
+            # Ours are quoted and written from csrc; all others stand in angle brackets.
+            assert (quote == '"') == (CSRC / included).is_file(), f"{path.name}: {included}"
+            if quote == '"':
+                found.setdefault(included.split("/")[0], set()).add(path.name)
+    found.pop(folder, None)
+    assert set(found) == set(map_of(CSRC)[folder]), found
+
+
+def test_only_the_build_of_an_isa_includes_what_is_compiled_for_it() -> None:
+    includes = re.compile(rf'^#include "({"|".join(PER_ISA)})/', re.M)
+    outside = [path for path in CSRC.rglob("*.[hc]*") if path.relative_to(CSRC).parts[0] not in PER_ISA]
+    assert [path for path in outside if includes.search(path.read_text())] == [BUILD]
 
 
 def isa_flags() -> dict[str, list[str]]:
@@ -83,7 +101,7 @@ def isa_flags() -> dict[str, list[str]]:
 @pytest.mark.parametrize("isa", isa_flags())
 def test_an_isa_object_exports_its_tables(isa: str, level: str, tmp_path: Path) -> None:
     flags = ["-std=c++20", "-fPIC", "-fno-exceptions", "-fno-rtti", "-Wno-psabi", *isa_flags()[isa]]
-    run("c++", level, *flags, "-I", str(CSRC), "-c", str(BEHIND_IT), "-o", str(tmp_path / "isa.o"))
+    run("c++", level, *flags, "-I", str(CSRC), "-c", str(BUILD), "-o", str(tmp_path / "isa.o"))
     kinds = [line.split()[-2:] for line in run("nm", str(tmp_path / "isa.o")).splitlines()]
     visible = [name for kind, name in kinds if kind == "u" or (kind.isupper() and kind != "U")]
     isas = [isa, "avx512vnni"] if isa == "avx512" else [isa]
@@ -91,15 +109,7 @@ def test_an_isa_object_exports_its_tables(isa: str, level: str, tmp_path: Path) 
     assert sorted(visible) == sorted(f"_ZN5pyrnn{len(table)}{table}E" for table in tables)
 
 
-# -- pyrnn: one way down -----------------------------------------------------------------------------------
-
-PACKAGE = ROOT / "pyrnn"
-
-
-def map_of_pyrnn() -> dict[str, list[str]]:
-    """The folders in the order of the map, and the folders that each may use."""
-    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", (PACKAGE / "README.md").read_text(), re.M)
-    return {folder: re.findall(r"`(\w+)`", uses) for folder, uses in rows}
+# -- pyrnn -------------------------------------------------------------------------------------------------
 
 
 def name_of(path: Path) -> str:
@@ -134,16 +144,7 @@ def folder_of(module: str) -> str:
     return module.split(".")[1] if "." in module else "core"  # pyrnn itself hands out the names of core
 
 
-def test_the_map_shows_every_folder_of_pyrnn_from_the_ground_up() -> None:
-    uses = map_of_pyrnn()
-    assert set(uses) == {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name[0] != "_"}
-    known = ["_core"]
-    for folder, used in uses.items():
-        assert set(used) <= set(known), f"{folder} uses what stands below it in the map"
-        known.append(folder)
-
-
-@pytest.mark.parametrize("folder", map_of_pyrnn())
+@pytest.mark.parametrize("folder", map_of(PACKAGE))
 def test_imports_of_python_point_down_as_the_map_shows(folder: str) -> None:
     found: dict[str, set[str]] = {}
     for name in SOURCES:
@@ -151,7 +152,7 @@ def test_imports_of_python_point_down_as_the_map_shows(folder: str) -> None:
             for used in map(folder_of, imported_by(name)):
                 found.setdefault(used, set()).add(name)
     found.pop(folder, None)
-    uses = map_of_pyrnn()[folder]
+    uses = map_of(PACKAGE)[folder]
     assert {used: names for used, names in found.items() if used not in uses} == {}
     assert set(uses) - set(found) == set(), "the map names more than is used"
 

@@ -1,0 +1,27 @@
+// y = W x + b with the kernels' own product: the same bits for any thread count and any cut of the batch.
+#pragma once
+
+#include "engine/weights.h"
+
+namespace pyrnn {
+
+template <class T> class Linear {
+ public:
+  // weight [N,K], bias [N] or null; both must stay alive and unchanged.
+  Linear(const T* weight, const T* bias, int N, int K, const Ops<T>& ops);
+
+  int inputs() const noexcept { return K_; }
+  int outputs() const noexcept { return N_; }
+  void forward(const T* x, int M, T* y) const;  // x [M,K], y [M,N]
+  // Sums over rows run from the first to the last. dbias null where there is none.
+  void backward(const T* x, const T* dy, int M, T* dx, T* dweight, T* dbias) const;
+
+ private:
+  const T* weight_;
+  int N_, K_;
+  const Ops<T>& ops_;
+  PackedMatrix<T> packed_;
+  Buffer<T> bias_;
+};
+
+}  // namespace pyrnn

@@ -1,0 +1,148 @@
+// One direction of one layer over all time steps: cell -> layer.
+//
+//   forward   (x, h0, c0) -> (y, hT, cT)                  a scan; W_ih x for a block of steps is one product
+//   backward  (dy, dhT, dcT) -> (da, dh0, dc0)            the scan in reverse; da are the gradients of the sums
+//
+// Rows of the batch are independent: a call works on rows [first, first + count), so threads may share a batch.
+// A team may also share the rows it works on, each thread taking hidden units of its own.
+// Rows<> here are in scan order: step 0 of the reverse direction is the last time.
+#pragma once
+
+#include "engine/tape.h"
+#include "threads/team.h"
+#include "engine/weights.h"
+
+namespace pyrnn {
+
+using Flags = Rows<const unsigned char>;  // [T,B], 0 or 1; data null: not given
+
+// What a call may ask for at single steps of single rows.
+template <class T> struct StepOptions {
+  Flags active = {};             // 0: the step leaves the row's state alone
+  bool hold = false;             // the output of such a step: the state held, or zero
+  Flags reset = {};              // 1: before the step the row's state becomes the reset state
+  State<const T> reset_to = {};  // [L*D,B,P], [L*D,B,H]; null: zero
+};
+
+template <class T> Rows<T> in_scan_order(Rows<T> rows, int steps, bool reverse) noexcept {
+  if (!reverse || !rows.data) return rows;
+  return {rows.data + (steps - 1) * rows.step_stride, -rows.step_stride, rows.row_stride, rows.batch};
+}
+
+template <class T> Rows<const T> as_const(Rows<T> r) noexcept {
+  return {r.data, r.step_stride, r.row_stride, r.batch, r.list};
+}
+
+// Rows first .. first + count of the batch, from `step` on.
+template <class T> Rows<T> part(Rows<T> rows, int step, int first, int count) noexcept {
+  if (!rows.data) return rows;
+  return {rows.data + step * rows.step_stride + first * rows.row_stride, rows.step_stride, rows.row_stride, count};
+}
+
+template <class T> Rows<T> columns(Rows<T> rows, std::ptrdiff_t first) noexcept {
+  if (rows.data) rows.data += first;
+  return rows;
+}
+
+template <class T> Rows<T> only(Rows<T> rows, const RowAt* list) noexcept {
+  rows.list = list;
+  return rows;
+}
+
+template <class T>
+Gemm<T> product(int M, Rows<const T> a, const PackedMatrix<T>& b, int b_first, int K, Rows<T> c, const T* bias,
+                bool accumulate) noexcept {
+  return {M, b.columns, K, a, b.data.data(), b.rows, b_first, bias, accumulate, c};
+}
+
+inline bool flag(const Flags& flags, int step, int row) noexcept {
+  return flags.data[step * flags.step_stride + row * flags.row_stride];
+}
+
+// Lists the rows first .. first + count that are active at a step, as that of number `numbered`; returns the end.
+inline RowAt* list_active(const Flags& active, int step, int numbered, int first, int count, RowAt* to) noexcept {
+  for (int row = 0; row < count; ++row)
+    if (flag(active, step, first + row)) *to++ = {numbered, row};
+  return to;
+}
+
+// The active rows of a block of steps. Without flags there is no list: kernels then take rows 0 .. count-1.
+class ActiveRows {
+ public:
+  ActiveRows(const Flags& active, int first, int count, RowAt* room) noexcept  // room for a block of `count` rows
+      : active_(active), first_(first), count_(count), room_(room) {}
+  void fill(int from, int to) noexcept {
+    from_ = from;
+    begin_[0] = 0;
+    for (int t = from; t < to && active_.data; ++t)
+      begin_[t - from + 1] =
+          static_cast<int>(list_active(active_, t, t - from, first_, count_, room_ + begin_[t - from]) - room_);
+  }
+  int count(int from, int to) const noexcept {
+    return active_.data ? begin_[to - from_] - begin_[from - from_] : (to - from) * count_;
+  }
+  const RowAt* from(int step) const noexcept { return active_.data ? room_ + begin_[step - from_] : nullptr; }
+
+ private:
+  const Flags& active_;
+  int first_, count_, from_ = 0;
+  RowAt* room_;
+  int begin_[rows_at_once + 1];
+};
+
+// What both scans know.
+template <class T> struct Sequence {
+  const Weights<T>& weights;
+  int layer, direction, steps;
+  StepOptions<T> options;
+  const LayerTape<T>& tape;
+};
+
+template <class T> struct SequenceForward : Sequence<T> {
+  Rows<const T> x;         // [T,B,I]
+  Rows<T> y, c_all;        // [T,B,P], [T,B,H]; c_all only if wanted
+  State<const T> initial;  // [B,P], [B,H]; null: zero
+  State<T> final;          // out; c null but for the LSTM
+  bool keep;               // the tape holds every step
+
+  void run(int first, int count, const Team& team = {}) const;
+
+ private:
+  bool is_fused(int count) const noexcept;
+  char* scratch(int first) const noexcept { return this->tape.scratch.data() + first * this->tape.row_scratch; }
+  void project_inputs(int t, int end, int first, int count, const ActiveRows& rows, Units units) const noexcept;
+  void reset(int t, int first, int count) const noexcept;
+  void step(StepForward<T>& s, int t, int in_block, int first, int count, const ActiveRows& rows,
+            bool fused) const noexcept;
+  void finish_rows(int t, int first, int count) const noexcept;
+};
+
+// Buffers of the scan in reverse; sizes in stack_backward.cpp.
+template <class T> struct BackwardBuffers {
+  StepBuffer<T> da;                  // [T,B,G*H or 4H]: gradients of the sums
+  StepBuffer<T> dproj;               // [T,B,P] with proj_size: dLoss/dh_t
+  StepBuffer<T> dh;                  // [1,B,P]: da W_hh, carried from step to step
+  StepBuffer<T> direct;              // [1,B,H]: what flows past W_hh, GRU only
+  StepBuffer<T> dc;                  // [1,B,H]: of the cell state; of r h for the GRU with the reset before
+  StepBuffer<T> dm;                  // [1,B,H] with proj_size
+  StepBuffer<T> dh_total, dc_total;  // [T,B,H] if asked for: dLoss/dh_t, dLoss/dc_t
+};
+
+template <class T> struct SequenceBackward : Sequence<T> {
+  Rows<const T> dy, dc_all;  // [T,B,P], [T,B,H]; data null: zero
+  const BackwardBuffers<T>& to;
+  int kept_from;    // the step of the tape that is step 0 here
+  State<T> dreset;  // out, added to: [B,P], [B,H]; or null
+
+  // The gradients of the final state come in, and those of the initial state go out, in to.dh, to.direct, to.dc.
+  void run(int first, int count, const Team& team = {}) const;
+
+ private:
+  void step(int t, int first, int count, const ActiveRows& rows, const Team& team, Units units) const noexcept;
+  void before_step(int t, int first, int count) const noexcept;
+  void project_back(int t, int first, int count, const ActiveRows& rows) const noexcept;
+  void recurrent_product(int t, int first, int count, const ActiveRows& rows, Units units) const noexcept;
+  void cut_at_resets(int t, int first, int count) const noexcept;
+};
+
+}  // namespace pyrnn

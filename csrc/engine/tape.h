@@ -1,0 +1,69 @@
+// What a forward pass leaves behind: one LayerTape a layer and direction, one Tape a network.
+//
+// The same storage serves inference: there it holds a few steps only and is written round and round.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "memory/buffer.h"
+#include "engine/spec.h"
+
+namespace pyrnn {
+
+// One array of a state, [L*D,B,width] of a network or [B,width] of a direction; null is zero on the way in.
+template <class T> struct State {
+  T* h = nullptr;
+  T* c = nullptr;  // LSTM only
+};
+
+// Zero where there is no source.
+template <class T> void copy_or_zero(const T* from, T* to, std::size_t elements) {
+  from ? std::copy_n(from, elements, to) : std::fill_n(to, elements, T(0));
+}
+
+// [steps,B,width], reused from the start when `steps` are through.
+template <class T> struct StepBuffer {
+  Buffer<T> data;
+  int steps = 1, batch = 0, width = 0;
+
+  StepBuffer() = default;
+  StepBuffer(int steps_, int batch_, int width_, Memory& memory = kept_memory())
+      : data(elements(steps_, batch_, width_), memory), steps(steps_), batch(batch_), width(width_) {}
+  explicit operator bool() const noexcept { return width > 0; }
+  T* at(int step, int row = 0) const noexcept {
+    return width ? data.data() + (static_cast<std::ptrdiff_t>(step % steps) * batch + row) * width : nullptr;
+  }
+  Rows<T> rows(int step, int row = 0, int count = -1) const noexcept {
+    const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(batch) * width;
+    return {at(step, row), stride, width, std::max(count < 0 ? batch : count, 1)};
+  }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(steps) * batch * width; }
+};
+
+// Rows whose W_ih x is computed together: enough for full tiles, few enough for the gates to stay in L2.
+constexpr int rows_at_once = 48;
+inline int block_of(int steps, int batch) noexcept { return std::clamp(rows_at_once / std::max(batch, 1), 1, steps); }
+
+// Steps count in the order of the scan: step 0 of the reverse direction is the last time.
+template <class T> struct LayerTape {
+  StepBuffer<T> gates;   // [T,B,S*H]: cells/*.h say what the S slots hold
+  StepBuffer<T> h;       // [T+1,B,P]: h before step t, at t (after a reset, if there is one)
+  StepBuffer<T> c;       // [T+1,B,H]: likewise c, LSTM only
+  StepBuffer<T> m;       // [T,B,H]: o tanh(c), with proj_size only
+  int block;             // steps whose W_ih x is computed at once
+  Buffer<RowAt> listed;  // [B,block]: room for the active rows of a block
+  Buffer<char> scratch;  // [B,row_scratch]: for the weights' format
+  std::ptrdiff_t row_scratch = 0;
+
+  LayerTape(const Spec& spec, int T_, int B, bool keep, Memory& memory = kept_memory())
+      : gates(keep ? T_ : block_of(T_, B), B, spec.slots() * spec.hidden_size, memory),
+        h(keep ? T_ + 1 : 2, B, spec.recurrent_size(), memory),
+        block(block_of(T_, B)),
+        listed(elements(B, block), memory) {
+    if (spec.has_cell_state()) c = StepBuffer<T>(keep ? T_ + 1 : 1, B, spec.hidden_size, memory);
+    if (spec.proj_size) m = StepBuffer<T>(keep ? T_ : 1, B, spec.hidden_size, memory);
+  }
+};
+
+}  // namespace pyrnn

@@ -1,0 +1,86 @@
+// Weights<T>: the parameters of a network in the packed form of one ISA; immutable, so any number of threads may
+// share them. The forward form is made at once, the form backward needs at its first use.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "memory/buffer.h"
+#include "engine/spec.h"
+
+namespace pyrnn {
+
+// A matrix for Ops::gemm.
+template <class T> struct PackedMatrix {
+  Buffer<T> data;
+  int rows = 0, columns = 0;
+};
+
+// weight [rows, columns] as the right operand B[k = row, n = column], or transposed.
+template <class T>
+PackedMatrix<T> pack_matrix(const Ops<T>& ops, const T* weight, int rows, int columns, bool transpose) {
+  const int K = transpose ? columns : rows, N = transpose ? rows : columns;
+  const std::size_t panels = (static_cast<std::size_t>(N) + ops.panel_columns - 1) / ops.panel_columns;
+  PackedMatrix<T> packed{Buffer<T>(panels * ops.panel_columns * K), K, N};
+  ops.pack_matrix(weight, transpose ? 1 : columns, transpose ? columns : 1, K, N, packed.data.data());
+  return packed;
+}
+
+template <class T> class Weights {
+ public:
+  // One direction of one layer.
+  struct Forward {
+    Buffer<char> ih;     // CellOps::pack_input
+    Buffer<char> hh;     // CellOps::pack_hidden
+    Buffer<T> bias;      // [G*H]: b_ih + b_hh, but for the GRU candidate
+    Buffer<T> bias_hh;   // [H]: the GRU candidate's own recurrent bias
+    Buffer<T> peephole;  // [3,H]
+    PackedMatrix<T> hr;  // [H, P]
+  };
+  struct Backward {
+    PackedMatrix<T> ih;  // [G*H, I]
+    PackedMatrix<T> hh;  // [G*H, P]
+    PackedMatrix<T> hr;  // [P, H]
+  };
+  struct Source {  // one direction's parameters as torch lays them out; null where there is none
+    const T *ih, *hh, *bias_ih, *bias_hh, *peephole, *hr;
+  };
+
+  // `parameters` in the order of spec.parameters(), contiguous; they must stay alive and unchanged, but for a small
+  // format, which is for inference alone and needs them no more.
+  Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops, Format format = Format::native);
+  ~Weights() { delete backward_.load(std::memory_order_relaxed); }
+  Weights(const Weights&) = delete;
+
+  const Spec& spec() const noexcept { return spec_; }
+  const Ops<T>& ops() const noexcept { return ops_; }
+  Format format() const noexcept { return format_; }
+  std::size_t bytes() const noexcept { return bytes_; }  // of the packed matrices and biases, forward
+  const CellOps<T>& cell() const noexcept {
+    const FormatOps<T>& in_format = ops_.format[static_cast<int>(format_)];
+    return (spec_.is_standard() ? in_format.cell : in_format.chosen)[static_cast<int>(spec_.cell)];
+  }
+  CellOptions<T> options(int layer, int direction) const noexcept {
+    return {spec_.activation, spec_.recurrent_activation, forward(layer, direction).peephole.data()};
+  }
+  const Forward& forward(int layer, int direction) const { return forward_[index(layer, direction)]; }
+  const Source& source(int layer, int direction) const { return source_[index(layer, direction)]; }
+  const Backward& backward(int layer, int direction) const;  // the first call packs the whole list
+  StepForward<T> step(int layer, int direction) const noexcept;  // what all steps of a direction share
+
+ private:
+  int index(int layer, int direction) const noexcept { return layer * spec_.directions() + direction; }
+  Forward pack_forward(int layer, const Source& source);
+  std::vector<Backward> pack_backward() const;
+
+  Spec spec_;
+  const Ops<T>& ops_;
+  Format format_;
+  std::size_t bytes_ = 0;
+  std::vector<Source> source_;
+  std::vector<Forward> forward_;
+  mutable std::atomic<const std::vector<Backward>*> backward_{nullptr};  // null, or the whole list
+};
+
+}  // namespace pyrnn

@@ -1,0 +1,29 @@
+// JSON as RFC 8259 has it, from strangers: strict, and bounded in depth and in memory.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "memory/budget.h"
+
+namespace pyrnn {
+
+struct Json {
+  enum class Kind { null, boolean, number, string, array, object };
+  using Object = std::map<std::string, Json, std::less<>>;
+
+  Kind kind = Kind::null;
+  bool boolean = false;
+  double number = 0;
+  bool is_integer = false;  // written without a point and an exponent, below 2^53
+  std::string string;
+  std::vector<Json> array;
+  Object object;
+};
+
+// Throws InvalidFile; `what` names the text in the sentence. The memory of all values is spent from the budget.
+Json parse_json(std::string_view text, const std::string& what, Budget& budget);
+
+}  // namespace pyrnn

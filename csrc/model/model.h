@@ -1,0 +1,48 @@
+// Model: the layers of a file that pyrnn.nn.Sequential.save wrote, packed for the ISA in use; immutable.
+#pragma once
+
+#include <memory>
+#include <variant>
+
+#include "model/convolution.h"
+#include "engine/linear.h"
+
+namespace pyrnn {
+
+struct Embedding {
+  Buffer<float> table;  // [rows, output_size]
+  int rows;
+  bool mask_zero;  // index 0: the recurrent layers after it sit the step out
+};
+
+struct Elementwise {
+  Activation function;
+  float alpha;
+};
+
+struct Softmax {};
+
+struct ModelLayer {
+  using Recurrent = std::unique_ptr<const Weights<float>>;
+  using Plain = std::unique_ptr<const Linear<float>>;
+  using Windows = std::unique_ptr<const Convolution>;
+  std::variant<Recurrent, Plain, Windows, Embedding, Elementwise, Softmax> kind;
+  int input_size = 0, output_size = 0;
+  bool hold = false;  // a recurrent layer's output at a step that it sits out: the state held, or zero
+
+  template <class Kind> const Kind* as() const noexcept { return std::get_if<Kind>(&kind); }
+};
+
+struct Model {
+  const Ops<float>& ops;
+  std::vector<ModelLayer> layers = {};  // one at least
+
+  int input_size() const noexcept { return layers.front().input_size; }
+  int output_size() const noexcept { return layers.back().output_size; }
+  std::ptrdiff_t state_size() const noexcept;      // numbers a sequence
+  const char* what_looks_ahead() const noexcept;   // a layer that a stream cannot have, in words; null: none
+  // The first of `count` inputs that is no index of the Embedding the model begins with; null where all are.
+  const float* no_index(const float* x, std::size_t count) const noexcept;
+};
+
+}  // namespace pyrnn

@@ -1,0 +1,117 @@
+#include "model/reader.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "checks/quoting.h"
+#include "checks/require.h"
+#include "engine/stream.h"
+
+namespace pyrnn {
+
+static_assert(std::endian::native == std::endian::little, "the file's numbers are taken as they lie");
+
+// Longer names of layers within layers are refused: each layer's name holds those of all around it.
+constexpr std::size_t longest_name = 1000;
+
+void Reader::sequential(const Json& descriptions, const std::string& prefix) {
+  require<InvalidFile>(descriptions.kind == Json::Kind::array, "its layers should be a list");
+  std::set<std::string> names;
+  for (const Json& each : descriptions.array) {
+    Arguments parts(each, "a layer's description");
+    const std::string name = parts.text("name"), kind = parts.text("type");
+    const Json& config = parts.object("config");
+    parts.end();
+    if (prefix.size() + name.size() > longest_name)
+      fail<InvalidFile>("layer ", quoted(prefix + name), " should have a name of at most ", longest_name, " bytes");
+    if (!names.insert(name).second) fail<InvalidFile>("two layers are named ", quoted(prefix + name));
+    layer(prefix + name, kind, config);
+  }
+}
+
+void Reader::layer(const std::string& name, const std::string& kind, const Json& config) {
+  const std::string where = where_ = "layer " + quoted(name) + " (" + printable(kind.substr(0, 40)) + ")";
+  std::string supported;
+  for (const Kind& each : kinds()) {
+    supported += (supported.empty() ? "" : ", ") + std::string(each.name);
+    if (kind != each.name) continue;
+    Arguments arguments(config, where);
+    try {
+      (this->*each.read)(arguments, name);
+    } catch (const std::invalid_argument& error) {  // of Spec::check and its kin
+      fail<InvalidFile>(where, ": ", error.what());
+    }
+    return arguments.end();
+  }
+  fail<Unsupported>(where, " is not supported; the C library has ", supported);
+}
+
+void Reader::add_inner(decltype(ModelLayer::kind) kind) {
+  const int width = model_.layers.empty() ? 0 : model_.layers.back().output_size;
+  add({std::move(kind), width, width});
+}
+
+void Reader::add(ModelLayer layer) {
+  const int before = model_.layers.empty() ? 0 : model_.layers.back().output_size;
+  if (before && layer.input_size != before)
+    fail("it takes ", layer.input_size, " inputs, and the layer before has ", before, " outputs");
+  if (ended_ && (layer.as<ModelLayer::Recurrent>() || layer.as<ModelLayer::Windows>()))
+    fail("it stands after a LastStep, where there are no steps any more");
+  spend_running(layer);
+  if (!before && layer.input_size)
+    for (ModelLayer& each : model_.layers)  // activations at the start learn their width from what follows
+      each.input_size = each.output_size = layer.input_size;
+  model_.layers.push_back(std::move(layer));
+}
+
+// As Chain takes it for one sequence: the layer's own state and tables, and outputs between layers of the widest.
+void Reader::spend_running(const ModelLayer& layer) {
+  constexpr int block = rows_at_once;
+  MeasuredMemory memory;
+  if (const auto* recurrent = layer.as<ModelLayer::Recurrent>()) Stream<float>(**recurrent, 1, block, memory, false);
+  if (const auto* windows = layer.as<ModelLayer::Windows>()) History(**windows, 1, block, memory, false);
+  const int width = model_.layers.empty() ? layer.output_size : std::max(layer.input_size, layer.output_size);
+  const std::size_t wider = std::max(width - widest_, 0) * sizeof(float) * 2 * block;
+  widest_ = std::max(width, widest_);
+  budget_.spend(memory.bytes() + wider + 4 * sizeof(ModelLayer) + sizeof(Stream<float>), where_);
+}
+
+std::vector<float> Reader::values(const std::string& name, const std::vector<int>& shape) {
+  const auto found = file_.tensors.find(name);
+  if (found == file_.tensors.end()) fail<InvalidFile>("array ", quoted(name), " is missing");
+  const FileTensor& tensor = found->second;
+  const Shape expected(shape.begin(), shape.end()), got(tensor.shape.begin(), tensor.shape.end());
+  if (expected != got)
+    fail<InvalidFile>("array ", quoted(name), " should have shape ", text(expected, "()"), ", got ", text(got, "()"));
+  if (tensor.dtype != "F32")
+    fail<Unsupported>("array ", quoted(name), " is of dtype ", tensor.dtype,
+                      "; the C library takes float32 (F32) alone");
+  // "a.b" may be a layer, or b in a Sequential a: else a small file could ask for its arrays many times over.
+  if (!taken_.insert(name).second) fail<InvalidFile>("array ", quoted(name), " belongs to two layers");
+  budget_.spend(tensor.bytes.size(), where_);
+  std::vector<float> values(tensor.bytes.size() / sizeof(float));
+  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());  // it may lie at any address
+  return values;
+}
+
+Model Reader::finish() {
+  for (const auto& [name, tensor] : file_.tensors)
+    if (!taken_.contains(name)) fail<InvalidFile>("array ", quoted(name), " belongs to no layer");
+  require<Unsupported>(!model_.layers.empty() && model_.layers.front().input_size,
+                       "it has no layer that tells its input size: RNN, LSTM, GRU, Linear, Conv1d or Embedding");
+  for (std::size_t i = 0; i < held_; ++i) model_.layers[i].hold = true;
+  return std::move(model_);
+}
+
+Model read_model(std::span<const unsigned char> bytes, const Ops<float>& ops, Budget& budget) {
+  const Safetensors file = read_safetensors(bytes, budget);
+  const auto found = file.metadata.find("pyrnn");
+  require<Unsupported>(found != file.metadata.end(),
+                       "it holds weights alone, and no architecture; save it with pyrnn.nn.Sequential(layer).save");
+  Reader reader(file, ops, budget);
+  reader.sequential(parse_json(found->second, "its architecture", budget), "");
+  return reader.finish();
+}
+
+}  // namespace pyrnn
