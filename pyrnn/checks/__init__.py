@@ -1,1 +1,1 @@
-"""What callers and files give: checked, and refused in sentences. Knows NumPy, and nothing else of pyrnn."""
+"""Checks what callers and files give, and refuses what is wrong. It imports NumPy and no part of pyrnn."""

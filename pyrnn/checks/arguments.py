@@ -1,4 +1,4 @@
-"""Checks of constructor arguments, with torch's exceptions and sentences."""
+"""Checks the arguments of constructors and calls, with torch's exceptions and sentences."""
 
 from __future__ import annotations
 
@@ -14,38 +14,40 @@ import numpy as np
 from .quoting import brief
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # Importing it at run time would take a tenth of the time of `import pyrnn`.
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """float32 or float64 in native byte order; TypeError for what is no dtype, ValueError for another one.
+    """Returns the dtype in native byte order if it is float32 or float64; None means float32, as in torch.
 
-    None is float32, as torch's default; NumPy takes it for float64.
+    Raises:
+        TypeError: if NumPy does not know the dtype.
+        ValueError: if it is another dtype.
     """
     try:
         found = np.dtype(np.float32 if dtype is None else dtype)
-    except Exception:  # with NumPy's words
+    except Exception:  # NumPy raises several kinds, each in its own words.
         raise TypeError(f"dtype should be float32 or float64, got {brief(dtype)}") from None
     if found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype should be float32 or float64, got {found}")
     return found
 
 
-# The largest sizes, as csrc/engine/spec.cpp has them: the kernels count in 32 bits.
+# These are the largest sizes that csrc/engine/spec.cpp allows: the kernels count in 32 bits.
 MOST = 2**31 - 1
 MOST_UNITS = MOST // 64
 MOST_LAYERS = 2**16 - 1
 
 
 def check_size(name: str, value: Any, most: float = MOST) -> None:
-    """torch's checks of a size, an int and positive; and at most what the kernels can count."""
+    """Refuses a size that is not a positive int, as torch does, or above `most`, the largest that kernels count."""
     check_int(name, value, most)
     if value <= 0:
         raise ValueError(f"{name} must be greater than zero, got {brief(value)}")
 
 
 def check_int(name: str, value: Any, most: float) -> None:
-    """TypeError for a value that is no int, ValueError for one that is too large."""
+    """Raises TypeError for a value that is not an int, and ValueError for one above `most`."""
     if not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
     if value > most:
@@ -53,13 +55,18 @@ def check_int(name: str, value: Any, most: float) -> None:
 
 
 def check_not_negative(name: str, value: Any, finite: bool = True) -> float:
-    """The number; TypeError for what is none, ValueError for one below 0, nan, or infinite where it should not be."""
+    """Returns the value as a float.
+
+    Raises:
+        TypeError: if it is not a number; a string, bytes or a bool is not one.
+        ValueError: if it is below 0 or NaN, or if it is infinite and `finite` is True.
+    """
     expected = f"{name} should be a {'finite ' if finite else ''}number of at least 0"
     try:
         number = None if isinstance(value, (str, bytes, bool)) else float(value)
     except (TypeError, ValueError):
         number = None
-    except OverflowError:  # an integer past every float
+    except OverflowError:  # The integer exceeds the largest float.
         number = math.inf if value > 0 else -math.inf
     if number is None:
         raise TypeError(f"{expected}, got {brief(value)} of {type(value).__name__}.")
@@ -69,35 +76,35 @@ def check_not_negative(name: str, value: Any, finite: bool = True) -> float:
 
 
 def check_nonlinearity(nonlinearity: str) -> str:
-    """The name back, or ValueError."""
+    """Returns the name if it is "tanh" or "relu", and raises ValueError otherwise."""
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"Unknown nonlinearity {brief(str(nonlinearity))}. Select from 'tanh' or 'relu'.")
     return nonlinearity
 
 
 def check_bools(**options: Any) -> None:
-    """TypeError for an option that is not a bool."""
+    """Raises TypeError for an option that is not a bool."""
     for name, value in options.items():
         if not isinstance(value, bool):
             raise TypeError(f"{name} should be of type bool, got: {type(value).__name__}")
 
 
 def check_names(**options: Any) -> None:
-    """TypeError for an option that is not a string."""
+    """Raises TypeError for an option that is not a string."""
     for name, value in options.items():
         if not isinstance(value, str):
             raise TypeError(f"{name} should be of type str, got: {type(value).__name__}")
 
 
 def check_masked_output(value: Any) -> bool:
-    """Whether a step that is left out shows the state it holds; ValueError for an unknown word."""
+    """Tells whether the output at a masked step is the held state; raises ValueError unless it is "zero" or "hold"."""
     if value not in ("zero", "hold"):
         raise ValueError(f'masked_output should be "zero" or "hold", got {brief(value)}')
     return bool(value == "hold")
 
 
 def check_flags(name: str, value: Any, shape: tuple[int, ...], kind: type = np.ndarray) -> None:
-    """TypeError or ValueError for a value that is neither None nor an array of bool of this shape."""
+    """Raises TypeError or ValueError unless the value is None or an array of bool of this shape."""
     check_arrays(kind, **{name: value})
     if value is not None and (str(value.dtype) not in ("bool", "torch.bool") or tuple(value.shape) != shape):
         raise ValueError(
@@ -106,14 +113,14 @@ def check_flags(name: str, value: Any, shape: tuple[int, ...], kind: type = np.n
 
 
 def check_arrays(kind: type = np.ndarray, /, **values: Any) -> None:
-    """TypeError for a value that is neither None nor an array of this kind: NumPy's, or torch.Tensor."""
+    """Raises TypeError for a value that is neither None nor an array of this kind: np.ndarray or torch.Tensor."""
     for name, value in values.items():
         if value is not None:
             check_array(name, value, kind)
 
 
 def check_array(name: str, value: Any, kind: type = np.ndarray) -> None:
-    """TypeError for a value that is not an array of this kind, or has a mask of its own that nobody would see."""
+    """Raises TypeError unless the value is an array of this kind and no MaskedArray, whose mask would be lost."""
     if type(value) is kind:
         return
     if not isinstance(value, kind):
@@ -127,7 +134,7 @@ def check_array(name: str, value: Any, kind: type = np.ndarray) -> None:
 
 
 def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: Any) -> None:
-    """torch's checks of a layer's sizes and dropout, in torch's order; warns where dropout has no effect."""
+    """Checks a layer's sizes and dropout in torch's order, and warns if dropout has no effect."""
     number = isinstance(dropout, (int, float, np.number)) and not isinstance(dropout, bool)
     if not number or not 0 <= dropout <= 1:
         raise ValueError(
@@ -150,5 +157,5 @@ def _arguments(layer: Any) -> tuple[str, ...]:
     return tuple(signature(layer).parameters)
 
 
-# It gives the names of the arguments of a class or a function, which `signature` takes 30 us to find.
+# Returns the names of the arguments of a class or function; the cache saves the 30 us that `signature` takes.
 arguments_of: Callable[[Any], tuple[str, ...]] = lru_cache(maxsize=256)(_arguments)

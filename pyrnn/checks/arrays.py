@@ -1,4 +1,4 @@
-"""Arrays out of what a caller gives in their place: lists, tensors, tables."""
+"""Makes NumPy arrays from what a caller gives in their place: lists, tensors, tables."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NUMBERS = (int, float, np.number, np.bool_)
 
 
 def to_array(value: Any, name: str) -> Array:
-    """A real-valued NumPy array from an array-like; torch tensors are read without importing torch."""
+    """Makes a NumPy array of real numbers from an array-like; it reads torch tensors without importing torch."""
     if isinstance(value, Placeholder):
         raise TypeError(f"{quoted(name)} is {value!r}; expected an array of real numbers")
-    if hasattr(value, "detach"):  # a tensor: NumPy has no bfloat16, and refuses tensors that want gradients
+    if hasattr(value, "detach"):  # It is a tensor: NumPy has no bfloat16, and refuses tensors that need gradients.
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":
             value = value.float()
@@ -31,15 +31,18 @@ def to_array(value: Any, name: str) -> Array:
 
 
 def as_array(value: Any, what: str) -> Array:
-    """A NumPy array of numbers or bools out of an array, a list, a tensor or a DataFrame.
+    """Makes a NumPy array of numbers or bools from an array, a list, a tensor or a DataFrame.
 
     Args:
-        value: what was given; an array of numbers comes back as it is.
-        what: what errors call it.
+        value: the array-like. An array of numbers or bools is returned itself, not copied.
+        what: the name of the value in error messages.
+
+    Returns:
+        An array of float, int, unsigned int or bool. torch's bfloat16 becomes float32.
 
     Raises:
-        TypeError: for a masked array, and for what holds no real numbers.
-        ValueError: for lists whose parts have different lengths.
+        TypeError: if the value is a masked or sparse array, or does not hold real numbers.
+        ValueError: if it is a list whose parts have different lengths.
 
     >>> as_array([[1, 2], [3, 4]], "inputs").shape
     (2, 2)
@@ -47,13 +50,13 @@ def as_array(value: Any, what: str) -> Array:
     _refuse_masks(value, what)
     if hasattr(value, "toarray"):
         raise TypeError(f"{what} should be a dense array, got {type(value).__name__}; write .toarray()")
-    if hasattr(value, "detach"):  # a tensor that wants a gradient, or lies on a GPU
+    if hasattr(value, "detach"):  # It is a tensor, which may need a gradient or lie on a GPU.
         value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":  # NumPy has none
+        if str(value.dtype) == "torch.bfloat16":  # NumPy has no bfloat16.
             value = value.float()
     try:
         array = np.asarray(value)
-    except ValueError as error:  # NumPy calls the shape inhomogeneous
+    except ValueError as error:  # NumPy's message speaks of an inhomogeneous shape.
         raise ValueError(_ragged(what)) from error
     if array.dtype.kind == "O":
         array = _of_objects(array, value, what)
@@ -77,7 +80,7 @@ def _refuse_masks(value: Any, what: str) -> None:
 
 
 def _of_objects(array: Array, value: Any, what: str) -> Array:
-    """Floats, if all the objects are numbers."""
+    """Converts an array of objects to float64 if they are all numbers."""
     if not array.ndim:
         raise TypeError(f"{what} should be an array of numbers, got {type(value).__name__}")
     strange = next((item for item in array.flat if not isinstance(item, _NUMBERS)), None)

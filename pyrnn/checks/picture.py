@@ -1,4 +1,4 @@
-"""Whether a picture can be written, asked before the work that it shows."""
+"""Checks that a picture can be written, before the work whose results it shows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from pathlib import Path
 
 
 def check_picture(path: Path) -> None:
-    """Raises unless matplotlib can write a picture there.
+    """Raises unless matplotlib can write a picture to this path.
+
+    Args:
+        path: the file to write; its suffix chooses the format.
 
     Raises:
-        OSError: if there is no such folder, or nothing may be written to it.
-        ValueError: if matplotlib does not know the ending.
+        OSError: if the folder does not exist, or the file cannot be written.
+        ValueError: if matplotlib does not know the suffix.
         ImportError: if matplotlib is not installed.
 
     >>> check_picture(Path("ratios.doc"))  # doctest: +ELLIPSIS

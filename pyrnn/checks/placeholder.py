@@ -1,4 +1,4 @@
-"""Placeholder: what stands in a loaded tree where the file holds an object that is not loaded."""
+"""Defines Placeholder, which a loaded tree holds where the file has an object that pyrnn does not load."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from .quoting import escaped
 
 
 class Placeholder:
-    """Stands for an object of a file of which nothing was imported, called or kept but the name.
+    """Replaces an object that was not loaded: the reader keeps its name, and imports, calls and stores nothing of it.
 
     Attributes:
-        name: of its class or of the function that would have made it, as the file says.
+        name: the class of the object, or the function that would have made it, as the file names it.
 
     >>> Placeholder("argparse.Namespace")
     <argparse.Namespace, not loaded>

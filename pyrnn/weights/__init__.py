@@ -1,1 +1,1 @@
-"""State dicts: what they are, and the files that hold them (.pt without torch, .safetensors, .npz). Knows no layer."""
+"""Reads and writes state dicts: .pt files without torch, .safetensors, .npz. It imports no layer."""

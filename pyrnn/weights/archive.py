@@ -1,4 +1,4 @@
-"""Zip archives from strangers: all records of one, or a ValueError before memory is taken for them."""
+"""Reads untrusted zip archives: returns all records, or raises ValueError before it allocates memory for them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from typing import IO, BinaryIO
 from pyrnn.checks.budget import Budget
 from pyrnn.checks.quoting import escaped, quoted
 
-LOCAL_HEADER = 30  # bytes in front of a record's name and extra field; it ends with their lengths
-AT_ONCE = 2**20  # bytes of a record that are unpacked in one go
-DESCRIPTOR = 24  # bytes, at most, that may follow a record
+# A record's header has this many bytes before its name and extra field, and ends with the lengths of these two.
+LOCAL_HEADER = 30
+AT_ONCE = 2**20  # A deflated record is unpacked in parts of this many bytes.
+DESCRIPTOR = 24  # At most this many bytes follow a record.
 
-# What zipfile raises at damaged, encrypted and unknown archives, and at names that are no UTF-8.
+# zipfile raises these for archives that are damaged, encrypted or of an unknown kind, and for names not in UTF-8.
 _DAMAGE = (
     zipfile.BadZipFile,
     EOFError,
@@ -37,13 +38,16 @@ def read_records(
     compressed: bool = False,
     budget: Budget | None = None,
 ) -> dict[str, bytes | bytearray]:
-    """Contents of every record by name, checksums verified.
+    """Reads the contents of every record, by name, and verifies the checksums.
 
     Args:
-        source: path of the archive, or a file that can seek.
-        check_names: called with the names before anything else is looked at; raises to refuse the file.
+        source: the path of the archive, or a seekable binary file.
+        check_names: is called with the names first, and raises to refuse the file.
         compressed: whether records may be deflated.
-        budget: what the records may take; by default, what the length of the file allows.
+        budget: limits what the records may take; by default the length of the file sets the limit.
+
+    Raises:
+        ValueError: if the archive is damaged, or its records would take more than the budget.
     """
     with opened(source) as (file, archive):
         return dict(each_record(file, archive, check_names, compressed, budget or Budget(file.seek(0, 2))))
@@ -51,7 +55,7 @@ def read_records(
 
 @contextmanager
 def opened(source: str | BinaryIO) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
-    """The file and its archive; inside the block, what zipfile says of damage becomes a ValueError."""
+    """Yields the file and its archive; an error of zipfile inside the block becomes a ValueError."""
     if isinstance(source, str):
         with open(source, "rb") as file, opened(file) as both:
             yield both
@@ -62,7 +66,7 @@ def opened(source: str | BinaryIO) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]
     except _DAMAGE as error:
         raise ValueError(f"its zip archive is damaged or encrypted ({escaped(error)})") from error
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a seek to a negative offset; the rest is the disk's
+        if error.errno != errno.EINVAL:  # A seek to a negative offset gives EINVAL; other errors come from the disk.
             raise
         raise ValueError("its zip archive is damaged (an offset is out of range)") from error
 
@@ -74,7 +78,7 @@ def each_record(
     compressed: bool,
     budget: Budget,
 ) -> Iterator[tuple[str, bytes | bytearray]]:
-    """Name and contents of one record after the other. All are checked before the first is read."""
+    """Yields the name and contents of each record, after checking all of them."""
     entries = archive.infolist()
     check_names([entry.filename for entry in entries])
     _check(entries, compressed)
@@ -100,7 +104,7 @@ def _check(entries: list[zipfile.ZipInfo], compressed: bool) -> None:
 
 
 def _check_layout(file: BinaryIO, entries: list[zipfile.ZipInfo], directory: int) -> None:
-    """The records should fill the file up to the directory: none overlaps, and the directory misses none."""
+    """Checks that the records fill the file up to the directory: none overlaps, and the directory lists all."""
     end = 0
     for entry in sorted(entries, key=attrgetter("header_offset")):
         if not 0 <= entry.header_offset - end <= DESCRIPTOR:
@@ -124,7 +128,7 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | bytearray
 
 
 def _unpacked(record: IO[bytes], size: int) -> bytearray:
-    """At most `size` bytes of a deflated record, held once: `record.read(size)` would hold them twice on the way."""
+    """Unpacks at most `size` bytes of a deflated record, in one buffer: `record.read(size)` would need two."""
     data = bytearray(size)
     end = 0
     while part := record.read(min(AT_ONCE, size - end)):

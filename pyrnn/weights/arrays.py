@@ -1,4 +1,4 @@
-"""The dtypes that the formats share, and the way from stored bytes to arrays and from values to arrays."""
+"""Lists the dtypes that the file formats share, and converts stored bytes and callers' values to arrays."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from pyrnn.checks.arrays import Array, to_array
 from pyrnn.checks.quoting import escaped
 
-MAX_AXES = 32  # what every NumPy allows
+MAX_AXES = 32  # Every version of NumPy allows this many.
 
-# torch's name: how NumPy reads the stored bytes. The byte of a bool may be other than 0 and 1 in a hostile
-# file, and NumPy has no bfloat16, so both are read as integers and converted.
+# Maps torch's name of a dtype to the NumPy code with which its bytes are read. bool and bfloat16 are read as integers
+# and then converted: in a hostile file the byte of a bool may be neither 0 nor 1, and NumPy has no bfloat16.
 STORED = {
     "float64": "f8",
     "float32": "f4",
@@ -32,16 +32,16 @@ STORED = {
 
 
 def decoded(stored: Array, dtype: str) -> Array:
-    """A contiguous copy in native byte order of an array that was read as STORED[dtype]."""
+    """Copies an array that was read as STORED[dtype] into a contiguous one of that dtype, in native byte order."""
     if dtype == "bfloat16":
         wide = stored.astype(np.uint32, order="C")
-        wide <<= np.uint32(16)  # in place: on a 0-d array `<<` gives a scalar
+        wide <<= np.uint32(16)  # The shift works in place, because on a 0-d array `<<` returns a scalar.
         return wide.view(np.float32)
     return stored.astype(np.dtype(dtype), order="C")
 
 
 def number_array(value: Any, name: str) -> Array:
-    """A contiguous little-endian array from an array-like whose dtype is one of STORED's."""
+    """Makes a contiguous little-endian array from an array-like; its dtype is one of STORED's."""
     is_bool = str(getattr(value, "dtype", "")) in {"bool", "torch.bool"}
     array = np.asarray(value) if is_bool or isinstance(value, bool) else to_array(value, name)
     if array.dtype.name not in STORED:
@@ -50,7 +50,7 @@ def number_array(value: Any, name: str) -> Array:
 
 
 def flat(state_dict: Mapping[str, Any]) -> dict[str, Array]:
-    """The arrays of a state dict for a format that holds nothing else."""
+    """Returns the arrays of a state dict that has no nested dicts, for formats that cannot hold these."""
     for name, value in state_dict.items():
         if isinstance(value, Mapping):
             raise TypeError(f"{escaped(name)} is a mapping: only .pt and .pth files can hold nested state dicts")

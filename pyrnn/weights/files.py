@@ -1,8 +1,8 @@
-"""State dicts in files: `.pt` and `.pth` (torch's own, without torch), `.safetensors`, `.npz`.
+"""Reads and writes state dicts: `.pt` and `.pth` (torch's own format, without torch), `.safetensors`, `.npz`.
 
-A file that is written has the format of its suffix; of one that is read, the content tells it (kinds.py). Files may
-come from strangers: nothing in them is executed, the memory they take is bounded by their size, and what is wrong with
-one is said in a ValueError that names it.
+The suffix chooses the format of a file that is written; the content tells that of a file that is read (kinds.py).
+Files may come from strangers: the readers execute nothing in them and bound the memory they take by their size. A
+ValueError names the file and says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -22,30 +22,32 @@ from .source import File, Source, opened, printable
 
 __all__ = ["FORMATS", "Placeholder", "arrays_of", "load_state_dict", "replaced", "save_state_dict"]
 
-# To add a format: a module with load(file, budget) and save(state_dict, path), its suffix here, and how it is
-# recognised in kinds.py. It is imported at its first use: together they would double the time of `import pyrnn`.
+# To add a format, write a module with load(file, budget) and save(state_dict, path), add its suffix here and its first
+# bytes to kinds.py. The modules are imported at their first use: together they would double the time of `import
+# pyrnn`.
 FORMATS = {".pt": "pt", ".pth": "pt", ".safetensors": "safetensors", ".npz": "npz"}
 
 
 def load_state_dict(path: File, *, limit: int | None = None) -> dict[str, Any]:
-    """Reads the arrays of a weights file, by name; its content tells the format.
+    """Reads the arrays of a weights file, by name; the content tells the format.
 
     Args:
-        path: a file as torch.save (1.6 and later) writes it, `.pt` or whatever its name, `.safetensors`, or `.npz`:
-            its path, the file open in binary mode, or its bytes.
-        limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
+        path: a file that torch.save (1.6 or later) wrote, whatever its name, or a `.safetensors` or `.npz` file. It is
+            given as a path, as a file open in binary mode, or as bytes.
+        limit: the number of bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
 
     Returns:
-        Names to arrays: writable, contiguous, sharing no memory. bfloat16, which NumPy lacks, becomes float32
-        (exactly); other dtypes stay. A nested `.pt` checkpoint comes back nested, as dicts, lists, tuples, sets,
-        numbers, strings, bytes and None, with a `Placeholder` for each object that is none of these; nothing of such
-        an object is executed or imported. Options that weights do not tell stand in the attribute `_metadata`, if the
-        file has them.
+        A dict of names to arrays, which are writable and contiguous and share no memory. bfloat16, which NumPy lacks,
+        becomes float32 (exactly); other dtypes stay. A nested `.pt` checkpoint comes back nested, as dicts, lists,
+        tuples, sets, numbers, strings, bytes and None. Every other object becomes a `Placeholder`: nothing of it is
+        executed or imported. The attribute `_metadata` holds the options that weights do not tell, if the file has
+        them.
 
     Raises:
-        ValueError: if the file is of another format, which is named, or damaged, or would take more than the limit.
-        TypeError: if `path` is no path, binary file or bytes.
-        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, would take more than the limit, or has another format, which the message
+            names.
+        TypeError: if `path` is not a path, a binary file or bytes.
+        FileNotFoundError: if the file does not exist.
         ImportError: if it is a `.safetensors` file and that package is not installed.
 
     >>> import numpy as np, tempfile
@@ -54,6 +56,8 @@ def load_state_dict(path: File, *, limit: int | None = None) -> dict[str, Any]:
     ...     load_state_dict(f"{folder}/model.pt")
     {'weight': array([[1., 0.],
            [0., 1.]])}
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
     with opened(path, limit) as source:
         if source.kind not in FORMATS.values():
@@ -65,7 +69,7 @@ def load_state_dict(path: File, *, limit: int | None = None) -> dict[str, Any]:
 
 
 def arrays_of(source: Source, limit: int | None) -> dict[str, Any]:
-    """The arrays of a file whose kind is one of FORMATS."""
+    """Reads the arrays of a file whose kind is one of FORMATS."""
     try:
         state_dict: dict[str, Any] = _module(source.kind).load(source.file, source.budget(limit))
     except ValueError as error:
@@ -74,27 +78,28 @@ def arrays_of(source: Source, limit: int | None) -> dict[str, Any]:
 
 
 def save_state_dict(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Writes arrays by name to a file; the suffix tells the format.
+    """Writes arrays by name to a file; the suffix chooses the format.
 
-    The file appears whole or not at all: on an error an older file of that name stays as it was.
+    The file appears whole or not at all: after an error an older file of that name is unchanged.
 
     Args:
-        state_dict: names to array-likes (NumPy, torch tensors) of floats, ints or bools. torch's bfloat16 is
-            stored as float32. For `.pt` it may hold dicts, lists, tuples, numbers, strings and None as well.
-        path: ends in `.pt` or `.pth` (which torch.load reads, with weights_only=True as well), `.safetensors`
-            or `.npz`.
+        state_dict: maps names to array-likes (NumPy, torch tensors) of floats, ints or bools. torch's bfloat16 is
+            stored as float32. For `.pt` it may also hold dicts, lists, tuples, numbers, strings and None.
+        path: ends in `.pt` or `.pth` (which torch.load reads, also with weights_only=True), `.safetensors` or `.npz`.
 
     Raises:
-        ValueError: if the suffix is unknown.
-        TypeError: if `state_dict` is no mapping of strings, or a value or its dtype cannot be stored.
+        ValueError: if the suffix is unknown, or a name is too long or not valid Unicode.
+        TypeError: if `state_dict` is not a mapping of strings, or a value or its dtype cannot be stored.
         OSError: if the file cannot be written.
-        ImportError: if `.safetensors` is asked for and that package is not installed.
+        ImportError: if the suffix is `.safetensors` and that package is not installed.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_state_dict({"bias": [0.5, 1.5]}, f"{folder}/model.npz")
     ...     load_state_dict(f"{folder}/model.npz")
     {'bias': array([0.5, 1.5])}
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
     """
     file_format = _format(path)
     if not isinstance(state_dict, Mapping):
@@ -108,7 +113,7 @@ def save_state_dict(state_dict: Mapping[str, Any], path: str | os.PathLike[str])
         file_format.save(state_dict, unfinished)
 
 
-MAX_NAME = 10_000  # letters; a zip archive has room for 65,535 bytes
+MAX_NAME = 10_000  # A name has at most this many letters; a zip archive has room for 65,535 bytes.
 
 
 def _format(path: str | os.PathLike[str]) -> ModuleType:
@@ -125,20 +130,20 @@ def _module(kind: str) -> ModuleType:
 
 @contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[str]:
-    """A path beside `path` to write to, which takes its place if the block succeeds and vanishes if not."""
-    target = os.path.realpath(path)  # a symbolic link stays a link
+    """Yields a path beside `path` to write to; it replaces `path` if the block succeeds, and is deleted otherwise."""
+    target = os.path.realpath(path)  # A symbolic link stays a link.
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"{os.fspath(path)} cannot be written: there is no folder {folder}")
     unfinished = os.path.join(folder, f".{os.urandom(8).hex()}.tmp")
     try:
         with open(unfinished, "xb") as file:
-            mode = os.fstat(file.fileno()).st_mode  # what the umask gives; safetensors would make it 0600
+            mode = os.fstat(file.fileno()).st_mode  # The umask sets this mode; safetensors would write 0600.
         if os.path.exists(target):
             mode = os.stat(target).st_mode
         yield unfinished
         with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())  # else a power cut could leave the new name on an empty file
+            os.fsync(file.fileno())  # Without it, a power cut could leave an empty file under the new name.
         os.chmod(unfinished, mode & 0o7777)
         os.replace(unfinished, target)
     finally:

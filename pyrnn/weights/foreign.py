@@ -1,4 +1,4 @@
-"""What a JSON file is that holds no layers of a notebook, and how to come to a file that is read."""
+"""Recognises JSON files that are not the layers of a notebook, and says which file to load instead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _is_smart_amp(keys: Keys) -> bool:
     return any(isinstance(value, dict) and "kernel:0" in value for value in keys.values())
 
 
-# In this order: how an object is recognised, and the sentence.
+# Each entry has the test that recognises an object, and the sentence about it; the first match counts.
 KINDS: tuple[tuple[Callable[[Keys], bool], str], ...] = (
     (
         _has_one("modelTopology", "weightsManifest"),
@@ -84,9 +84,10 @@ KINDS: tuple[tuple[Callable[[Keys], bool], str], ...] = (
 
 
 def named(value: Any) -> str:
-    """The sentence about the value of a JSON file in which a list of layers was expected."""
+    """Returns the sentence about a JSON value that is not the expected list of layers."""
     if isinstance(value, str) and value.lstrip().startswith('{"class_name"'):
-        value = {"class_name": "", "config": {}}  # json.dump(model.to_json()), a JSON within a JSON
+        # json.dump(model.to_json(), file) writes a JSON text within a JSON text.
+        value = {"class_name": "", "config": {}}
     if isinstance(value, dict):
         sentence = next((sentence for recognised, sentence in KINDS if recognised(value)), "")
         return sentence or (f"it is an object with the keys {listed(value)}; {EXPECTED}" if value else EXPECTED)

@@ -1,4 +1,4 @@
-"""Whether the names and shapes of a state dict are those of a module, and torch's sentences where they are not."""
+"""Compares the names and shapes of a state dict with a module's, and reports differences in torch's sentences."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from .parametrized import parameter_of
 
 
 class IncompatibleKeys(NamedTuple):
-    """What did not fit together: torch's `_IncompatibleKeys`.
+    """Lists the names that did not fit, as torch's `_IncompatibleKeys` does.
+
+    Attributes:
+        missing_keys: names that the module has and the state dict lacks.
+        unexpected_keys: names that the state dict has and the module lacks.
 
     >>> IncompatibleKeys([], [])
     <All keys matched successfully>
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict
     """
 
     missing_keys: list[str]
@@ -26,12 +32,12 @@ class IncompatibleKeys(NamedTuple):
         return f"IncompatibleKeys(missing_keys={self.missing_keys!r}, unexpected_keys={self.unexpected_keys!r})"
 
     def problems(self) -> list[str]:
-        """torch's sentences about them."""
+        """Returns torch's sentence for each of the two lists that is not empty."""
         found = {"Missing": self.missing_keys, "Unexpected": self.unexpected_keys}
         return [f"{kind} key(s) in state_dict: {listed(names)}." for kind, names in found.items() if names]
 
     def advice(self) -> list[str]:
-        """What to do where the unexpected keys are the missing ones under another name: a sentence, or none.
+        """Returns a sentence that says what to do if unexpected keys are missing ones under another name, else none.
 
         >>> print(*IncompatibleKeys(["weight_ih_l0"], ["weight_ih"]).advice())
         They are the weights of a cell: load them into one, as pyrnn.LSTMCell, or add "_l0" to each name.
@@ -60,7 +66,11 @@ class IncompatibleKeys(NamedTuple):
 
 
 def mismatches(shapes: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> list[str]:
-    """torch's sentences about (name, shape that came, shape of the module): six of them, and how many more."""
+    """Returns torch's sentences about shapes that differ: six of them, and how many more there are.
+
+    Args:
+        shapes: triples of a name, the shape in the state dict and the shape in the module.
+    """
     wrong = [(name, str(came)[:100], expected) for name, came, expected in shapes if came != expected]
     found = [f"size mismatch for {name}: got shape {came}, the module has {own}." for name, came, own in wrong[:6]]
     return [*found, f"{len(wrong) - 6} more sizes do not match."] if len(wrong) > 6 else found

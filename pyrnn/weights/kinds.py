@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: a format that pyrnn reads, or a sentence that says what it is and what to do."""
+"""Recognises files by their first bytes: as a format that pyrnn reads, or by a sentence on what to do with them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from pyrnn.checks.quoting import listed, quoted
 
-HEAD = 2048  # bytes that are looked at
+HEAD = 2048  # So many bytes of a file are looked at.
 
-# Formats, and the module that reads each. Files of those in pyrnn.io hold the layers too.
+# Maps each format to the module that reads it. The formats in pyrnn.io hold the layers as well as the weights.
 READERS = {
     "pt": "pyrnn.weights.pt",
     "npz": "pyrnn.weights.npz",
@@ -32,8 +32,8 @@ SUFFIXES = {
 }
 READ = "pyrnn reads .pt, .pth, .npz, .safetensors, .keras, .h5, .onnx and .json files, whatever their names"
 
-_OLD_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch.save wrote first before 1.6, pickled
-_ONNX_FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # that may follow ir_version in an ONNX file
+_OLD_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # Before 1.6 torch.save wrote this number first, pickled.
+_ONNX_FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # One of these bytes follows ir_version in an ONNX file.
 
 
 def _starts(*starts: bytes) -> Callable[[bytes], bool]:
@@ -56,7 +56,8 @@ def _is_onnx(head: bytes) -> bool:
     return len(head) > 2 and head[0] == 8 and 3 <= head[1] < 32 and head[2] in _ONNX_FIELDS
 
 
-# In this order: how the first bytes are recognised, and a format of READERS or a sentence.
+# Each entry has the test that recognises the first bytes, and a format of READERS or a sentence; the first match
+# counts.
 _KINDS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (lambda head: not head, "it is empty (of an open file, what follows its position is read: file.seek(0))"),
     (_starts(b"version https://git-lfs"), "it is a pointer of Git LFS; get the file with git lfs pull"),
@@ -107,34 +108,35 @@ _KINDS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
 
 
 def foreign(head: bytes) -> str:
-    """A sentence about a file of another kind, by its first bytes; "" for one that pyrnn reads or does not know."""
+    """Returns a sentence about a file of another kind; "" if pyrnn reads it or does not know it."""
     found = next((found for recognised, found in _KINDS[1:] if recognised(head)), "")
     return "" if found in READERS else found
 
 
 def kind_of(head: bytes, file: BinaryIO, suffix: str = "") -> tuple[str, str]:
-    """A format of READERS and "", or "" and a sentence about what the file is.
+    """Returns a format of READERS and "", or "" and a sentence about what the file is.
 
-    Where the content says nothing, the suffix decides: the reader of that format says what is wrong.
+    If the content does not tell the format, the suffix does, and the reader of that format says what is wrong.
     """
     if head.startswith(b"PK\x03\x04") or (head.startswith(b"PK\x05\x06") and len(head) < 100):
         return _kind_of_zip_head(head, suffix) or _kind_of_zip(file, suffix)
     for recognised, found in _KINDS:
         if recognised(head):
             return (found, "") if found in READERS else ("", found)
-    if SUFFIXES.get(suffix, "pt") not in ("pt", "npz"):  # which are zip archives
+    # Both formats are zip archives, which the lines above recognise.
+    if SUFFIXES.get(suffix, "pt") not in ("pt", "npz"):
         return SUFFIXES[suffix], ""
     start = quoted(head[:20].decode("latin1"))
     return "", f"it is of no known format: it begins with {start}. {READ}"
 
 
 def folder(path: str | os.PathLike[str]) -> str:
-    """The sentence about a folder, and what to give in its place; "" for what is no folder."""
+    """Returns a sentence that says what a folder is and what to give in its place; "" if the path is not a folder."""
     if not os.path.isdir(path):
         return ""
     try:
         names = sorted(os.fsdecode(name) for name in os.listdir(path))
-    except OSError:  # it may not be read
+    except OSError:  # The folder cannot be read.
         names = []
     for marks, sentence in _FOLDERS:
         if all(mark in names for mark in marks):
@@ -143,7 +145,7 @@ def folder(path: str | os.PathLike[str]) -> str:
     return f"it is a folder; give the file of weights in it{', ' + listed(files) if files else ''}"
 
 
-# A folder is of the first kind whose names it all has.
+# A folder is of the first kind here all of whose names it has.
 _FOLDERS = (
     (
         ("saved_model.pb",),
@@ -159,13 +161,13 @@ _FOLDERS = (
 
 
 def refusal(path: str) -> str:
-    """The sentence about a file that pyrnn does not read; "" if it may."""
+    """Returns a sentence about a file that pyrnn does not read; "" if it may read it."""
     with open(path, "rb") as file:
         return kind_of(file.read(HEAD), file, ".pt")[1]
 
 
 def _kind_of_zip_head(head: bytes, suffix: str) -> tuple[str, str] | None:
-    """The kind by the name of the first record, without the directory, which takes 0.1 ms to read."""
+    """Tells the kind by the name of the first record; reading the zip directory would take 0.1 ms."""
     first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if first.endswith(b"/data.pkl"):
         return "pt", ""
@@ -173,12 +175,12 @@ def _kind_of_zip_head(head: bytes, suffix: str) -> tuple[str, str] | None:
 
 
 def _kind_of_zip(file: BinaryIO, suffix: str) -> tuple[str, str]:
-    import zipfile  # takes as long as the rest of `import pyrnn`
+    import zipfile  # Importing it takes as long as the rest of `import pyrnn`.
 
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-    except Exception:  # whatever zipfile raises at damage: the reader finds it again, and says what it is
+    except Exception:  # zipfile raises many exceptions for damage; the reader meets the damage again and describes it.
         if SUFFIXES.get(suffix) in ("pt", "npz", "keras"):
             return SUFFIXES[suffix], ""
         return "", "it is a zip archive, and cut off or damaged; copy or download it again"
