@@ -1,1 +1,1 @@
-"""Models in files, as layers and back: keras, onnx, notebook are a module each; loading tells them apart."""
+"""Reads models from files as layers, and writes them: keras, onnx and notebook have a format each, loading chooses."""

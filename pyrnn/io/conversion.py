@@ -1,4 +1,4 @@
-"""convert: a model or its weights in another format, `pyrnn convert`."""
+"""Converts a model or its weights to another file format, for `pyrnn convert`."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from .loading import MODELS, holds_layers, load
 
 Path = str | os.PathLike[str]
 
-WRITTEN = {".onnx": "onnx", ".json": "notebook"}  # suffixes, and the modules with save(model, path)
+WRITTEN = {".onnx": "onnx", ".json": "notebook"}  # Maps suffixes to the modules that have save(model, path).
 
 
 def convert(source: Path, target: Path, **options: Any) -> str:
-    """Writes what is in one file into another; the suffixes tell the formats.
+    """Writes the contents of one file into another; the suffix of the target chooses the format.
 
-    A state dict becomes a state dict with all its arrays, whatever they belong to, unless options ask for a layer of
-    it. All else goes by way of `pyrnn.load`. The file appears whole or not at all.
+    A state dict becomes a state dict with all its arrays, whatever layers they belong to, unless options choose a
+    layer.
+    Any other file is read by `pyrnn.load`. The target appears whole or not at all.
 
     Args:
-        source: what `pyrnn.load` reads.
-        target: ends in `.safetensors`, `.pt`, `.pth`, `.npz`, `.onnx` or `.json`.
-        options: for `pyrnn.load`.
+        source: the path of a file that `pyrnn.load` reads.
+        target: the path to write, which ends in `.safetensors`, `.pt`, `.pth`, `.npz`, `.onnx` or `.json`.
+        options: the options of `pyrnn.load`.
 
     Returns:
         A sentence that says what was written.
 
     Raises:
-        ValueError: if the target's format cannot hold the model, or what `load` raises.
-        OSError: if a file is not there or cannot be written.
+        ValueError: if the target's format cannot hold the model, or `load` raises it.
+        OSError: if the source does not exist or the target cannot be written.
         ImportError: if a package that reads or writes a format is not installed.
 
     >>> import pyrnn, tempfile
@@ -76,7 +77,7 @@ def _written_arrays(state_dict: dict[str, Any], target: Path) -> str:
 
 
 def _refuse_what_weights_do_not_say(model: Module, suffix: str) -> None:
-    """ValueError for a layer that torch, given the same arrays, would compute as another one."""
+    """Raises ValueError for a layer that torch would compute differently from the same arrays."""
     for name, layer in model.named_modules():
         if not isinstance(layer, Recurrent):
             continue

@@ -1,4 +1,4 @@
-"""from_state_dict: the layer or cell that a state dict describes."""
+"""Makes the layer or cell that a state dict describes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from pyrnn.weights.keys import IncompatibleKeys, mismatches
 from pyrnn.weights.parametrized import parameter_of, put_together
 from pyrnn.weights.state_dict import Metadata, checked
 
-KINDS: dict[int, tuple[type[Recurrent], type[Cell], str]] = {  # by the number of gates; the kernels' name of the cell
+# The key is the number of gates; the string is the kernels' name of the cell.
+KINDS: dict[int, tuple[type[Recurrent], type[Cell], str]] = {
     1: (RNN, RNNCell, "rnn_tanh"),
     3: (GRU, GRUCell, "gru"),
     4: (LSTM, LSTMCell, "lstm"),
 }
-_OURS = re.compile(r"weight_|bias_|parametrizations\.")  # begins what may be a layer's parameter
+_OURS = re.compile(r"weight_|bias_|parametrizations\.")  # The names of a layer's parameters begin like this.
 _LAYER = re.compile(r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))_l(0|[1-9][0-9]{0,8})(?:_reverse)?")
 _DOUBT = (
     'the weights {} ... of an {} do not tell its nonlinearity: tanh is taken; say nonlinearity="tanh" or '
@@ -40,19 +41,21 @@ def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: 
     Parameters that torch keeps in parts (weight_norm, spectral_norm, pruning) are put together.
 
     Args:
-        state_dict: names to array-likes, as saved by torch; other entries than the layer's are left alone. Options in
-            its attribute `_metadata`, as pyrnn's state dicts have it, are taken.
-        prefix: what stands before "weight_ih_l0", dot included: "encoder.rnn.".
-        options: what weights do not tell, passed on to the layer: batch_first, dropout, nonlinearity of an RNN
-            (default "tanh", with a warning), reset_after of a GRU (default True, torch's form), activation ...
+        state_dict: maps names to array-likes, as torch saves them; entries that do not belong to the layer are
+            ignored.
+            Options in its attribute `_metadata`, which pyrnn's state dicts have, are used.
+        prefix: the text before "weight_ih_l0", with its dot: "encoder.rnn.".
+        options: what weights do not tell; it goes to the layer: batch_first, dropout, nonlinearity of an RNN (default
+            "tanh", with a warning), reset_after of a GRU (default True, torch's form), activation ...
 
     Returns:
-        An RNN, LSTM or GRU in evaluation mode, of the weights' precision (float64 stays, all else is float32); an
-        RNNCell, LSTMCell or GRUCell where the names are those of a cell, "weight_ih".
+        An RNN, LSTM or GRU in evaluation mode, with the weights' precision (float64 stays, other dtypes become
+        float32).
+        It is an RNNCell, LSTMCell or GRUCell if the names are those of a cell ("weight_ih").
 
     Raises:
-        ValueError: if weights are missing, unexpected or mis-shaped, which it names, or a parametrization does not say
-            how it is computed.
+        ValueError: if weights are missing, unexpected or of a wrong shape, which the message names, or if the parts of
+            a parameter do not tell how it is computed.
         TypeError: if the layer has no such option, or a weight is not numeric.
 
     Example:
@@ -60,6 +63,8 @@ def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: 
         >>> saved = {f"decoder.{name}": value for name, value in pyrnn.GRU(3, 5, num_layers=2).state_dict().items()}
         >>> pyrnn.from_state_dict(saved, prefix="decoder.")
         GRU(3, 5, num_layers=2)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html names and shapes the parameters.
     """
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"expected a mapping of names to arrays, got {type(state_dict).__name__}")
@@ -73,7 +78,7 @@ def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: 
 def described(
     state_dict: Mapping[str, Any], prefix: str, options: Mapping[str, Any], metadata: Metadata
 ) -> tuple[Recurrent | Cell, str]:
-    """The layer, with the options of the metadata where the caller gives none; and what is to be warned of, or ""."""
+    """Makes the layer, with options of the metadata that the caller does not give, and returns a warning or ""."""
     given, mine = _parameters(state_dict, prefix)
     stored = metadata.get(prefix.removesuffix("."), {})
     end = "_l0" if "weight_ih_l0" in mine else ""
@@ -106,7 +111,8 @@ def described(
             reason = "the weights tell it" if name in sizes else f"a {made.__name__} takes {takes}"
             raise TypeError(f"{escaped(name)}= cannot be given: {reason}")
     if "nonlinearity" in options:
-        stored = {name: value for name, value in stored.items() if name != "activation"}  # which would replace it
+        # It would replace the nonlinearity.
+        stored = {name: value for name, value in stored.items() if name != "activation"}
     taken = {name: value for name, value in stored.items() if name in known} | dict(options)
     with skip_init():
         layer = made(**sizes, dtype=dtype, seed=0, **taken)
@@ -116,13 +122,13 @@ def described(
 
 
 def check_prefix(prefix: Any) -> None:
-    """TypeError for what is not a string."""
+    """Raises TypeError unless the prefix is a string."""
     if not isinstance(prefix, str):
         raise TypeError(f"prefix should be a string, got {type(prefix).__name__}")
 
 
 def _parameters(state_dict: Mapping[str, Any], prefix: str) -> tuple[list[str], dict[str, Array]]:
-    """What may be the layer's, without the prefix: the names as they are there, and the arrays each in one piece."""
+    """Returns the names without the prefix as the state dict has them, and the arrays with parts put together."""
     names = [name for name in state_dict if isinstance(name, str) and name.startswith(prefix)]
     mine = {name: to_array(state_dict[name], name) for name in names if _OURS.match(name, len(prefix))}
     whole = {name.removeprefix(prefix): value for name, value in put_together(mine).items()}
@@ -130,7 +136,7 @@ def _parameters(state_dict: Mapping[str, Any], prefix: str) -> tuple[list[str], 
 
 
 def _sizes(mine: Mapping[str, Array], end: str, prefix: str) -> tuple[int, dict[str, Any]]:
-    """The number of gates, and what the constructor is to be told."""
+    """Returns the number of gates and the arguments of the constructor."""
     rows, recurrent = mine[f"weight_hh{end}"].shape
     projection = mine.get(f"weight_hr{end}")
     hidden = recurrent if projection is None else projection.shape[1]
@@ -149,7 +155,7 @@ def _sizes(mine: Mapping[str, Array], end: str, prefix: str) -> tuple[int, dict[
 
 
 def _last_layer(mine: Mapping[str, Array]) -> int:
-    """The largest number of a layer. The numbers go from 0 up without a gap, so there is an array for each."""
+    """Returns the largest layer number; raises ValueError unless the numbers go from 0 up without a gap."""
     numbers = {int(found[1]) for name in mine if (found := _LAYER.fullmatch(name))}
     missing = next(k for k in range(len(numbers) + 1) if k not in numbers)
     if missing < len(numbers):
@@ -161,7 +167,7 @@ def _last_layer(mine: Mapping[str, Array]) -> int:
 def _check_names(
     given: list[str], mine: Mapping[str, Array], parameters: list[tuple[str, Any]], end: str, kind: str
 ) -> None:
-    """ValueError with torch's sentences, before memory is taken for a layer; `given` are the names as the caller's."""
+    """Raises ValueError with torch's sentences before a layer is allocated; `given` has the caller's names."""
     own = {(name if end else name.removesuffix("_l0")): tuple(shape) for name, shape in parameters}
     keys = IncompatibleKeys(
         [name for name in own if name not in mine], [name for name in given if parameter_of(name) not in own]
@@ -173,7 +179,7 @@ def _check_names(
 
 
 def prefixes(names: Mapping[str, Any]) -> list[str]:
-    """What stands before the names of each recurrent layer or cell, "" included."""
+    """Returns the prefix of each recurrent layer or cell in a state dict; it may be ""."""
     parameters = {parameter_of(name): None for name in names}
     found: dict[str, None] = {}
     for name in parameters:

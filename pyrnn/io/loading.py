@@ -1,4 +1,4 @@
-"""load: a model from a file of any format that pyrnn reads."""
+"""Reads a model from a file of any format that pyrnn knows."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from .from_weights import check_prefix, described, prefixes
 if TYPE_CHECKING:
     from pyrnn.weights.source import File
 
-# Suffixes of files that hold the layers too, and the modules with load(path) for them; imported when asked for.
+# Maps the suffixes of files that hold the layers too to the modules whose load(path) reads them, imported at need.
 MODELS = {suffix: READERS[kind] for suffix, kind in SUFFIXES.items() if kind not in FORMATS.values()}
 
 
 def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
-    """Reads a model; its content tells the format, whatever its name.
+    """Reads a model from a file; its content tells the format, whatever its name.
 
     Args:
         path: a file that holds the layers: `.keras`, `.h5` or `.hdf5` of Keras, `.onnx`, `.json` of the from-scratch
             notebooks, `.safetensors` of `nn.Sequential.save`; or a state dict with one recurrent layer: `.pt`
-            (`.pth`, `.ckpt`, `.bin` ...) of torch, `.npz`, `.safetensors`. Its path, the file open in binary mode, or
-            its bytes.
-        limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
-        options: for a state dict what `from_state_dict` takes (prefix, batch_first, reset_after ...), in place of what
-            the file says; its arrays in nested dicts have dotted names, "state_dict.rnn.weight_ih_l0". For `.onnx`:
-            output. For `.json`: return_sequences, dtype, recurrent.
+            (`.pth`, `.ckpt`, `.bin` ...) of torch, `.npz`, `.safetensors`. It is given as a path, as a file open in
+            binary mode, or as bytes.
+        limit: the number of bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
+        options: for a state dict, the options of `from_state_dict` (prefix, batch_first, reset_after ...), which
+            replace those in the file; arrays in nested dicts have dotted names, "state_dict.rnn.weight_ih_l0". `.onnx`
+            takes output, and `.json` takes return_sequences, dtype and recurrent.
 
     Returns:
-        In evaluation mode, an `nn.Sequential`, or for a state dict the RNN, LSTM, GRU or cell.
+        An `nn.Sequential` in evaluation mode; for a state dict the RNN, LSTM, GRU or cell.
 
     Raises:
-        ValueError: if the file is of another format, which is named, or damaged, or takes more than the limit; if a
-            layer is not supported, or a state dict holds more than one recurrent layer and no prefix is given.
-        TypeError: if the format has no such option, or `path` is no path, binary file or bytes.
-        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, would take more than the limit or has another format, which the message
+            names; if a layer is not supported; if a state dict holds several recurrent layers and no prefix is given.
+        TypeError: if the format has no such option, or `path` is not a path, a binary file or bytes.
+        FileNotFoundError: if the file does not exist.
         ImportError: if the package that reads the format is not installed.
 
     >>> import pyrnn, tempfile
@@ -79,21 +79,21 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
 
 
 def holds_layers(path: str | os.PathLike[str]) -> str:
-    """The kind of a file that holds the layers too, a key of READERS; "" for a state dict."""
+    """Returns the kind of a file that holds the layers too, a key of READERS; "" for a state dict."""
     with opened(path) as source:
         alone = source.kind in FORMATS.values() and not (source.kind == "safetensors" and _has_architecture(source))
         return "" if alone else source.kind
 
 
 def _has_architecture(source: Source) -> bool:
-    """Whether a `.safetensors` file was written by `nn.Sequential.save`, so that it holds the layers too."""
+    """Tells whether `nn.Sequential.save` wrote a `.safetensors` file, so that it holds the layers too."""
     from pyrnn.weights.safetensors import ARCHITECTURE, metadata
 
     return ARCHITECTURE in metadata(source.file)
 
 
 def named_arrays(tree: Mapping[str, Any], before: str = "") -> dict[str, Array]:
-    """The arrays of a checkpoint by dotted name; numbers, strings and lists, as optimizers have them, are left out."""
+    """Returns the arrays of a checkpoint by dotted name; it omits an optimizer's numbers, strings and lists."""
     return {name: value for name, value in _leaves(tree, before) if isinstance(value, np.ndarray)}
 
 
@@ -118,7 +118,7 @@ def _model(read: Any, source: Source, limit: int | None, options: Mapping[str, A
 
 
 def _recurrent(tree: Mapping[str, Any], options: dict[str, Any]) -> tuple[Module, str]:
-    """The layer of a state dict. One that is not alone is not taken for the whole model unless it is asked for."""
+    """Makes the layer of a state dict. If other layers stand beside it, it must be chosen with a prefix."""
     metadata: Metadata = metadata_of(tree)
     kept = {name: value for name, value in _leaves(tree) if isinstance(value, (np.ndarray, Placeholder))}
     if "prefix" in options:
@@ -131,7 +131,7 @@ def _recurrent(tree: Mapping[str, Any], options: dict[str, Any]) -> tuple[Module
         _refuse_code(kept)
         if why := unreached(tree):
             raise ValueError(why)
-        return _described(kept, "", options, metadata)  # which says what it looked for
+        return _described(kept, "", options, metadata)  # The error says which names are expected.
     others = list(_others(tree, found[0]))
     if others:
         raise ValueError(
@@ -144,7 +144,7 @@ def _recurrent(tree: Mapping[str, Any], options: dict[str, Any]) -> tuple[Module
 def _described(
     kept: Mapping[str, Any], prefix: Any, options: Mapping[str, Any], metadata: Metadata
 ) -> tuple[Module, str]:
-    """The layer. ValueError for a weight of it that the file has and pyrnn does not load."""
+    """Makes the layer; raises ValueError if one of its weights is not a tensor of real numbers."""
     check_prefix(prefix)
     starts = (f"{prefix}weight_", f"{prefix}bias_", f"{prefix}parametrizations.")
     for name, value in kept.items():
@@ -154,7 +154,7 @@ def _described(
 
 
 def _refuse_code(kept: Mapping[str, Any]) -> None:
-    """ValueError for a file without a layer that has objects of classes, in which the weights may be."""
+    """Raises ValueError for a file that has no arrays but objects of classes, which may hold the weights."""
     unread = [f"{escaped(name)} {value!r}" for name, value in kept.items() if isinstance(value, Placeholder)]
     arrays = len(kept) - len(unread)
     if unread and not arrays:
@@ -166,8 +166,11 @@ def _refuse_code(kept: Mapping[str, Any]) -> None:
 
 
 def _others(tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    """Names of arrays that belong to other layers of the network: all others of the dict that holds this one, and
-    what is named as weights in other dicts. The rest of a checkpoint (optimizer, random state, metrics) is none.
+    """Yields the names of arrays that belong to other layers of the network.
+
+    These are all other arrays in the dict that holds the layer, and arrays in other dicts whose names end or begin
+    with
+    "weight" or "bias". Optimizer, random state and metrics of a checkpoint do not count.
     """
     home, beside = _home(tree, prefix)
     kinds = (f"{prefix}weight_", f"{prefix}bias_")
@@ -180,7 +183,7 @@ def _others(tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
 
 
 def _home(tree: Mapping[str, Any], prefix: str) -> tuple[str, Mapping[str, Any]]:
-    """The dict in which the names that begin with the prefix stand, and its own dotted name."""
+    """Returns the dotted name of the dict that holds the names with this prefix, and the dict."""
     home = ""
     while True:
         inside = [key for key, value in tree.items() if isinstance(value, Mapping) and prefix.startswith(f"{key}.")]

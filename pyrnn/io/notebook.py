@@ -1,12 +1,12 @@
-"""The JSON of from-scratch notebooks: LSTM and dense layers with an array for each gate.
+"""Reads and writes the JSON of from-scratch notebooks: LSTM and dense layers with an array for each gate.
 
     [{"type": "lstm", "params": {"W_f": [I,H], "U_f": [H,H], "b_f": [H], ... of the gates f, i, c, o}},
      {"type": "dense", "params": {"kernel": [I,O], "bias": [O]}}]
 
-The cell is c' = f c + i g, as everywhere, and its gates are x @ W + h @ U + b, with the rows of U for the units that
-give. The notebook these files come from differs in two ways, and so computes other numbers from the same weights: it
-multiplies U @ h, with the rows for the units that take, which recurrent="U@h" reads; and it leaves out the input gate,
-c' = f c + g, which no option gives.
+The cell computes c' = f c + i g, and its gates are x @ W + h @ U + b: row j of U multiplies unit j of the state. The
+notebook that these files come from differs in two ways, and so computes other numbers from the same weights. It
+multiplies U @ h, where row j of U gives unit j of the gate; recurrent="U@h" reads such files. It also omits the input
+gate, c' = f c + g, which no option computes.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from pyrnn.weights.source import printable
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-GATES = {"f": 1, "i": 0, "c": 2, "o": 3}  # in the order of the file; the place of each among torch's i f g o
+# The order is that of the file; the number is the place of each gate in torch's order i f g o.
+GATES = {"f": 1, "i": 0, "c": 2, "o": 3}
 KEYS = {"type", "params", "return_sequences"}
 RECURRENT = ("h@U", "U@h")
 MAX_LAYERS = 1000
-JSON_RATIO = 24  # bytes that an object of Python may take for each of JSON: "{}," becomes 72
+JSON_RATIO = 24  # A Python object may take this many bytes for each byte of JSON: "{}," becomes 72.
 
 
 def load(
@@ -50,24 +51,23 @@ def load(
     recurrent: str = "h@U",
     limit: int | None = None,
 ) -> nn.Sequential:
-    """Reads the layers.
+    """Reads a JSON file of from-scratch notebooks as a Sequential.
 
     Args:
-        path: of the file. A bias may be [H], [H,1] or [1,H].
-        return_sequences: whether all steps of the last LSTM go on, or the last step alone, which is what the
-            notebooks do; for a file that does not say it itself, as one of `save` may.
-        dtype: of the layers; the numbers in the file are of float64.
-        recurrent: the product that the U of the file were trained with, "h@U" or "U@h"; the file does not say it.
-        limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
+        path: the path of the file. A bias may have shape [H], [H,1] or [1,H].
+        return_sequences: whether all steps of the last LSTM go on. If False, only the last step does, as in the
+            notebooks. It applies to files that do not say it themselves, as files of `save` may.
+        dtype: the dtype of the layers, float32 or float64; the numbers in the file are float64.
+        recurrent: the product with which the U of the file were trained, "h@U" or "U@h"; the file does not say it.
+        limit: the number of bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
 
     Returns:
         An nn.Sequential of batch-first LSTM, LastStep and Linear, in evaluation mode, for inputs [B,T,I].
 
     Raises:
-        ValueError: if the file is damaged, a layer is neither "lstm" nor "dense", or an array is missing, too many
-            or of a wrong shape, which is said with the name of the layer; if it is another kind of JSON, which is
-            named; or if recurrent is another.
-        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged or another kind of JSON; if a layer is neither "lstm" nor "dense"; if an
+            array is missing, unknown or of a wrong shape; or if `recurrent` is neither "h@U" nor "U@h".
+        FileNotFoundError: if the file does not exist.
 
     >>> import tempfile, numpy as np
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -91,13 +91,18 @@ def load(
 
 
 def save(model: Module, path: str | os.PathLike[str]) -> None:
-    """Writes a Sequential of LSTM and Linear, or a single one; `load` reads it back with the same numbers.
+    """Writes a Sequential of LSTM and Linear, or a single one; `load` reads the same numbers back.
 
-    The two biases of an LSTM become their sum. A dropout is left out. Where all steps of the last LSTM go on, its
-    entry says "return_sequences": true, which notebooks pass over.
+    The two biases of an LSTM become their sum, and a dropout is omitted. If all steps of the last LSTM go on, its
+    entry
+    says "return_sequences": true, which notebooks ignore.
+
+    Args:
+        model: a Sequential of LSTM, Linear, Dropout and a LastStep after the last LSTM, or one LSTM or Linear.
+        path: the path to write.
 
     Raises:
-        ValueError: if a layer, named, or one of its options has no counterpart, or a number is not finite.
+        ValueError: if a layer or one of its options has no counterpart, or a number is not finite.
         OSError: if the file cannot be written.
 
     >>> import tempfile, pyrnn
@@ -185,7 +190,7 @@ def _sequential(
 
 
 def _lstm(where: str, params: dict[str, Any], dtype: np.dtype[Any], transposed: bool) -> Module:
-    """The layer; `transposed` if U @ h is meant, so that U has torch's layout already."""
+    """Makes the layer; `transposed` means that the file is for U @ h, so U has torch's layout already."""
     _check_names(where, params, [f"{kind}_{gate}" for kind in "WUb" for gate in GATES])
     inputs, hidden = _matrix(where, params, "W_f").shape
     blocks: dict[str, list[Array]] = {"weight_ih_l0": [], "weight_hh_l0": [], "bias_ih_l0": []}
@@ -231,8 +236,9 @@ def _vector(where: str, params: dict[str, Any], name: str, size: int) -> Array:
 
 def _numbers(where: str, params: dict[str, Any], name: str) -> Array:
     try:
-        found = np.asarray(params[name], object)  # of texts NumPy would make an array as wide as the longest
-    except ValueError as error:  # rows of different lengths
+        # Texts stay objects: NumPy would make an array as wide as the longest.
+        found = np.asarray(params[name], object)
+    except ValueError as error:  # The rows have different lengths.
         raise ValueError(f"{where}: {name} is no array of numbers") from error
     kinds = set(map(type, found.flat))
     if kinds & {dict, list}:
@@ -243,7 +249,7 @@ def _numbers(where: str, params: dict[str, Any], name: str) -> Array:
 
 
 def _shown(value: object) -> str:
-    """A value out of a file for a sentence: of a long list, or a deep one, the beginning."""
+    """Shows a value of a file in a sentence; of a long or deeply nested list it shows the beginning."""
     return quoted(value if isinstance(value, str) else reprlib.repr(value))
 
 
@@ -257,7 +263,7 @@ def _check_widths(layers: Sequence[Module]) -> None:
 
 
 def _entries(name: str, layer: Module) -> list[dict[str, Any]]:
-    """The entries for a layer: one for each of a stack."""
+    """Returns the entries for a layer; a stacked LSTM has one for each of its layers."""
     if isinstance(layer, Linear):
         weight = layer.weight
         bias = layer.state_dict().get("bias", np.zeros(len(weight)))

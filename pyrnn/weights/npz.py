@@ -1,4 +1,4 @@
-"""NumPy's .npz: a zip of .npy records. Read without pickle, and without trust in the sizes it states."""
+"""Reads and writes NumPy's .npz, a zip of .npy records, without pickle and without trusting the sizes it states."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from .archive import each_record, opened
 from .arrays import MAX_AXES, STORED, decoded, flat
 from .state_dict import dumped, loaded, with_metadata
 
-LONGEST_HEADER = 2**16  # bytes; NumPy takes 10,000
-OPTIONS = b"pyrnn: "  # and JSON, in the comment of the archive: np.load shows every record as an array
+LONGEST_HEADER = 2**16  # This many bytes of a header are read; NumPy takes 10,000.
+# The options follow as JSON in the archive's comment, because np.load would show a record of them as an array.
+OPTIONS = b"pyrnn: "
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-# NumPy parses the header as Python, and lets some of what the parser raises pass.
+# NumPy parses the header as Python, and does not catch all that the parser raises.
 _HEADER_ERRORS = (
     KeyError,
     ValueError,
@@ -38,7 +39,7 @@ _HEADER_ERRORS = (
 
 
 def load(file: BinaryIO, budget: Budget) -> dict[str, Array]:
-    """Reads the arrays; np.savez_compressed files as well."""
+    """Reads the arrays of a file that np.savez, np.savez_compressed or `save` wrote."""
     with opened(file) as (_, archive):
         records = each_record(file, archive, _check_names, True, budget)
         arrays = {name.removesuffix(".npy"): _array(name, data) for name, data in records}
@@ -47,7 +48,7 @@ def load(file: BinaryIO, budget: Budget) -> dict[str, Array]:
 
 
 def save(state_dict: Mapping[str, Any], path: str) -> None:
-    """Writes uncompressed arrays, as np.savez does, but under any name (np.savez refuses `file`)."""
+    """Writes uncompressed arrays as np.savez does, but under any name (np.savez refuses `file`)."""
     arrays = flat(state_dict)
     options = dumped(state_dict).encode()
     with zipfile.ZipFile(path, "w") as archive:
@@ -79,7 +80,7 @@ def _array(name: str, data: bytes | bytearray) -> Array:
     kind = dtype.name
     if kind not in STORED:
         raise ValueError(f"{quoted(name)} has dtype {str(dtype)[:100]}; only arrays of real numbers are loaded")
-    if not all(type(length) is int for length in shape):  # NumPy lets True pass
+    if not all(type(length) is int for length in shape):  # NumPy lets True pass.
         raise ValueError(f"its record {quoted(name)} has a shape that is not made of integers: {str(shape)[:100]}")
     size = math.prod(shape) * dtype.itemsize
     if len(shape) > MAX_AXES or min(shape, default=0) < 0 or size != len(data) - start:
@@ -89,15 +90,15 @@ def _array(name: str, data: bytes | bytearray) -> Array:
     return decoded(stored.reshape(shape, order="F" if fortran else "C"), kind)
 
 
-@lru_cache(maxsize=64)  # of the 40 us that an array takes, 20 are the header's; the layers of a network repeat theirs
+@lru_cache(maxsize=64)  # The header takes 20 of the 40 us that an array takes, and a network's layers repeat theirs.
 def _header(data: bytes) -> tuple[Any, Any, Any, int]:
-    """Shape, whether in Fortran's order, dtype, and where the numbers begin."""
+    """Returns the shape, whether the order is Fortran's, the dtype, and the offset of the numbers."""
     stream = BytesIO(data)
     shape, fortran, dtype = _HEADERS[npy.read_magic(stream)](stream)
     return shape, fortran, dtype, stream.tell()
 
 
 def _header_length(data: bytes | bytearray) -> int:
-    """Bytes of a record up to the numbers, as it claims: 6 of magic, 2 of version, 2 or 4 of length, the header."""
+    """Counts the bytes before the numbers: 6 of magic, 2 of version, 2 or 4 of length, then the header."""
     width = 2 if data[6:7] == b"\1" else 4
     return 8 + width + int.from_bytes(data[8 : 8 + width], "little")

@@ -1,11 +1,13 @@
-"""Parameters that torch keeps in parts: weight norm, spectral norm, pruning, weight drop.
+"""Puts parameters together that torch keeps in parts: weight norm, spectral norm, pruning, weight drop.
 
-Letters: a weight is W, with the norm per row or column written norm(.).
+Below, W is the weight, and norm(.) is the norm per row or column.
 
     weight_norm    W = g v / norm(v)         parametrizations.NAME.original0, .original1, or NAME_g, NAME_v
     spectral_norm  W = W' / (u' W' v)        parametrizations.NAME.original, .0._u, .0._v, or NAME_orig, NAME_u, NAME_v
     pruning        W = W' m                  NAME_orig, NAME_mask
     weight drop    W = W' outside training   NAME_raw
+
+Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ from pyrnn.checks.quoting import listed, quoted
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_NAME = r"[^.]+"  # of whatever a module parametrizes
+_NAME = r"[^.]+"  # A module may parametrize a parameter of any name.
 _OWN = r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))(?:_l[0-9]+)?(?:_reverse)?"
 _PARAMETRIZED = rf"(?s)(?P<before>(?:.*\.)?)parametrizations\.(?P<name>{_NAME})\.(?P<part>.+)"
 _SUFFIXED = rf"(?s)(?P<before>(?:.*\.)?)(?P<name>{_OWN})(?P<part>_(?:g|v|u|orig|mask|raw))"
 
 
 def parameter_of(name: str) -> str:
-    """The parameter of a recurrent layer that a name belongs to; the name itself if it is no part of one.
+    """Returns the parameter of a recurrent layer that a name is a part of, or else the name itself.
 
     >>> parameter_of("rnn.parametrizations.weight_hh_l0.original0"), parameter_of("rnn.weight_hh_l0_raw")
     ('rnn.weight_hh_l0', 'rnn.weight_hh_l0')
@@ -37,10 +39,10 @@ def parameter_of(name: str) -> str:
 
 
 def put_together(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays with each parameter that is there in parts as one array, at the place of its first part.
+    """Computes each parameter that is stored in parts; the one array stands at the place of its first part.
 
     Raises:
-        ValueError: naming the parts, where they do not say how the parameter is computed from them.
+        ValueError: if the parts do not tell how the parameter is computed; the message names them.
     """
     parts: dict[str, dict[str, Array]] = {}
     for name, array in arrays.items():
@@ -63,7 +65,7 @@ def _whole(parameter: str, parts: dict[str, Array], plain: Array | None) -> Arra
         found = re.fullmatch(_PARAMETRIZED, name) or re.fullmatch(_SUFFIXED, name)
         by_role[found["part"] if found else name] = array
     formula = _FORMULAS.get(frozenset(by_role))
-    with np.errstate(all="ignore"):  # a norm of zero gives NaN, as in torch
+    with np.errstate(all="ignore"):  # A norm of zero gives NaN, as in torch.
         whole = None if formula is None else formula(*(by_role[role] for role in sorted(by_role)))
     if whole is None:
         raise ValueError(
@@ -83,12 +85,12 @@ def _whole(parameter: str, parts: dict[str, Array], plain: Array | None) -> Arra
 
 
 def _weight_norm(g: Array, v: Array) -> Array | None:
-    """The norm is taken over the axes that g has not; of a g without axes, over all."""
+    """Takes the norm over the axes where g has length 1, or over all axes if g has none."""
     g, v = g.astype(np.float64), v.astype(np.float64)
     if g.ndim not in (0, v.ndim) or any(n not in (1, m) for n, m in zip(g.shape, v.shape, strict=False)):
         return None
     if sum(length > 1 for length in g.shape) > 1:
-        return None  # weight_norm leaves one axis
+        return None  # weight_norm keeps at most one axis.
     over = tuple(axis for axis in range(v.ndim) if g.ndim == 0 or g.shape[axis] != v.shape[axis])
     whole: Array = g * (v / np.sqrt((v * v).sum(axis=over, keepdims=True)))
     return whole
@@ -101,7 +103,8 @@ def _spectral_norm(u: Array, v: Array, weight: Array) -> Array | None:
     by_row = u @ weight @ v if weight.shape == (len(u), len(v)) else None
     by_column = v @ weight @ u if weight.shape == (len(v), len(u)) else None
     if by_row is not None and by_column is not None:
-        # The vectors of the largest singular value give the larger product; dim=0 is what torch takes for a layer.
+        # For a square weight both readings are possible. u and v belong to the largest singular value, so the right
+        # reading gives the larger product; torch takes dim=0 for a layer, and only that reading is accepted.
         return weight / by_row if by_row > abs(by_column) else None
     sigma = by_row if by_row is not None else by_column
     return None if sigma is None else weight / sigma
@@ -111,7 +114,7 @@ def _pruned(mask: Array, weight: Array) -> Array | None:
     return weight.astype(np.float64) * mask if mask.shape == weight.shape else None
 
 
-# By the roles of the parts; a formula takes them in alphabetic order.
+# Maps the roles of the parts to their formula, which takes the parts in the alphabetic order of the roles.
 _FORMULAS: dict[frozenset[str], Callable[..., Array | None]] = {
     frozenset({"original0", "original1"}): _weight_norm,
     frozenset({"_g", "_v"}): _weight_norm,

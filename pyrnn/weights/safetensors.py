@@ -1,4 +1,4 @@
-"""Hugging Face's .safetensors, through their package (pip install "pyrnn-cpu[safetensors]")."""
+"""Reads and writes Hugging Face's .safetensors with their package (pip install "pyrnn-cpu[safetensors]")."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pyrnn.checks.quoting import escaped, quoted
 from .arrays import STORED, decoded, flat
 from .state_dict import dumped, loaded, with_metadata
 
-# The key of the metadata that holds a network's layers; a single one, since safetensors writes several in any order.
+# This key of the metadata holds a network's layers. It is one key, because safetensors writes several in any order.
 ARCHITECTURE = "pyrnn"
-OPTIONS = "pyrnn_options"  # and that of a state dict: JSON of the options that weights do not tell
-MAX_HEADER = 10**8  # bytes, the package's limit
+OPTIONS = "pyrnn_options"  # This one holds, in a state dict's file, the options that weights do not tell, as JSON.
+MAX_HEADER = 10**8  # This is the package's limit, in bytes.
 
 _DTYPES = {
     "F64": "float64",
@@ -37,13 +37,13 @@ _DTYPES = {
     "BOOL": "bool",
 }
 _READ_AS = {name: np.dtype(STORED[dtype]).newbyteorder("<") for name, dtype in _DTYPES.items()}
-_FIRST = b'{"__metadata__":'  # the package writes the strings before the arrays
+_FIRST = b'{"__metadata__":'  # The package writes the strings before the arrays.
 
 
 def load(file: BinaryIO, budget: Budget) -> dict[str, Array]:
-    """Reads the arrays, sorted by name. Not by safetensors.numpy, which fails at bfloat16."""
+    """Reads the arrays, sorted by name; safetensors.numpy would fail at bfloat16."""
     package = safetensors_package()
-    budget.spend(3 * file.seek(0, 2), "its arrays")  # the file, the package's copies and ours
+    budget.spend(3 * file.seek(0, 2), "its arrays")  # The file, the package's copies and ours count.
     file.seek(0)
     data = file.read()
     try:
@@ -56,7 +56,7 @@ def load(file: BinaryIO, budget: Budget) -> dict[str, Array]:
 
 
 def save(state_dict: Mapping[str, Any], path: str) -> None:
-    """Writes the arrays."""
+    """Writes the arrays of a state dict, and its options into the metadata."""
     package = safetensors_package()
     if "__metadata__" in state_dict:
         raise ValueError("a .safetensors file cannot hold an array named __metadata__; rename it")
@@ -68,7 +68,7 @@ def save(state_dict: Mapping[str, Any], path: str) -> None:
 
 
 def metadata(file: BinaryIO) -> dict[str, str]:
-    """The strings beside the arrays, by name; none of a file that is damaged."""
+    """Returns the strings beside the arrays, by name; {} if the file is damaged."""
     file.seek(0)
     head = file.read(8)
     length = int.from_bytes(head, "little")
@@ -76,7 +76,7 @@ def metadata(file: BinaryIO) -> dict[str, str]:
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """As safetensors writes them: the header is a length of 8 bytes and a JSON of that length."""
+    """Parses the header of a file: 8 bytes that give its length, and a JSON of that length."""
     header = data[8 : 8 + int.from_bytes(data[:8], "little")]
     if b"__metadata__" not in header:
         return {}
@@ -95,13 +95,14 @@ def _array(name: str, tensor: dict[str, Any]) -> Array:
         raise ValueError(f"{quoted(name)} has dtype {tensor['dtype']}; only arrays of real numbers are loaded")
     dtype, stored = _DTYPES[tensor["dtype"]], np.frombuffer(tensor["data"], _READ_AS[tensor["dtype"]])
     stored = stored.reshape(tensor["shape"])
-    # The package's bytearray belongs to this array alone: no copy is needed, which takes a third of a file's time.
+    # The package's bytearray belongs to this array alone, so no copy is needed: one would take a third of a file's
+    # time.
     is_own = stored.dtype == dtype and stored.flags.writeable and stored.flags.aligned
     return stored if is_own else decoded(stored, dtype)
 
 
 def safetensors_package() -> Any:
-    """The package, or ImportError that names the extra."""
+    """Returns the package, or raises ImportError that names the extra to install."""
     try:
         import safetensors.numpy
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Source: a file to read, given as a path, an open file or bytes, and what its first bytes say it is."""
+"""Opens a file that is given as a path, an open file or bytes, and recognises its format by its first bytes."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pyrnn.checks.quoting import brief
 
 from .kinds import HEAD, READERS, folder, kind_of
 
-MOST_OF_A_PATH = 1000  # letters in a sentence
+MOST_OF_A_PATH = 1000  # A sentence shows at most this many letters of a path.
 
 File = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 
 class Source:
-    """A file that is open for reading.
+    """Represents a file that is open for reading.
 
     Attributes:
-        name: for sentences: the path, or "the file" where there is none.
-        path: None for bytes and open files.
-        file: seekable.
-        length: in bytes.
+        name: the path, for sentences, or "the file" for bytes and open files.
+        path: the path; None for bytes and open files.
+        file: the open binary file, which can seek.
+        length: the length of the file in bytes.
         kind: the format, a key of READERS.
     """
 
@@ -33,18 +33,18 @@ class Source:
         self.name, self.path, self.file, self.length, self.kind = name, path, file, length, kind
 
     def budget(self, limit: int | None) -> Budget:
-        """What the contents may take. ValueError if the file alone is longer than the limit."""
+        """Makes the budget of the contents; raises ValueError if the file itself is longer than the limit."""
         budget = Budget(self.length, limit)
         budget.check(self.length, "the file as it is")
         return budget
 
     @contextmanager
     def on_disk(self) -> Iterator[str]:
-        """A path, for readers that want one; of bytes, a temporary file in a folder of its own."""
+        """Yields a path for readers that need one; for bytes and open files it is that of a temporary copy."""
         if self.path is not None:
             yield self.path
             return
-        import tempfile  # slow, and seldom needed
+        import tempfile  # The import is slow and seldom needed.
 
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, f"file.{self.kind}")
@@ -59,19 +59,23 @@ class Source:
 
 @contextmanager
 def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
-    """The file, open, with its kind by content.
+    """Opens the file and recognises its kind by its content.
+
+    Args:
+        given: a path, a file open in binary mode, or bytes.
+        limit: the number of bytes that the file may have if it is open or bytes, or None.
 
     Raises:
-        TypeError: if it is no path, binary file or bytes.
-        ValueError: naming what the file is, if pyrnn does not read such files.
-        FileNotFoundError: if there is no such file.
+        TypeError: if `given` is not a path, a binary file or bytes, or `limit` is not a number of bytes.
+        ValueError: if pyrnn does not read such files; the message says what the file is.
+        FileNotFoundError: if the file does not exist.
     """
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
         raise TypeError(f"limit should be a number of bytes, or None, got {brief(limit)}")
     if isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str):
         path = os.fspath(given)
         try:
-            file = open(path, "rb")  # noqa: SIM115  (the block below closes it)
+            file = open(path, "rb")  # noqa: SIM115  (The block below closes it.)
         except OSError:
             if why := folder(path):
                 raise ValueError(f"{printable(path)} cannot be loaded: {why}.") from None
@@ -83,7 +87,7 @@ def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """A path for a sentence: bytes that are no text are escaped, and of one that no system takes the end is shown."""
+    """Returns a path for a sentence: bytes that are not text are escaped, and of a very long path the end is shown."""
     text = os.fspath(path).encode(errors="backslashreplace").decode()
     return text if len(text) <= MOST_OF_A_PATH else f"...{text[-MOST_OF_A_PATH:]}"
 
@@ -98,7 +102,7 @@ def _content(given: Any, limit: int | None) -> Any:
     try:
         content = given.read() if limit is None else given.read(limit + 1)
     except UnicodeDecodeError:
-        content = ""  # of a file that is open as text
+        content = ""  # The file is open as text.
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise TypeError('the file should be open in binary mode, open(path, "rb"): it gives text')
     try:

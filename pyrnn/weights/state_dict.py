@@ -1,4 +1,4 @@
-"""State dicts: arrays by name, and beside them the options that the shapes of weights do not tell."""
+"""Makes state dicts: arrays by name, with the options that the shapes of weights do not tell."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Any
 
-# Arguments of a constructor that the names and shapes of weights do not show, and the types that they may have. Other
-# entries of a file's metadata are left alone.
+# Maps arguments of constructors that the names and shapes of weights do not show to the types they may have. Other
+# entries of a file's metadata are ignored.
 OPTIONS: dict[str, type | tuple[type, ...]] = {
     "nonlinearity": str,
     "activation": (str, NoneType),
@@ -19,18 +19,21 @@ OPTIONS: dict[str, type | tuple[type, ...]] = {
     "dropout": (int, float),
     "masked_output": str,
 }
-FUNCTIONS = ("nonlinearity", "activation", "recurrent_activation", "reset_after", "peephole")  # of what is computed
-MAX_TEXT = 100  # letters of an option's value: more is no option of ours
+# These change what is computed.
+FUNCTIONS = ("nonlinearity", "activation", "recurrent_activation", "reset_after", "peephole")
+MAX_TEXT = 100  # A text with more letters than this is not one of pyrnn's options.
 
 Metadata = dict[str, dict[str, Any]]
 
 
 def as_state_dict(values: Mapping[Any, Any], metadata: Metadata) -> OrderedDict[Any, Any]:
-    """A state dict as torch has it: an OrderedDict with the attribute `_metadata`.
+    """Makes a state dict as torch does: an OrderedDict with the attribute `_metadata`.
 
-    For each module, by its dotted name, `_metadata` has torch's `version` and, of a recurrent layer, the options that
-    weights do not tell. A file keeps them, and `pyrnn.load` and `from_state_dict` make the layer with them. (torch and
-    JAX walk through an OrderedDict, but take a class of ours for a leaf.)
+    `_metadata` maps the dotted name of each module to torch's `version` and, for a recurrent layer, to the options
+    that
+    weights do not tell. A file keeps them, and `pyrnn.load` and `from_state_dict` use them to make the layer. The type
+    is
+    OrderedDict because torch and JAX walk through one, but would treat a class of pyrnn's as a leaf.
 
     >>> import pyrnn
     >>> pyrnn.RNN(3, 5, nonlinearity="relu").state_dict()._metadata[""]["nonlinearity"]
@@ -42,7 +45,7 @@ def as_state_dict(values: Mapping[Any, Any], metadata: Metadata) -> OrderedDict[
 
 
 def checked(metadata: Any) -> Metadata:
-    """The entries of `_metadata`, out of a file or another program, that hold options; those alone."""
+    """Keeps those entries of an untrusted `_metadata` that hold options with values of the right types."""
     if not isinstance(metadata, Mapping):
         return {}
     found: Metadata = {}
@@ -59,7 +62,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def metadata_of(tree: Mapping[Any, Any], before: str = "") -> Metadata:
-    """The options of all state dicts in a tree, by dotted name."""
+    """Collects the options of all state dicts in a tree, by dotted name."""
     own = checked(getattr(tree, "_metadata", None))
     found = {_dotted(before, name): options for name, options in own.items()}
     for name, value in tree.items():
@@ -69,7 +72,7 @@ def metadata_of(tree: Mapping[Any, Any], before: str = "") -> Metadata:
 
 
 def with_metadata(tree: dict[Any, Any], metadata: Metadata) -> dict[Any, Any]:
-    """The tree with `metadata`, by dotted name, at its dicts: the reverse of `metadata_of`."""
+    """Attaches `metadata`, by dotted name, to the dicts of a tree; it reverses `metadata_of`."""
     if not metadata:
         return tree
     inside = {
@@ -90,15 +93,15 @@ def _dotted(before: str, name: str) -> str:
 
 
 def dumped(tree: Mapping[Any, Any]) -> str:
-    """The options of a tree as JSON, for a file; "" if there are none."""
-    import json  # not at `import pyrnn`
+    """Writes the options of a tree as JSON for a file; "" if there are none."""
+    import json  # This import would slow `import pyrnn`.
 
     metadata = metadata_of(tree)
     return json.dumps(metadata) if metadata else ""
 
 
 def loaded(text: str | bytes) -> Metadata:
-    """The reverse of `dumped`. ValueError if it is damaged."""
+    """Reverses `dumped`; raises ValueError if the text is damaged."""
     import json
 
     try:

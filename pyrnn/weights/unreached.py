@@ -1,4 +1,4 @@
-"""Where the weights of a file lie, if not where they are looked for: in lists, or under keys that are no names."""
+"""Finds weights that lie where the readers do not look: in lists, or under keys that are not names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .parametrized import parameter_of
 
 
 def unreached(tree: Any) -> str:
-    """What was found, and what to do; "" if there is nothing.
+    """Returns a sentence on where the weights lie and what to do; "" if there are none out of reach.
 
     >>> unreached([1, {"gru.weight_ih_l0": np.ones((3, 2))}])
     'weights lie under [1]; save them alone: torch.save(torch.load(path)[1], new_path)'
@@ -32,7 +32,7 @@ def unreached(tree: Any) -> str:
 
 
 def _arrays(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """How Python reaches the container of each array, and its name there; for one without a name, "[key]"."""
+    """Yields for each array the Python expression of its container, and its name there or "[key]" if it has none."""
     named = isinstance(value, Mapping)
     items = value.items() if named else enumerate(value) if isinstance(value, (list, tuple)) else ()
     for key, item in items:

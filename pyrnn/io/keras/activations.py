@@ -1,4 +1,4 @@
-"""Names of activations in a Keras configuration, and what they mean in the Keras that wrote it."""
+"""Translates the names of activations in a Keras configuration; some depend on the Keras that wrote it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLASSES: dict[str, type[Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tan
 
 
 def of_cell(layer: Layer, attribute: str, default: str) -> str:
-    """The name that pyrnn.RNN, LSTM and GRU have for the activation of an attribute."""
+    """Returns the name that pyrnn.RNN, LSTM and GRU use for the activation of an attribute."""
     name = _name(layer, attribute, default)
     if name == "linear":
         return "identity"
@@ -31,7 +31,7 @@ def of_cell(layer: Layer, attribute: str, default: str) -> str:
 
 
 def after(layer: Layer, attribute: str = "activation") -> list[Module]:
-    """The layer that computes an activation on its own; none for the linear one."""
+    """Returns the layer that computes an activation, in a list that is empty for the linear one."""
     name = _name(layer, attribute, "linear")
     if name == "linear":
         return []

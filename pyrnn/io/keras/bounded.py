@@ -1,4 +1,4 @@
-"""Bounded: a file for a parser that trusts what it reads."""
+"""Bounds how often and how much a parser that trusts its input reads from a file."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-READS = 5000  # of any file, and one more for every DENSITY bytes
-DENSITY = 16  # bytes; files of Keras take a read for every 90 to 170 bytes of theirs
-COPIES = 4  # of the whole file: a parser looks at some headers twice
+READS = 5000  # A parser may read any file this often, and once more for every DENSITY bytes.
+DENSITY = 16  # Files of Keras need one read for every 90 to 170 of their bytes.
+COPIES = 4  # A parser may read the whole file this often: it reads some headers twice.
 
 
 class Bounded:
-    """A file opened for reading, in which neither a loop nor a size out of the file goes on without end.
+    """Wraps a file opened for reading, so that wrong addresses and sizes in it cannot make a parser run without end.
 
-    A pure-Python parser that follows addresses and sizes out of a file reads before it does anything else. So a limit
-    on the number of reads bounds its time, and one on their total bounds its memory. A read beyond the end of the file
-    raises ValueError instead of giving fewer bytes.
+    A pure-Python parser that follows addresses and sizes in a file reads before it does anything else. A limit on the
+    number of reads therefore bounds its time, and one on their total length bounds its memory. A read beyond the end
+    of
+    the file raises ValueError instead of returning fewer bytes.
 
     Args:
-        stream: the file; it stays the caller's to close.
+        stream: the open file, which the caller closes.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -27,17 +28,17 @@ class Bounded:
         self._reads, self._bytes = READS + self.length // DENSITY, COPIES * self.length + 2**20
 
     def seek(self, place: int) -> None:
-        """Goes to a place, counted from the start of the file."""
+        """Moves to a place that counts from the start of the file."""
         if not 0 <= place <= self.length:
             raise _damaged("an address lies outside the file")
         self._stream.seek(place)
 
     def tell(self) -> int:
-        """The place, counted from the start of the file."""
+        """Returns the current place, which counts from the start of the file."""
         return self._stream.tell()
 
     def read(self, size: int) -> bytes:
-        """Exactly so many bytes."""
+        """Reads exactly `size` bytes."""
         if not 0 <= size <= self.length - self._stream.tell():
             raise _damaged("a part of it reaches beyond the end of the file")
         self._reads -= 1
@@ -48,7 +49,7 @@ class Bounded:
 
     @contextmanager
     def at_most(self, reads: int) -> Iterator[None]:
-        """Inside the block only so many reads are allowed."""
+        """Allows at most this many reads inside the block."""
         held = max(self._reads - reads, 0)
         self._reads -= held
         try:

@@ -1,4 +1,4 @@
-"""The layers of a Keras model in the order they run, if it is a plain chain."""
+"""Lists the layers of a Keras model in the order they run, if the model is one chain."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MAX_LAYERS = 1000
 
 
 def layers_of(file: Container) -> list[Layer]:
-    """The layers of the file's model, its InputLayer included.
+    """Lists the layers of the file's model, with its InputLayer.
 
     Raises:
-        ValueError: if the model is another than a Sequential or a functional model in which every layer has one input,
-            the output of the one before it.
+        ValueError: unless the model is a Sequential, or a functional model in which every layer has one input, the
+            output of the layer before it.
     """
     assert file.model is not None
     kind, config = file.model.get("class_name"), file.model.get("config")
@@ -28,7 +28,7 @@ def layers_of(file: Container) -> list[Layer]:
         raise ValueError(
             f"its model is of the class {quoted(text(kind))}; only Sequential and functional models are read"
         )
-    # Keras before 2.2.3 wrote the bare list.
+    # Keras before 2.2.3 wrote the list without a dict around it.
     found = config.get("layers") if isinstance(config, dict) else config
     if not isinstance(found, list) or not 0 < len(found) <= MAX_LAYERS:
         raise ValueError(f"its model should have a list of 1 to {MAX_LAYERS} layers")
@@ -58,7 +58,7 @@ def _check_ends(config: dict[str, Any], layers: list[Layer]) -> None:
 
 
 def _check_chain(layers: list[Layer], chain: list[Any], masks: Masks) -> None:
-    """Refuses a functional model that is no chain; one that is lists its layers in the order they run."""
+    """Refuses a functional model that is not a chain; a chain lists its layers in the order they run."""
     for before, layer, description in zip([None, *layers], layers, chain, strict=False):
         nodes = description.get("inbound_nodes")
         inputs = [_inputs(node, layer, layers, masks) for node in nodes] if isinstance(nodes, list) else None
@@ -67,7 +67,7 @@ def _check_chain(layers: list[Layer], chain: list[Any], masks: Masks) -> None:
 
 
 def _history(ends: Any) -> list[Any] | None:
-    """Names of the layers in [["name", 0, 0], ...] or ["name", 0, 0]."""
+    """Returns the names of the layers in [["name", 0, 0], ...] or ["name", 0, 0]."""
     if not isinstance(ends, list) or not ends:
         return None
     ends = ends if isinstance(ends[0], list) else [ends]
@@ -75,7 +75,10 @@ def _history(ends: Any) -> list[Any] | None:
 
 
 def _inputs(node: Any, layer: Layer, layers: list[Layer], masks: Masks) -> list[Any]:
-    """Names of the layers that feed a call; Keras 3 has {"args": ..., "kwargs": ...}, Keras 2 [["name", 0, 0, {}]]."""
+    """Returns the names of the layers that feed a call.
+
+    Keras 3 writes {"args": ..., "kwargs": ...}, Keras 2 [["name", 0, 0, {}]].
+    """
     if isinstance(node, dict):
         args, kwargs = node.get("args"), node.get("kwargs")
         mask = kwargs.pop("mask", None) if isinstance(kwargs, dict) else None

@@ -1,8 +1,8 @@
-"""Which axis holds the channels, layer by layer of a model that takes Keras' weights: in Keras it is the last.
+"""Tracks which axis holds the channels, layer by layer of a model that takes Keras' weights; in Keras it is the last.
 
-Where a model has torch's layout, [B,C,T] or [B,C,H,W], `nn.Flatten` gives the features another order than Keras'
-Flatten: [C,T] in place of [T,C]. The weights behind it, up to the first layer that mixes the features, then have to be
-put into that order. Weights alone do not say what Keras did between its layers, so what has two readings is refused.
+In a model with torch's layout, [B,C,T] or [B,C,H,W], `nn.Flatten` orders the features as [C,T], and Keras' Flatten
+as [T,C]. The weights behind it, up to the first layer that mixes the features, then need that other order. Weights
+alone do not tell what Keras did between its layers, so a layer with two possible readings is refused.
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ BY_ELEMENT = (nn.Activation, nn.Dropout, nn.Masking)
 
 
 class Axis(Enum):
-    """What is known of an array's axes."""
+    """Says what is known of an array's axes."""
 
-    UNKNOWN = auto()  # at the start of the model
-    LAST = auto()  # the features are the last axis, of two or more
-    SEQUENCE = auto()  # the same, of three or more
-    FLAT = auto()  # [B,F], in Keras' order
-    FIRST = auto()  # [B,C,*]
-    FIRST_OR_FLAT = auto()  # [B,C,*] or [B,C]: a batch norm takes both
-    TURNED = auto()  # [B,C,*] with its axes permuted
-    MIXED = auto()  # features in the order of [C,*], where Keras has [*,C]
+    UNKNOWN = auto()  # This holds at the start of the model.
+    LAST = auto()  # The features are the last of two or more axes.
+    SEQUENCE = auto()  # The features are the last of three or more axes.
+    FLAT = auto()  # The array is [B,F], with the features in Keras' order.
+    FIRST = auto()  # The array is [B,C,*].
+    FIRST_OR_FLAT = auto()  # The array is [B,C,*] or [B,C]; a batch norm takes both.
+    TURNED = auto()  # The array is [B,C,*] with its axes permuted.
+    MIXED = auto()  # The features have the order [C,*], where Keras has [*,C].
 
 
 @dataclass(frozen=True)
 class Place:
-    """The array between two layers.
+    """Describes the array between two layers.
 
     Attributes:
-        channels: their number, or that of the features where these are the last axis; None if it is not known.
-        since: the layer that says so.
+        axis: what is known of its axes.
+        channels: the number of channels, or of features if these are the last axis; None if it is not known.
+        since: the layer that tells it.
     """
 
     axis: Axis
@@ -55,11 +56,10 @@ class Place:
 
 
 def orders(model: nn.Sequential) -> dict[str, Array]:
-    """For each layer behind a Flatten, where in Keras' order each of its input features is.
+    """Returns, for each layer behind a Flatten, the place that each of its input features has in Keras' order.
 
     Raises:
-        ValueError: naming the layer, if what it computes has two readings in Keras, or a size that is needed is not
-            known.
+        ValueError: if what a layer computes has two readings in Keras, or a size it needs is not known.
     """
     walk = _Walk()
     end = walk.through(model, "", Place(Axis.UNKNOWN))
@@ -72,7 +72,7 @@ def orders(model: nn.Sequential) -> dict[str, Array]:
 
 
 def reordered(layer: Module, state: dict[str, Array], order: Array) -> dict[str, Array]:
-    """The weights of a layer, its input features in another order; arrays of another size stay as they are."""
+    """Returns the weights of a layer with its input features reordered; arrays of other sizes stay as they are."""
     inside = layer.layer if isinstance(layer, nn.ChannelsLast) else layer
     axes = 1 if isinstance(inside, (nn.LayerNorm, *BATCH_NORMS)) else 2
     return {
@@ -97,7 +97,7 @@ class _Walk:
         return place
 
     def _after(self, name: str, layer: Any, place: Place) -> Place:
-        """The place behind a layer."""
+        """Returns the place behind a layer."""
         if isinstance(layer, BY_ELEMENT):
             return place
         if isinstance(layer, (Linear, nn.LayerNorm, nn.Bidirectional, *RECURRENT)):
@@ -128,7 +128,7 @@ class _Walk:
     def _reads_first(self, name: str, layer: Any, place: Place) -> Place:
         inputs = layer.in_channels if isinstance(layer, CONVOLUTIONS) else None
         last = place.axis in (Axis.LAST, Axis.SEQUENCE)
-        # Channels of another number than Keras' last axis has: then Keras has moved its axes too.
+        # If the channels are not as many as the last axis of Keras' array, Keras has moved its axes too.
         moved = last and None not in (inputs, place.channels) and inputs != place.channels
         if place.axis in (Axis.FLAT, Axis.TURNED, Axis.MIXED) or (last and not moved):
             _refuse(name, layer, place, "reads the axis behind the batch as the channels")
@@ -192,7 +192,7 @@ class _Walk:
         return place if place.axis is Axis.MIXED else Place(Axis.FLAT, None, name)
 
     def _reorder(self, name: str, layer: Any, place: Place, size: int) -> None:
-        """Notes that input j of a layer, of channel c and step s, is input s C + c of Keras'."""
+        """Notes that input feature j of a layer, which is channel c at step s, is feature s C + c in Keras."""
         if place.channels is None or size % place.channels:
             known = "how many is not known" if place.channels is None else f"{place.channels} do not divide {size}"
             _refuse(name, layer, place, f"has {size} input features, which Flatten made of channels: {known}; it")
@@ -200,7 +200,7 @@ class _Walk:
 
 
 def _inputs(layer: Any) -> int:
-    """The size of the last axis that a layer takes."""
+    """Returns the size of the last axis that a layer takes."""
     if isinstance(layer, nn.Bidirectional):
         return _inputs(layer.forward)
     if isinstance(layer, nn.LayerNorm):
@@ -209,7 +209,7 @@ def _inputs(layer: Any) -> int:
 
 
 def _outputs(layer: Any) -> int | None:
-    """The size of the last axis that a recurrent layer gives."""
+    """Returns the size of the last axis that a recurrent layer gives."""
     return int(layer.hidden_size) if isinstance(layer, RECURRENT) else None
 
 

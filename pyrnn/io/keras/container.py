@@ -1,4 +1,4 @@
-"""The two containers of Keras: `.keras` (a zip of JSON and HDF5) and HDF5 itself."""
+"""Reads the two containers of Keras: `.keras` (a zip of JSON and HDF5) and HDF5 itself."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pyrnn.weights.kinds import HEAD, folder, foreign
 
 from . import hdf5
 
-JSON_RATIO = 24  # bytes that an object of Python may take for each of JSON: "{}," becomes 72
+JSON_RATIO = 24  # A Python object may take this many bytes for each byte of JSON: "{}," becomes 72.
 WEIGHTS = "model.weights.h5"
 
 
 @dataclass(frozen=True)
 class Container:
-    """What one file of Keras holds.
+    """Holds the contents of one file of Keras.
 
     Attributes:
         model: the configuration of the model, or None in a file of weights alone.
-        version: (major, minor) of the Keras that wrote it, or None if it does not say.
-        standalone: whether that was the Keras 2 without TensorFlow ("2.2.4", not "2.2.4-tf").
-        layer_names: of a file of weights alone in Keras 2's layout, in the order of the model.
-        arrays: by path.
-        budget: what is left of it is for the layers.
+        version: (major, minor) of the Keras that wrote it, or None if the file does not say.
+        standalone: whether that was Keras 2 without TensorFlow ("2.2.4", not "2.2.4-tf").
+        layer_names: the names of the layers in the model's order, in a file of Keras 2's layout, else None.
+        arrays: the arrays by path.
+        budget: what the file may take; the rest of it is for the layers.
     """
 
     model: dict[str, Any] | None
@@ -41,14 +41,17 @@ class Container:
 
 
 def read(path: str, limit: int | None = None) -> Container:
-    """Reads a file.
+    """Reads a file of Keras.
 
     Args:
-        path: of the file.
-        limit: bytes that its contents may take, in place of what its length allows.
+        path: the path of the file.
+        limit: the number of bytes that its contents may take, instead of what its length allows.
+
+    Returns:
+        The configuration of the model and the arrays.
 
     Raises:
-        ValueError: if it is damaged or hostile.
+        ValueError: if the file is damaged or hostile.
     """
     if why := folder(path):
         raise ValueError(why)
@@ -89,7 +92,7 @@ def _container(model: dict[str, Any] | None, version: Any, contents: hdf5.Conten
         raise ValueError(
             f"Keras {quoted(version)[1:-1]} wrote it; only files of Keras 2 and 3 are read: save it again with one"
         )
-    # tf.keras has gone its own way since its 2.2.4; what it was before is Keras 2.1.6.
+    # tf.keras differs from Keras since its version 2.2.4-tf; before, it called itself 2.1.6 and equalled that Keras.
     standalone = found is not None and (found < (2, 2) or (found < (2, 4) and not str(version).endswith("-tf")))
     return Container(model, found, standalone, contents.layer_names, contents.arrays, budget)
 

@@ -1,4 +1,4 @@
-"""A Keras model, layer by layer, as a `pyrnn.nn.Sequential`."""
+"""Converts a Keras model, layer by layer, to a `pyrnn.nn.Sequential`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .flow import Flow
 from .recurrent import KINDS
 from .store import Store, snake
 
-# To add a layer: a function from its configuration to the modules that compute it, and its class name here.
+# To add a layer, write a function that turns its configuration into the modules that compute it, and list it here
+# under its class name.
 CONVERTERS: dict[str, Callable[[Layer, Flow], list[Module]]] = {
     **dict.fromkeys(KINDS, directions.recurrent),
     "Activation": layers.activation,
@@ -51,14 +52,14 @@ CONVERTERS: dict[str, Callable[[Layer, Flow], list[Module]]] = {
 }
 
 
-MOST_LETTERS = 200  # of a layer's name
+MOST_LETTERS = 200  # A layer's name is cut to this many letters.
 
 
 def network(file: Container) -> nn.Sequential:
-    """The file's model in evaluation mode.
+    """Makes the file's model, in evaluation mode.
 
     Raises:
-        ValueError: naming layer and attribute, if a part of it is not supported.
+        ValueError: if a part of the model is not supported; the message names the layer and the attribute.
     """
     chain = layers_of(file)
     store = Store(file.arrays, [(layer.kind, layer.name) for layer in chain])
@@ -69,7 +70,7 @@ def network(file: Container) -> nn.Sequential:
             layer.refuse(f"{shown(layer.kind)} is not supported; known are {', '.join(CONVERTERS)}")
         modules = _converted(layer, flow)
         for module in modules:
-            # The one with the weights takes the layer's name, one that only helps adds its own to it.
+            # The module with the weights gets the layer's name; a helper such as LastStep adds its own name to it.
             helps = len(modules) > 1 and not module.state_dict()
             found[_free(f"{layer.name}_{snake(type(module).__name__)}" if helps else layer.name, found)] = module
     if not found:
@@ -84,7 +85,7 @@ def _converted(layer: Layer, flow: Flow) -> list[Module]:
     except (OverflowError, RuntimeError, TypeError, ValueError) as error:
         if str(error).startswith("layer "):
             raise
-        layer.refuse(f"{error}")  # what the constructor of a pyrnn layer says does not name it
+        layer.refuse(f"{error}")  # The constructor of a pyrnn layer does not name the layer.
     return modules
 
 
@@ -94,7 +95,7 @@ def _first_rank(layer: Layer) -> int | None:
 
 
 def _free(name: str, taken: dict[str, Module]) -> str:
-    """A name like this that a Sequential can have as an attribute."""
+    """Returns a name like this that a Sequential can have as an attribute."""
     name = re.sub(r"\W", "_", name[:MOST_LETTERS]) or "layer"
     while name in taken or hasattr(nn.Sequential, name) or name == "training" or name.startswith("_"):
         name = f"layer{name}" if name.startswith("_") else f"{name}_"

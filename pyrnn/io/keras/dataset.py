@@ -1,4 +1,4 @@
-"""The array of an HDF5 dataset: contiguous, compact, or in chunks that deflate, shuffle and fletcher32 have packed."""
+"""Reads HDF5 datasets: contiguous, compact, or in chunks packed by deflate, shuffle and fletcher32."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from pyrnn.checks.quoting import quoted
 
 from .objects import Objects
 
-# Types of messages.
+# These are types of messages.
 DATASPACE, DATATYPE, FILL_VALUE, EXTERNAL, LAYOUT, FILTERS = 1, 3, 5, 7, 8, 11
-COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2  # classes of layouts
-DEFLATE, KNOWN = 1, {1, 2, 3}  # filters: deflate, shuffle, fletcher32
+COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2  # These are classes of layouts.
+DEFLATE, KNOWN = 1, {1, 2, 3}  # KNOWN holds the filters deflate, shuffle and fletcher32.
 OTHERS = {4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle",
           32013: "zfp", 32015: "zstd", 32026: "blosc2"}  # fmt: skip
 MAX_FILTERS = 8
-MAX_AXES = 32  # of HDF5
-NOWHERE = 2**64 - 1  # the address of what was never written
+MAX_AXES = 32  # HDF5 allows this many.
+NOWHERE = 2**64 - 1  # An array that was never written has this address.
 
-# IEEE's numbers, by size: place of the sign; bits, place and width of the exponent, width of the mantissa; its bias.
+# Maps the size in bytes to IEEE's format: the place of the sign; then the bit offset, the bits, the place and width of
+# the exponent, the place and width of the mantissa, and the bias of the exponent.
 FLOATS = {
     2: (15, (0, 16, 10, 5, 0, 10, 15)),
     4: (31, (0, 32, 23, 8, 0, 23, 127)),
@@ -36,21 +37,25 @@ FLOATS = {
 
 
 def is_dataset(objects: Objects) -> bool:
-    """Whether an object is a dataset, and no group."""
+    """Tells whether an object is a dataset and not a group."""
     return bool(objects.find_msg_type(DATASPACE))
 
 
 def read_array(objects: Objects, path: str, budget: Budget) -> Array:
-    """The numbers of a dataset.
+    """Reads the numbers of a dataset.
 
     Args:
-        objects: its messages.
+        objects: the messages of the dataset.
         path: its name in sentences.
-        budget: what it may take is spent from it before memory is taken.
+        budget: is spent before memory is allocated.
+
+    Returns:
+        The array, in the byte order of the file.
 
     Raises:
-        ValueError: if it holds other things than real numbers, lies in another file, is packed by an unknown filter,
-            or its parts are not as long as they should be.
+        ValueError: if it does not hold real numbers, lies in another file, is packed by an unknown filter, or has
+            parts
+            of a wrong length.
     """
     dtype, shape = _dtype(objects, path), objects.shape
     if shape is None or len(shape) > MAX_AXES:
@@ -78,7 +83,7 @@ def read_array(objects: Objects, path: str, budget: Budget) -> Array:
 
 
 def _dtype(objects: Objects, path: str) -> np.dtype[Any]:
-    """The dtype of real numbers as NumPy has them, of 1 to 8 bytes."""
+    """Returns the NumPy dtype of real numbers of 1 to 8 bytes."""
     place = objects.find_msg_type(DATATYPE)[0]["offset_to_message"]
     kind, bits, sign, _, size = struct.unpack_from("<BBBBI", objects.msg_data, place)
     is_float, is_int = kind & 15 == 1, kind & 15 == 0
@@ -93,19 +98,19 @@ def _dtype(objects: Objects, path: str) -> np.dtype[Any]:
 
 
 def _taken(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    """Bytes that an array takes: as it is read, and in its layer."""
+    """Counts the bytes that an array takes as it is read and in its layer."""
     return prod(shape) * (dtype.itemsize + max(dtype.itemsize, 4))
 
 
 def _layout(objects: Objects) -> tuple[int, int, int]:
-    """Version, class, and where in the message the rest begins."""
+    """Returns the version, the class, and the offset of the rest in the message."""
     place = objects.find_msg_type(LAYOUT)[0]["offset_to_message"]
     version, kind = struct.unpack_from("<BB", objects.msg_data, place)
     return version, kind, place + 2
 
 
 def _plain(objects: Objects, kind: int, where: int) -> bytes | None:
-    """The bytes of an array in one piece; None if they were never written."""
+    """Returns the bytes of an array in one piece; None if they were never written."""
     if kind == COMPACT:
         (size,) = struct.unpack_from("<H", objects.msg_data, where)
         return bytes(objects.msg_data[where + 2 : where + 2 + size])
@@ -117,15 +122,18 @@ def _plain(objects: Objects, kind: int, where: int) -> bytes | None:
 
 
 def _filled(objects: Objects, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    """An array of the value that stands for what was never written."""
+    """Makes an array of the value that stands for numbers that were never written."""
     value = objects.fillvalue if objects.find_msg_type(FILL_VALUE) else 0
     return np.full(shape, value, dtype)
 
 
 class _Chunks:
-    """A dataset in chunks of one shape, which may reach beyond its edges.
+    """Reads a dataset in chunks of one shape, which may reach beyond its edges.
 
     Args:
+        objects: the messages of the dataset.
+        dtype: its dtype.
+        shape: its shape.
         what: its name in sentences.
     """
 
@@ -142,14 +150,14 @@ class _Chunks:
                 )
 
     def array(self, where: int, budget: Budget) -> Array:
-        """All of it."""
+        """Reads all chunks into one array."""
         axes, address = struct.unpack_from("<BQ", self._objects.msg_data, where)
         *chunk, size = struct.unpack_from(f"<{axes}I", self._objects.msg_data, where + 9)
         if len(chunk) != len(self._shape) or size != self._dtype.itemsize or not all(chunk):
             raise ValueError(f"{self._what} does not fit its chunks of {chunk}")
         length = prod(chunk) * size
         found = [] if address == NOWHERE else list(self._found(address, axes))
-        # A chunk of an array's edge counts as a whole one: it is unpacked as a whole.
+        # A chunk at an edge counts as a whole one, since it is unpacked as a whole.
         taken = max(_taken(self._shape, self._dtype), len(found) * length)
         budget.spend(taken, f"{self._what} in chunks of {chunk}")
         array = _filled(self._objects, self._dtype, self._shape)
@@ -162,7 +170,7 @@ class _Chunks:
         return array
 
     def _found(self, address: int, axes: int) -> Iterator[tuple[tuple[int, ...], int, int, int]]:
-        """(start in the array, mask of filters, place in the file, bytes there) of every chunk."""
+        """Yields (start in the array, mask of filters, place in the file, bytes there) of every chunk."""
         tree = BTreeV1RawDataChunks(self._objects.reading, address, axes)
         seen = set()
         for node in tree.all_nodes[0]:
@@ -174,13 +182,14 @@ class _Chunks:
                 yield start, key["filter_mask"], place, key["chunk_size"]
 
     def _unpacked(self, data: bytes, mask: int, length: int) -> bytes:
-        """A chunk as the filters were given it: `length` bytes, or ValueError."""
+        """Undoes the filters of a chunk; raises ValueError unless the result has `length` bytes."""
         for place in reversed(range(len(self._filters))):
             if mask >> place & 1:
                 continue
             name = self._filters[place]
             if name == DEFLATE:
-                data = self._inflated(data, length + length // 1000 + 1024)  # room for another filter's own
+                # Another filter may have added bytes of its own.
+                data = self._inflated(data, length + length // 1000 + 1024)
             else:
                 data = self._filtered(data, name)
         if len(data) != length:
@@ -188,7 +197,7 @@ class _Chunks:
         return data
 
     def _filtered(self, data: bytes, name: int) -> bytes:
-        """What shuffle or fletcher32 was given."""
+        """Undoes shuffle or fletcher32."""
         try:
             return bytes(BTreeV1RawDataChunks._filter_chunk(data, 0, [{"filter_id": name}], self._dtype.itemsize))
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Keras' recurrent layers and Bidirectional, as those of pyrnn."""
+"""Converts Keras' recurrent layers and Bidirectional."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MERGE_MODES = ("concat", "sum", "mul", "ave")
 
 
 def recurrent(layer: Layer, flow: Flow) -> Modules:
-    """SimpleRNN, LSTM, GRU, CuDNNLSTM, CuDNNGRU."""
+    """Converts SimpleRNN, LSTM, GRU, CuDNNLSTM and CuDNNGRU."""
     _check_options(layer, flow)
     sequences, backwards = layer.flag("return_sequences"), layer.flag("go_backwards")
     zero = layer.flag("zero_output_for_mask")
@@ -32,7 +32,7 @@ def recurrent(layer: Layer, flow: Flow) -> Modules:
 
 
 def bidirectional(layer: Layer, flow: Flow) -> Modules:
-    """Bidirectional of two of them."""
+    """Converts a Bidirectional of two recurrent layers."""
     flow.heed_mask(layer)
     forward = layer.inner("layer")
     backward = layer.inner("layer" if layer.get("backward_layer") is None else "backward_layer")
@@ -44,7 +44,7 @@ def bidirectional(layer: Layer, flow: Flow) -> Modules:
         layer.refuse("go_backwards=True of its forward layer is not supported; let the forward layer run forward")
     if backward.flag("return_sequences") != sequences:
         layer.refuse("return_sequences of its two layers differ")
-    # The Keras of TensorFlow, and Keras 3, show zeros at masked steps whatever the layers inside say.
+    # Keras in TensorFlow, and Keras 3, return zeros at masked steps, whatever the inner layers say.
     masked_output = "hold" if layer.standalone else "zero"
     sides = []
     for side, inner in (("forward_layer", forward), ("backward_layer", backward)):
@@ -64,7 +64,7 @@ def bidirectional(layer: Layer, flow: Flow) -> Modules:
 
 
 def _one_direction(outer: Layer, layer: Layer, flow: Flow, side: str, masked_output: str) -> RNN | LSTM | GRU:
-    """The recurrent layer that `layer` describes, with the arrays of `outer` on that side."""
+    """Makes the recurrent layer that `layer` describes, with the arrays of `outer` on that side."""
     cell = read_cell(layer)
     part = "/".join(filter(None, (side, "" if layer.kind in CUDNN else "cell")))
     arrays = flow.take(outer, cell.names(), part)
@@ -75,7 +75,7 @@ def _one_direction(outer: Layer, layer: Layer, flow: Flow, side: str, masked_out
 
 
 def _check_options(layer: Layer, flow: Flow) -> None:
-    """Refuses what has no counterpart. stateful=True is accepted: a call starts from zeros, as after a reset."""
+    """Refuses options without a counterpart. stateful=True is accepted: a call starts from zeros, as after a reset."""
     layer.expect(return_state=False, time_major=False)
     if flow.rank not in (None, 3):
         layer.refuse(f"it needs an input of three axes, batch, time and features, got {flow.rank}")

@@ -1,8 +1,9 @@
-"""HDF5 files from strangers: what Keras keeps in one, or a ValueError before memory is taken for it.
+"""Reads what Keras keeps in untrusted HDF5 files, or raises ValueError before it allocates memory for it.
 
-pyfive reads them, in pure Python. HDF5's own library, below h5py, goes round for ever on some damaged files, takes
-2 GB for a string that says it has them, and gives what lay in memory where a chunk is shorter than it says; a call of
-it cannot be interrupted. What is read here is bounded: `Bounded` counts the reads, a Budget what they take.
+pyfive parses them in pure Python. HDF5's own library, which h5py uses, never returns from some damaged files and
+cannot be interrupted. It also allocates 2 GB for a string that claims to be so long, and returns uninitialised memory
+where a chunk is shorter than it claims. Here all reading is bounded: `Bounded` counts the reads, and a Budget the
+bytes they take.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from pyrnn.checks.quoting import quoted
 
 from .bounded import Bounded
 
-MAX_ENTRIES = 10_000  # groups, arrays and names: far beyond any chain of layers
-MAX_DEPTH = 100  # of groups within groups
+MAX_ENTRIES = 10_000  # Groups, arrays and names together may be this many, far more than any chain of layers has.
+MAX_DEPTH = 100  # Groups may nest this deep.
 OF_THE_OPTIMIZER = ("optimizer", "optimizer_weights", "_optimizer")
 TEXTS = ("model_config", "keras_version", "backend")
-WANTED = re.compile(rf"{'|'.join(TEXTS)}|layer_names\d*")  # attributes that are read; all others are passed over
+WANTED = re.compile(rf"{'|'.join(TEXTS)}|layer_names\d*")  # Only these attributes are read.
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What Keras keeps in an HDF5 file.
+    """Holds what Keras keeps in an HDF5 file.
 
     Attributes:
-        texts: those of the attributes model_config, keras_version, backend that are there.
-        layer_names: in the order of the model, or None (files of Keras 3 have no such list).
-        arrays: by path, from "model_weights" on where there is such a group.
+        texts: the attributes model_config, keras_version and backend, as far as the file has them.
+        layer_names: the names in the model's order, or None (files of Keras 3 have no such list).
+        arrays: the arrays by path; the path begins below "model_weights" if the file has that group.
     """
 
     texts: dict[str, str]
@@ -44,15 +45,18 @@ class Contents:
 
 
 def read(source: str | bytes, budget: Budget) -> Contents:
-    """All arrays of the HDF5 file of this path, or of these bytes, but the optimizer's.
+    """Reads all arrays of an HDF5 file except the optimizer's.
 
     Args:
-        source: a path, or the bytes of a file.
-        budget: what the arrays and texts may take.
+        source: the path of a file, or its bytes.
+        budget: limits what the arrays and texts may take.
+
+    Returns:
+        The texts, the names of the layers and the arrays.
 
     Raises:
-        ValueError: if the file is damaged, or holds other things than arrays of real numbers, strings and groups.
-        OSError: if it cannot be opened at all.
+        ValueError: if the file is damaged, or holds anything but arrays of real numbers, strings and groups.
+        OSError: if it cannot be opened.
         ImportError: if pyfive is not installed.
     """
     _check_package()
@@ -74,13 +78,13 @@ class _Reader:
         texts = {name: _text(attributes[name], name) for name in TEXTS if name in attributes}
         if "model_weights" in entries:
             attributes, entries = self._opened(_address(entries, "model_weights"))
-        for name in TEXTS[1:]:  # a file of weights alone has them, if at all, at the same place as the arrays
+        for name in TEXTS[1:]:  # In a file of weights alone they stand, if at all, beside the arrays.
             if name in attributes:
                 texts.setdefault(name, _text(attributes[name], name))
         return Contents(texts, _names(attributes), dict(self._arrays(entries, "", 0)))
 
     def _opened(self, address: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The attributes and the entries of a group."""
+        """Returns the attributes and the entries of a group."""
         with _parsing():
             group = self._objects.Objects(self._file, address, WANTED.fullmatch)
             attributes = group.get_attributes()
@@ -112,12 +116,12 @@ class _Reader:
                     yield path + name, self._dataset.read_array(found, path + name, self._budget)
             else:
                 below = self._links(found)
-                del found  # its messages may be many, and groups nest
+                del found  # Its messages may be many, and groups nest.
                 yield from self._arrays(below, f"{path}{name}/", depth + 1)
 
 
 def _address(entries: dict[str, Any], name: str) -> int:
-    """Where an entry of a group lies. A link is not followed: it may go round in a ring, or to another file."""
+    """Returns the address of an entry. It follows no link, since a link may lead to itself or to another file."""
     address = entries[name]
     if not isinstance(address, int):
         raise ValueError(f"its entry {quoted(name)} is a link")
@@ -131,7 +135,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _names(attributes: dict[str, Any]) -> list[str] | None:
-    """The names of the layers; Keras cuts a long list into the attributes `layer_names0`, `layer_names1`, ..."""
+    """Returns the names of the layers; Keras cuts a long list into `layer_names0`, `layer_names1`, ..."""
     parts = ["layer_names"]
     if parts[0] not in attributes:
         parts = list(takewhile(attributes.__contains__, (f"layer_names{i}" for i in count())))
@@ -142,7 +146,7 @@ def _names(attributes: dict[str, Any]) -> list[str] | None:
 
 
 def _strings(value: Any) -> list[bytes]:
-    """The strings in the value of an attribute, as `Objects` gives it."""
+    """Returns the strings in the value of an attribute, as `Objects` gives it."""
     return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, bytes)]
 
 
@@ -155,15 +159,15 @@ def _decoded(value: bytes, name: str) -> str:
 
 @contextmanager
 def _parsing() -> Iterator[None]:
-    """Inside the block pyfive parses: it checks with assertions and raises what Python raises at wrong numbers."""
+    """Turns pyfive's errors into ValueError: it checks by assertions, and wrong numbers raise any error of Python."""
     try:
         yield
     except (MemoryError, OSError):
         raise
     except Exception as error:
-        if type(error) is ValueError:  # by name of what is wrong
+        if type(error) is ValueError:  # These errors name what is wrong already.
             raise
-        says = type(error).__name__ in ("InvalidHDF5File", "NotImplementedError")  # and not a slip of Python
+        says = type(error).__name__ in ("InvalidHDF5File", "NotImplementedError")  # Other errors come from Python.
         why = quoted(error)[1:-1] if says and str(error) else "a part of it does not have the form that HDF5 gives it"
         raise ValueError(f"its HDF5 data are damaged ({why})") from error
 

@@ -1,4 +1,4 @@
-"""Weights alone into a model that is there: what the file does not say, the model and the caller must."""
+"""Loads weights into an existing model; the model and the caller supply what a file of weights does not tell."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ KINDS: dict[type[Module], str] = {
 
 
 def fill(file: Container, model: nn.Sequential, recurrent_activation: str | Sequence[str] | None) -> None:
-    """Puts the file's weights into the model: all, or on an error none.
+    """Loads the file's weights into the model: all of them, or none if there is an error.
 
     Raises:
-        ValueError: if the file's layers are not the model's, or the model cannot be told from its weights alone.
+        ValueError: if the file's layers are not the model's, or weights alone do not tell what the model computes.
     """
     mine = [(name, module) for name, module in model._modules.items() if module.state_dict()]
     _check_gates(mine, recurrent_activation, needed=file.model is None)
@@ -49,7 +49,7 @@ def fill(file: Container, model: nn.Sequential, recurrent_activation: str | Sequ
 
 
 def _check_gates(mine: list[tuple[str, Module]], asked: str | Sequence[str] | None, needed: bool) -> None:
-    """A file of weights does not say recurrent_activation; Keras' default was hard_sigmoid up to 2.2."""
+    """Checks recurrent_activation, which a file of weights does not tell: up to 2.2 it was hard_sigmoid by default."""
     gated = [(name, cells) for name, module in mine if (cells := _gated(module))]
     if gated and needed and asked is None:
         raise ValueError(
@@ -84,7 +84,7 @@ def _gated(module: Module) -> list[LSTM | GRU]:
 def _copied(
     mine: list[tuple[str, Module]], model: nn.Sequential, loaded: nn.Sequential
 ) -> Iterator[tuple[str, Array]]:
-    """From the model that the file describes, which has to be the same."""
+    """Yields the weights of the model that the file describes, after checking that the two models are the same."""
     if [_meaning(layer) for layer in model] != [_meaning(layer) for layer in loaded] and orders(model):
         raise ValueError("its model has the channels last, and this one first; use load, or nn.ChannelsLast")
     theirs = [module for module in loaded if module.state_dict()]
@@ -97,7 +97,7 @@ def _copied(
 
 
 def _meaning(layer: Module) -> dict[str, Any]:
-    """What a layer is and computes, by dotted name: the same for two layers that write it in another way."""
+    """Describes what a layer computes, by dotted name; two layers that write the same thing differently are equal."""
     return dict(_leaves(nn.describe(layer)))
 
 
@@ -109,14 +109,15 @@ def _leaves(description: Mapping[str, Any], before: str = "") -> Iterator[tuple[
             yield from _leaves(value, f"{before}{name}.")
         elif name == "padding":
             yield before + name, _pads(config)
-        elif name not in ("masked_output", "dropout"):  # which weights do not depend on, and the model itself says
+        # Weights do not depend on these, and the model says them itself.
+        elif name not in ("masked_output", "dropout"):
             yield before + name, value
 
 
 def _pads(config: Mapping[str, Any]) -> Any:
-    """The padding as pairs, where no length of the input is needed for that."""
+    """Returns the padding as pairs, if this needs no length of the input."""
     kernel, padding = config["kernel_size"], config["padding"]
-    # A pool has no dilation: it does not count its padding, so pairs would mean something else there.
+    # A pool has no dilation. It does not count its padding, so pairs would have another meaning there.
     if padding == "same" and set(config["stride"]) == {1} and "dilation" in config:
         missing = [(k - 1) * d for k, d in zip(kernel, config["dilation"], strict=True)]
         return [[m // 2, m - m // 2] for m in missing]
@@ -126,7 +127,7 @@ def _pads(config: Mapping[str, Any]) -> Any:
 
 
 def _difference(ours: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """What of two layers is not the same: a predicate, or "" where all is."""
+    """Says how two layers differ, as a predicate; "" if they are equal."""
     kinds = [name for name in ours if name.rpartition(".")[2] == "type" and ours[name] != given.get(name)]
     if kinds:
         return f"is a {ours[kinds[0]]}, that of the file {given.get(kinds[0], 'has none there')}"
@@ -157,7 +158,7 @@ def _kind(name: str, module: Module) -> str:
 
 
 def _layer_states(name: str, module: Module, store: Store) -> Iterator[tuple[str, Arrays]]:
-    """(prefix, state dict) of a layer, or of the parts of one."""
+    """Yields (prefix, state dict) of a layer, or of each of its parts."""
     if isinstance(module, nn.ChannelsLast):
         yield from (("layer." + prefix, state) for prefix, state in _layer_states(name, module.layer, store))
     elif isinstance(module, nn.Bidirectional):

@@ -1,4 +1,4 @@
-"""Keras' layers without a recurrence, as those of pyrnn.nn on batch-first arrays with their channels last."""
+"""Converts Keras' layers without a recurrence to those of pyrnn.nn, for batch-first arrays with the channels last."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def input_layer(layer: Layer, flow: Flow) -> Modules:
 
 
 def dense(layer: Layer, flow: Flow, owner: Layer | None = None) -> Modules:
-    """Dense, with the arrays of the layer that wraps it, if one does."""
+    """Converts Dense, with the arrays of the layer that wraps it if there is one."""
     bias, units = layer.flag("use_bias", True), layer.size("units")
     arrays = flow.take(owner or layer, ("kernel", "bias") if bias else ("kernel",))
     check_shape(layer, "kernel", arrays["kernel"], (None, units))
@@ -106,7 +106,8 @@ def batch_normalization(layer: Layer, flow: Flow) -> Modules:
     made = kind(
         len(mean),
         eps=layer.number("epsilon", 1e-3),
-        momentum=1 - layer.number("momentum", 0.99),  # the share of the new, not of the old
+        # pyrnn's momentum is the weight of the new statistics, Keras' that of the old.
+        momentum=1 - layer.number("momentum", 0.99),
         dtype=flow.dtype(layer),
     )
     flow.fill(layer, made, layouts.batch_norm(arrays))

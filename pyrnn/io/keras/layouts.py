@@ -1,4 +1,4 @@
-"""Keras' arrays under torch's names and in torch's layout, for layers without a recurrence."""
+"""Renames Keras' arrays and gives them torch's layout, for layers without a recurrence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Arrays = dict[str, Array]
 
 
 def dense(arrays: Arrays) -> Arrays:
-    """kernel [I,O] as weight [O,I]."""
+    """Turns kernel [I,O] into weight [O,I]."""
     return {"weight": arrays["kernel"].T} | _bias(arrays)
 
 
 def conv(arrays: Arrays) -> Arrays:
-    """kernel [*,C/g,O] as weight [O,C/g,*]."""
+    """Turns kernel [*,C/g,O] into weight [O,C/g,*]."""
     kernel = arrays["kernel"]
     if kernel.ndim < 3:
         raise ValueError(f"the kernel of a convolution should have 3 or 4 axes, got shape {kernel.shape}")
@@ -27,13 +27,13 @@ def embedding(arrays: Arrays) -> Arrays:
 
 
 def layer_norm(arrays: Arrays) -> Arrays:
-    """gamma and beta; where one is left out it is ones or zeros."""
+    """Renames gamma and beta; a missing one becomes ones or zeros."""
     some = next(iter(arrays.values()))
     return {"weight": arrays.get("gamma", np.ones_like(some)), "bias": arrays.get("beta", np.zeros_like(some))}
 
 
 def batch_norm(arrays: Arrays) -> Arrays:
-    """As `layer_norm`, and the moving statistics."""
+    """Renames gamma and beta as `layer_norm` does, and the moving statistics."""
     statistics = {"running_mean": arrays["moving_mean"], "running_var": arrays["moving_variance"]}
     ones, zeros = np.ones_like(arrays["moving_mean"]), np.zeros_like(arrays["moving_mean"])
     scale = {"weight": arrays.get("gamma", ones), "bias": arrays.get("beta", zeros)}

@@ -1,7 +1,7 @@
-"""The masks that a functional model of Keras 3 computes beside its layers.
+"""Follows the masks that a functional model of Keras 3 computes beside its layers.
 
-It writes them down as operations: NotEqual(x, 0) for an Embedding of x with mask_zero, Any(NotEqual(x, value), -1) for
-a Masking of x. A layer that heeds one is called with mask=.
+Keras writes them as operations: NotEqual(x, 0) for an Embedding of x with mask_zero, Any(NotEqual(x, value), -1) for a
+Masking of x. A layer that uses a mask is called with mask=.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ OPERATIONS = ("NotEqual", "Any")
 
 
 def is_operation(description: Any) -> bool:
-    """Whether this entry of a list of layers computes a mask."""
+    """Tells whether this entry of a list of layers computes a mask."""
     return isinstance(description, dict) and description.get("class_name") in OPERATIONS
 
 
 def tensor(arg: Any) -> str | None:
-    """The name of the layer whose first output this argument of a call is."""
+    """Returns the name of the layer whose first output is this argument of a call."""
     config = arg.get("config") if isinstance(arg, dict) else None
     history = config.get("keras_history") if isinstance(config, dict) else None
     return history[0] if isinstance(history, list) and history[1:] == [0, 0] and isinstance(history[0], str) else None
 
 
 class Masks:
-    """The masks of a model, by the names of their operations.
+    """Finds the masks of a model by the names of their operations.
 
     Args:
-        found: the list of layers and operations as the configuration has it.
+        found: the list of layers and operations in the configuration.
     """
 
     def __init__(self, found: Sequence[Any]) -> None:
@@ -46,7 +46,7 @@ class Masks:
                 self._reduced[one.name] = args[one.name]
 
     def maker(self, arg: Any, layers: Sequence[Layer]) -> str | None:
-        """The name of the Embedding or Masking whose mask this argument is; None if it is none of theirs."""
+        """Returns the name of the Embedding or Masking whose mask is this argument; None if neither made it."""
         name = tensor(arg)
         reduced = name in self._reduced
         source = tensor(self._reduced[name][0]) if name in self._reduced else name

@@ -1,8 +1,10 @@
-"""The weights of SimpleRNN, LSTM and GRU, in torch's layout.
+"""Converts the weights of SimpleRNN, LSTM and GRU to torch's layout.
 
-Keras keeps `kernel` [I,G*H], `recurrent_kernel` [H,G*H] and one `bias` [G*H], gates in the order i f c o and z r h;
-a GRU with reset_after has two biases, [2,3H]. Files of CuDNNLSTM and CuDNNGRU have biases of [8H] and [6H], the
-input's and the state's, and every gate's block transposed; only the shape of the bias tells.
+Keras keeps `kernel` [I,G*H], `recurrent_kernel` [H,G*H] and one `bias` [G*H], with the gates in the order i f c o or
+z r h. A GRU with reset_after has two biases, [2,3H]. Files of CuDNNLSTM and CuDNNGRU have biases of [8H] and [6H], for
+the input and the state, and the block of every gate is transposed; only the shape of the bias tells.
+
+Source: https://keras.io/api/layers/recurrent_layers/
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from pyrnn.checks.arrays import Array
 from .activations import of_cell
 from .config import Layer
 
-ORDERS = {"SimpleRNN": (0,), "LSTM": (0, 1, 2, 3), "GRU": (1, 0, 2)}  # torch's gates by their place in Keras' order
+# The numbers are the places of torch's gates in Keras' order.
+ORDERS = {"SimpleRNN": (0,), "LSTM": (0, 1, 2, 3), "GRU": (1, 0, 2)}
 CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 KINDS = (*ORDERS, *CUDNN)
 ARRAYS = ("kernel", "recurrent_kernel", "bias")
@@ -26,11 +29,15 @@ ARRAYS = ("kernel", "recurrent_kernel", "bias")
 
 @dataclass(frozen=True)
 class Cell:
-    """What one direction computes, without its weights.
+    """Describes what one direction computes, without its weights.
 
     Attributes:
         kind: "SimpleRNN", "LSTM" or "GRU".
-        hidden: H.
+        hidden: the number of units, H.
+        bias: whether it has a bias.
+        reset_after: whether a GRU multiplies by the reset gate after the product.
+        activation: pyrnn's name of the activation of the candidate and the output.
+        recurrent_activation: pyrnn's name of the activation of the gates.
     """
 
     kind: str
@@ -41,11 +48,11 @@ class Cell:
     recurrent_activation: str = "sigmoid"
 
     def names(self) -> tuple[str, ...]:
-        """Names of its arrays, in Keras' order."""
+        """Returns the names of its arrays in Keras' order."""
         return ARRAYS if self.bias else ARRAYS[:2]
 
     def layer(self, arrays: dict[str, Array], dtype: str, masked_output: str) -> RNN | LSTM | GRU:
-        """The batch-first layer with these arrays; ValueError if a shape is wrong."""
+        """Makes the batch-first layer with these arrays; raises ValueError if a shape is wrong."""
         weights = self.weights(arrays)
         size = weights["weight_ih_l0"].shape[1]
         options: dict[str, Any] = {"bias": self.bias, "batch_first": True, "activation": self.activation}
@@ -62,7 +69,7 @@ class Cell:
         return made
 
     def weights(self, arrays: dict[str, Array]) -> dict[str, Array]:
-        """The arrays under torch's names and in its layout; ValueError if a shape is wrong."""
+        """Renames the arrays and gives them torch's layout; raises ValueError if a shape is wrong."""
         order, hidden = ORDERS[self.kind], self.hidden
         rows = len(order) * hidden
         kernel, recurrent = arrays["kernel"], arrays["recurrent_kernel"]
@@ -98,19 +105,19 @@ class Cell:
         return inputs, states
 
     def _advice(self, bias: Array, rows: int) -> str:
-        """What a GRU's bias of the other form says."""
+        """Says that a GRU's bias has the shape for the other value of reset_after."""
         if self.kind != "GRU" or bias.shape not in ((2, rows), (rows,)):
             return ""
         return f": the file's GRU is reset_after={not self.reset_after}, this one is reset_after={self.reset_after}"
 
 
 def _from_cudnn(block: Array) -> Array:
-    """[I,H], kept by cuDNN as the transpose, row by row."""
+    """Returns the block [I,H] of an array that cuDNN keeps transposed, row by row."""
     return block.T.reshape(block.shape, order="F")
 
 
 def read_cell(layer: Layer) -> Cell:
-    """The cell that a layer's configuration describes."""
+    """Reads the cell from a layer's configuration."""
     kind = CUDNN.get(layer.kind, layer.kind)
     hidden = layer.size("units")
     if kind != layer.kind:
@@ -122,6 +129,6 @@ def read_cell(layer: Layer) -> Cell:
     if layer.get("recurrent_activation") is None:
         layer.refuse("the file does not say recurrent_activation, whose default changed from hard_sigmoid to sigmoid")
     gates = of_cell(layer, "recurrent_activation", "sigmoid")
-    # Absent before Keras 2.1.3, which had only the form without it.
+    # Keras before 2.1.3 has no such attribute, and computes reset_after=False.
     reset_after = kind == "GRU" and layer.flag("reset_after", False)
     return Cell(kind, hidden, bias, reset_after, activation, gates)

@@ -1,4 +1,4 @@
-"""The arrays of a layer, out of either of Keras' two ways to name them."""
+"""Finds the arrays of a layer under either of the two ways in which Keras names them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Self
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import listed, quoted
 
-ROOTS = ("layers", "_layer_checkpoint_dependencies")  # Keras 3, and Keras 2.12
-RUNTIME = re.compile(r"rnn_state|seed_generator_state")  # of a stateful layer, of a dropout
+ROOTS = ("layers", "_layer_checkpoint_dependencies")  # Keras 3 writes the first, Keras 2.12 the second.
+RUNTIME = re.compile(r"rnn_state|seed_generator_state")  # A stateful layer keeps the one, a dropout the other.
 
 
 class Store:
-    """The arrays of a file by layer and part.
+    """Holds the arrays of a file by layer and part.
 
     Args:
-        arrays: by path, as in the file.
-        layers: (class name, name) of every layer, in the order of the model.
-        folders: the group that each layer has in Keras 2's layout, if it is not its name.
+        arrays: the arrays by their path in the file.
+        layers: (class name, name) of every layer, in the model's order.
+        folders: the group of each layer in Keras 2's layout, if it is not the layer's name.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Store:
     def of_weights(
         cls, arrays: dict[str, Array], layers: Sequence[tuple[str, str]], layer_names: Sequence[str] | None
     ) -> Self:
-        """That of a file of weights alone, whose layers are known by their order, for the layers of a given model.
+        """Makes the store of a file of weights alone for a given model; the layers are matched by their order.
 
         Raises:
-            ValueError: if it has another number of layers with weights, or does not tell their order.
+            ValueError: if the file has another number of layers with weights, or does not tell their order.
         """
         root = _root(arrays)
         if root is not None:
@@ -59,15 +59,15 @@ class Store:
         return cls(arrays, layers, folders)
 
     def take(self, name: str, part: str, names: Sequence[str]) -> dict[str, Array]:
-        """The arrays `names`, in Keras' order, of one part of a layer.
+        """Takes the arrays `names`, in Keras' order, of one part of a layer.
 
         Args:
-            name: of the layer.
-            part: "", "cell", "layer", "forward_layer" or "backward_layer", the last two with "/cell" or not.
-            names: what the layer's configuration calls for.
+            name: the name of the layer.
+            part: "", "cell", "layer", "forward_layer" or "backward_layer"; the last two may end in "/cell".
+            names: the arrays that the layer's configuration requires.
 
         Raises:
-            ValueError: if one is missing, or the file has others.
+            ValueError: if an array is missing, or the file has others.
         """
         paths = self._numbered(name, part, names) if self._is_numbered else self._named(name, part)
         if set(paths) != set(names):
@@ -79,12 +79,12 @@ class Store:
         return {key: self._arrays[path] for key, path in paths.items()}
 
     def left(self) -> list[str]:
-        """Paths of the arrays that no layer has taken."""
+        """Lists the paths of the arrays that no layer has taken."""
         paths = sorted(set(self._arrays) - self._taken)
         return [path for path in paths if not RUNTIME.search(path) and "seed_generator" not in path]
 
     def _numbered(self, name: str, part: str, names: Sequence[str]) -> dict[str, str]:
-        """Keras 3: layers/<class>_<n>/<part>/vars/<i>, by the order of making."""
+        """Finds arrays by Keras 3's names, layers/<class>_<n>/<part>/vars/<i>, numbered as they were made."""
         group = self._groups[name]
         if group.rpartition("/")[2].startswith("time_distributed"):
             part = "layer"
@@ -96,7 +96,7 @@ class Store:
         return {labels[i]: f"{folder}{i}" for i in range(len(keys))}
 
     def _named(self, name: str, part: str) -> dict[str, str]:
-        """Keras 2, and HDF5 files of Keras 3: <layer>/.../<name>:0."""
+        """Finds arrays by the names of Keras 2, and of HDF5 files of Keras 3: <layer>/.../<name>:0."""
         found: dict[str, str] = {}
         group = f"{self._groups[name]}/"
         side = part.partition("_")[0] if part.startswith(("forward", "backward")) else None
@@ -113,17 +113,17 @@ class Store:
 
 
 def _below(paths: Sequence[str], folder: str) -> Sequence[str]:
-    """Those of the sorted paths that begin with a folder, which ends in "/"; "0" is the next letter."""
+    """Selects those of the sorted paths that begin with a folder, which ends in "/"; "0" is the character after it."""
     return paths[bisect_left(paths, folder) : bisect_left(paths, f"{folder[:-1]}0")]
 
 
 def _root(arrays: dict[str, Array]) -> str | None:
-    """The group of the layers in Keras 3's layout, if that is the file's."""
+    """Returns the group of the layers if the file has Keras 3's layout, else None."""
     return next((root for root in ROOTS if any(re.fullmatch(rf"{root}/.*vars/\d+", path) for path in arrays)), None)
 
 
 def _numbered_groups(kinds: Sequence[str]) -> list[str]:
-    """lstm, lstm_1, dense, lstm_2, ...: every class is counted on its own."""
+    """Names the groups lstm, lstm_1, dense, lstm_2, ...: each class is counted on its own."""
     seen: Counter[str] = Counter()
     groups = []
     for kind in map(snake, kinds):
@@ -133,7 +133,7 @@ def _numbered_groups(kinds: Sequence[str]) -> list[str]:
 
 
 def _class_of_linear(arrays: dict[str, Array], root: str) -> str:
-    """Dense or TimeDistributed: a Linear can come from either."""
+    """Tells whether the file has Dense or TimeDistributed layers; a Linear can come from either."""
     plain, timed = (
         any(path.startswith(f"{root}/{kind}") for path in arrays) for kind in ("dense", "time_distributed")
     )
@@ -145,7 +145,7 @@ def _class_of_linear(arrays: dict[str, Array], root: str) -> str:
 
 
 def _side(folders: str) -> str:
-    """The direction that a path belongs to; a backward layer with a name of its own says nothing."""
+    """Returns the direction that a path belongs to; a backward layer with a name of its own does not tell."""
     for folder in reversed(folders.split("/")):
         if folder.startswith(("forward_", "backward_")):
             return folder.partition("_")[0]
@@ -153,6 +153,6 @@ def _side(folders: str) -> str:
 
 
 def snake(kind: str) -> str:
-    """LSTM to lstm, SimpleRNN to simple_rnn, Conv1D to conv1d: Keras' own rule."""
+    """Turns LSTM into lstm, SimpleRNN into simple_rnn and Conv1D into conv1d, by Keras' own rule."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

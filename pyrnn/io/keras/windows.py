@@ -1,4 +1,4 @@
-"""Keras' convolutions and poolings, as those of pyrnn.nn."""
+"""Converts Keras' convolutions and poolings to those of pyrnn.nn."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _conv(layer: Layer, flow: Flow, dims: int) -> Modules:
 
 
 def pooling(layer: Layer, flow: Flow) -> Modules:
-    """MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D."""
+    """Converts MaxPooling1D, MaxPooling2D, AveragePooling1D and AveragePooling2D."""
     check_channels_last(layer)
     dims = 1 if layer.kind.endswith("1D") else 2
     sizes = layer.sizes("pool_size", dims)
@@ -64,7 +64,7 @@ def pooling(layer: Layer, flow: Flow) -> Modules:
 
 
 def global_pooling(layer: Layer, flow: Flow) -> Modules:
-    """GlobalAveragePooling1D, which heeds a mask, GlobalMaxPooling1D, which does not, and both in two dimensions."""
+    """Converts the global poolings; of them only GlobalAveragePooling1D uses a mask."""
     check_channels_last(layer)
     layer.expect(keepdims=False)
     average = layer.kind.startswith("GlobalAverage")

@@ -1,4 +1,4 @@
-"""torch's .pt and .pth, without torch: a zip of one pickle and a record of raw bytes per storage."""
+"""Reads and writes torch's .pt and .pth without torch: a zip of one pickle and a record of bytes per storage."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .pickled import dumps
 from .tree import Tree
 from .unpickled import loads
 
-ALIGNMENT = 64  # of the records in the file, as torch's
-OPTIONS = "pyrnn.json"  # a record that torch does not look for: the options that weights do not tell
+ALIGNMENT = 64  # torch aligns the records of a file to this many bytes.
+OPTIONS = "pyrnn.json"  # torch ignores this record, which holds the options that weights do not tell.
 
 
 def load(file: BinaryIO, budget: Budget) -> dict[str, Any]:
-    """Reads what torch.save (1.6 and later) was given: a state dict, or a checkpoint that holds some."""
+    """Reads what torch.save (1.6 or later) was given: a state dict, or a checkpoint that holds some."""
     whole = {name: bytes(data) for name, data in read_records(file, _check_names, budget=budget).items()}
     records = {name.partition("/")[2]: data for name, data in whole.items()}
     options = records.get(OPTIONS, b"")

@@ -1,8 +1,9 @@
-"""What a pickle describes: objects by the names of their classes, tensors and arrays. Nothing here is ever called.
+"""Represents what a pickle describes: objects by the names of their classes, tensors and arrays.
 
-A name in a file is looked up in the tables here and nowhere else. An object that they do not know is kept as its
-name; of what it was made of only the items set and the elements appended stay, since a dict of an unknown class may
-hold the weights.
+It calls none of them.
+
+A name in a file is looked up only in the tables here. Of an object that the tables do not know, only the name, the
+items set and the elements appended are kept: a dict of an unknown class may hold the weights.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 
 from ..arrays import MAX_AXES, STORED
 
-# torch's storage classes, for its first ten dtypes; younger ones are stored untyped, with the dtype beside.
+# Maps torch's storage classes, which exist for its first ten dtypes, to them. Younger dtypes have untyped storages,
+# and the dtype is an argument of the tensor.
 STORAGES = {
     "torch.DoubleStorage": "float64",
     "torch.FloatStorage": "float32",
@@ -31,12 +33,13 @@ STORAGES = {
 DICTS = ("dict", "collections.OrderedDict", "collections.defaultdict")
 SETS = {"builtins.set": set, "builtins.frozenset": frozenset}
 TENSORS = ("torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer")
-MAKERS = ("copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__")  # of their first argument
+# These functions make an object of the class that is their first argument.
+MAKERS = ("copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__")
 RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg", "numpy.core": "numpy._core"}
 
 
 class Name:
-    """A global that the pickle names: never looked up, only compared."""
+    """Holds the name of a global of the pickle, which is compared and never imported."""
 
     __slots__ = ("text",)
 
@@ -45,18 +48,18 @@ class Name:
 
 
 class Made:
-    """An object of a class, by its name: `items` are keys and values in turn, None until one was set."""
+    """Represents an object by the name of its class; `items` has keys and values in turn, or is None."""
 
     __slots__ = ("elements", "items", "metadata", "name")
 
     def __init__(self, name: str, elements: list[Any] | None = None) -> None:
         self.name, self.elements = name, elements
         self.items: list[Any] | None = None
-        self.metadata: Any = None  # torch's attribute `_metadata` of a state dict
+        self.metadata: Any = None  # This is the attribute `_metadata` of a torch state dict.
 
 
 class Storage:
-    """A record of the archive: `count` elements of a dtype, or bytes if the dtype is None."""
+    """Refers to a record of the archive: it has `count` elements of a dtype, or bytes if the dtype is None."""
 
     __slots__ = ("count", "dtype", "key", "name")
 
@@ -66,7 +69,7 @@ class Storage:
 
 
 class Tensor:
-    """A strided view of a record, as the file claims it; offset, size and stride count elements."""
+    """Describes a strided view of a record as the file claims it; offset, size and stride count elements."""
 
     def __init__(
         self, storage: Storage, dtype: str, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
@@ -75,7 +78,7 @@ class Tensor:
 
 
 class Bytes:
-    """Bytes that the pickle writes as text; `kind` is bytes or bytearray."""
+    """Holds bytes that the pickle writes as text; `kind` is bytes or bytearray."""
 
     __slots__ = ("kind", "text")
 
@@ -84,7 +87,7 @@ class Bytes:
 
 
 class NumPyType:
-    """A numpy.dtype: its code, "f8", and byte order."""
+    """Describes a numpy.dtype by its code, such as "f8", and its byte order."""
 
     __slots__ = ("code", "order")
 
@@ -92,15 +95,15 @@ class NumPyType:
         self.code, self.order = code, "<"
 
     def build(self, state: Any) -> None:
-        """The state is (version, byte order, parts of a structured type ...)."""
+        """Takes the state (version, byte order, parts of a structured type ...) that the pickle sets."""
         if type(state) is tuple and len(state) > 3 and state[1] in ("<", ">", "|", "=") and state[3] is None:
             self.order = state[1]
         else:
-            self.code = None  # structured
+            self.code = None  # A structured dtype has no code.
 
 
 class NumPyArray:
-    """An array of NumPy, or a number (is_number), as the file claims it."""
+    """Describes an array of NumPy, or a number if `is_number`, as the file claims it."""
 
     __slots__ = ("data", "dtype", "fortran", "is_number", "shape")
 
@@ -108,14 +111,14 @@ class NumPyArray:
         self.dtype, self.shape, self.data, self.fortran, self.is_number = dtype, shape, data, False, is_number
 
     def build(self, state: Any) -> None:
-        """The state is (version, shape, dtype, whether in Fortran's order, bytes), without version in old files."""
+        """Takes the state (version, shape, dtype, is_fortran, bytes) that the pickle sets; old files lack version."""
         if type(state) is not tuple or len(state) < 4:
             raise ValueError("a NumPy array in its pickle has no shape and dtype")
         self.shape, self.dtype, self.fortran, self.data = state[-4:]
 
 
 def named(module: Any, name: Any) -> Name | str:
-    """The global of that name; a dtype of torch as a string."""
+    """Returns the global of that name; a dtype of torch is returned as a string."""
     if type(module) is not str or type(name) is not str:
         raise ValueError("its pickle names a global by something that is no string")
     for old, new in RENAMED.items():
@@ -126,7 +129,7 @@ def named(module: Any, name: Any) -> Name | str:
 
 
 def called(function: Any, arguments: Any) -> Any:
-    """What a call would give, if the tables know the function; else an object of its name."""
+    """Returns what a call would give if the tables know the function, else an object that has its name."""
     if type(function) is Made:
         return Made(function.name)
     if type(function) is not Name or type(arguments) is not tuple:
@@ -138,7 +141,7 @@ def called(function: Any, arguments: Any) -> Any:
 
 
 def storage(kind: Any, storage_type: Any, key: Any, location: Any, count: Any) -> Storage:
-    """A record of the archive, by torch's persistent id."""
+    """Returns the record of the archive that a persistent id of torch names."""
     if kind != "storage" or type(storage_type) is not Name or type(key) is not str or type(count) is not int:
         raise ValueError("its pickle refers to something that is no tensor storage")
     return Storage(storage_type.text, key, count)
@@ -159,7 +162,8 @@ def _typed_tensor(
         raise ValueError(f"a tensor has {len(size)} sizes and {len(stride)} strides; at most {MAX_AXES} are taken")
     if not all(type(number) is int and number >= 0 for number in (offset, *size, *stride)):
         raise ValueError("the offset, sizes and strides of a tensor should be non-negative integers")
-    if math.prod(max(length, 1) for length in size) >= 2**59:  # an empty one too, or NumPy overflows
+    # The limit holds for empty tensors too, since NumPy would overflow.
+    if math.prod(max(length, 1) for length in size) >= 2**59:
         raise ValueError("a tensor claims a size that no array can have")
     if of.name not in STORAGES or type(dtype) is Name:
         return Made(f"torch.Tensor of {dtype.text if type(dtype) is Name else of.name}")
@@ -170,7 +174,7 @@ def _typed_tensor(
 
 
 def _of_type(function: Any, kind: Any, arguments: Any, state: Any) -> Any:
-    """A tensor of a subclass, or one with attributes, which are dropped."""
+    """Returns the tensor without the attributes set on it; one of an unknown subclass stays a name."""
     known = type(function) is Name and function.text.startswith("torch._utils._rebuild_") and type(kind) is Name
     if known and kind.text in TENSORS:
         return called(function, arguments)
@@ -214,7 +218,7 @@ def _set_of(name: str) -> Callable[..., Made]:
     return lambda elements=(): Made(name, elements if type(elements) is list else list(elements[:0]))
 
 
-# None of these copies what it is given: a short pickle can ask for it a million times.
+# None of these functions copies its arguments: a short pickle can call it a million times.
 _BUILDERS: dict[str, Callable[..., Any]] = {
     "_codecs.encode": _encoded,
     "builtins.bytearray": _byte_array,

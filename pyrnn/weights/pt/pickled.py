@@ -1,6 +1,6 @@
-"""The pickle inside a torch file, written instruction by instruction.
+"""Writes the pickle inside a torch file, instruction by instruction.
 
-pickle.Pickler cannot: to write the name torch.FloatStorage it wants to import torch and find the class there.
+pickle.Pickler cannot write it: to write the name torch.FloatStorage it imports torch and looks the class up.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _STORAGE_OF = {dtype: name for name, dtype in STORAGES.items() if dtype}
 
 
 def dumps(tree: Mapping[str, Any]) -> tuple[bytes, list[Array]]:
-    """A pickle (protocol 2) of nested dicts, lists, tuples, numbers, strings and None, and the arrays in it.
+    """Writes nested dicts, lists, tuples, numbers, strings and None as a pickle (protocol 2), and collects the arrays.
 
-    Array number k, little-endian and contiguous, belongs into the record data/k.
+    The array number k, little-endian and contiguous, belongs in the record data/k.
 
     Raises:
-        TypeError: naming the entry that is none of these.
-        ValueError: if the nesting is too deep, or endless.
+        TypeError: if an entry is none of these; the message names it.
+        ValueError: if the nesting is too deep or endless.
     """
     arrays: list[Array] = []
     body = b"".join(_object(tree, "", arrays, 0))
@@ -60,7 +60,7 @@ def _object(value: Any, name: str, arrays: list[Array], depth: int) -> Iterator[
 
 def _tensor(array: Array, key: str) -> Iterator[bytes]:
     dtype = array.dtype.name
-    typed = dtype in _STORAGE_OF  # else the storage is bytes and the dtype an argument
+    typed = dtype in _STORAGE_OF  # Otherwise the storage has bytes, and the dtype is an argument.
     yield _global("torch._utils._rebuild_tensor_v2" if typed else "torch._utils._rebuild_tensor_v3") + op.MARK
     yield op.MARK + _plain("storage") + _global(_STORAGE_OF.get(dtype, "torch.storage.UntypedStorage"))
     yield _plain(key) + _plain("cpu") + _plain(array.size if typed else array.nbytes)
@@ -72,7 +72,7 @@ def _tensor(array: Array, key: str) -> Iterator[bytes]:
 
 
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    # NumPy's own strides of dimensions of length 1 are arbitrary
+    # NumPy's own strides are arbitrary for axes of length 1.
     return tuple(math.prod(max(length, 1) for length in shape[axis + 1 :]) for axis in range(len(shape)))
 
 
@@ -82,4 +82,4 @@ def _global(name: str) -> bytes:
 
 
 def _plain(value: Any) -> bytes:
-    return op.dumps(value, protocol=2)[2:-1]  # without the leading PROTO and the trailing STOP
+    return op.dumps(value, protocol=2)[2:-1]  # The slice removes the leading PROTO and the trailing STOP.

@@ -1,4 +1,4 @@
-"""From what a pickle describes to plain data: new containers and arrays that share nothing, within a budget."""
+"""Turns what a pickle describes into plain data, in new containers and arrays that share no memory."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..state_dict import as_state_dict, checked
 from .objects import DICTS, SETS, Bytes, Made, Name, NumPyArray, NumPyType, Storage, Tensor
 from .unpickled import MAX_DEPTH
 
-OBJECT = 100  # bytes that a small object takes; a few bytes of pickle can describe 2^100 of them
-REAL = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")  # NumPy's codes
+OBJECT = 100  # A small object takes this many bytes; a few bytes of pickle can describe 2^100 of them.
+REAL = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")  # These are NumPy's codes.
 
 
 class Tree:
@@ -32,10 +32,10 @@ class Tree:
         self.byteorder: Literal["<", ">"] = "<" if order == b"little" else ">"
         self.records = records
         self.budget = budget
-        self._open: set[int] = set()  # the containers around the value that is being made
+        self._open: set[int] = set()  # These are the containers around the value that is being made.
 
     def plain(self, value: Any, depth: int = 0) -> Any:
-        """The value: dicts, lists, tuples, sets, numbers, texts, bytes, arrays, and placeholders for all else."""
+        """Returns dicts, lists, tuples, sets, numbers, texts, bytes, arrays, and placeholders for other values."""
         self._spend(OBJECT)
         if isinstance(value, (Made, list, tuple)):
             return self._container(value, depth)
@@ -52,7 +52,7 @@ class Tree:
         return value
 
     def _container(self, value: Any, depth: int) -> Any:
-        """A placeholder for one that contains itself, or lies deep: no state dict does, and the others load."""
+        """Makes a container; one that contains itself or is nested too deeply becomes a placeholder."""
         kind = value.name if isinstance(value, Made) else type(value).__name__
         if id(value) in self._open:
             return Placeholder(f"a {kind} that contains itself")
@@ -80,7 +80,7 @@ class Tree:
         return Placeholder(made.name)
 
     def _key(self, value: Any, depth: int) -> Any:
-        """A value that can be hashed: a placeholder in place of one that cannot."""
+        """Returns the value as a key, or a placeholder if it cannot be hashed."""
         if isinstance(value, str):
             return value
         key = self.plain(value, depth)

@@ -1,8 +1,8 @@
-"""The pickle inside a torch file: plain data of a few kinds, read without importing anything.
+"""Reads the pickle inside a torch file: plain data of a few kinds, without importing anything.
 
-This is no unpickling: `pickletools.genops` cuts the bytes into instructions and `_Machine` carries out those that
-build data; what they name and call stays a name (objects.py). (pickle.Unpickler with a strict find_class would still
-set attributes, call methods by name and size its memo as the file says.)
+It does not unpickle: `pickletools.genops` cuts the bytes into instructions, and `_Machine` carries out those that
+build data. What they name or call stays a name (objects.py). pickle.Unpickler with a strict find_class would still set
+attributes, call methods by name and let the file choose the size of its memo.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 from .objects import DICTS, Made, Name, NumPyArray, NumPyType, Storage, Tensor, called, named, storage
 
-MAX_DEPTH = 100  # of nested dicts and lists: far from Python's recursion limit
-MAX_INSTRUCTIONS = 2**24  # the worst that so many can describe takes about a gigabyte
+MAX_DEPTH = 100  # Dicts and lists may nest this deep, far from Python's recursion limit.
+MAX_INSTRUCTIONS = 2**24  # This many instructions describe at most about a gigabyte.
 
 
 def loads(data: bytes) -> Any:
-    """The object that a pickle describes, made of numbers, texts, lists, tuples and the classes of objects.py.
+    """Returns the object that a pickle describes, made of numbers, texts, lists, tuples and the classes of objects.py.
 
     Raises:
         ValueError: if the pickle is damaged.
@@ -41,13 +41,13 @@ def _instructions(data: bytes) -> Iterator[tuple[str, Any]]:
         else:
             return
     except (ValueError, OverflowError, DeprecationWarning) as error:
-        # the last where warnings are errors: pickletools warns at a backslash in a name
+        # pickletools warns at a backslash in a name, which raises DeprecationWarning where warnings are errors.
         raise ValueError(f"its pickle is damaged ({str(error)[:100]})") from error
     raise ValueError(f"its pickle has more than {MAX_INSTRUCTIONS} instructions")
 
 
 class _Machine:
-    """pickle's stack machine, without what looks up, calls or sets."""
+    """Is pickle's stack machine without the instructions that look up, call or set."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -99,7 +99,7 @@ class _Machine:
             target.items.extend(new)
 
     def set_state(self) -> None:
-        """Arrays take their shapes and dicts torch's `_metadata`; what is set of all other objects is dropped."""
+        """Gives arrays their state and dicts torch's `_metadata`; state that is set on other objects is dropped."""
         state = self.stack.pop()
         target = self.stack[-1]
         if type(target) in (NumPyArray, NumPyType):
@@ -138,7 +138,7 @@ Act = Callable[[_Machine, Any], Any]
 
 
 def _pushing(value: Callable[[_Machine, Any], Any]) -> Act:
-    """The instruction that pushes a value."""
+    """Makes the instruction that pushes a value."""
     return lambda machine, argument: machine.stack.append(value(machine, argument))
 
 
@@ -146,7 +146,8 @@ def _each(opcodes: str, act: Act) -> dict[str, Act]:
     return dict.fromkeys(opcodes.split(), act)
 
 
-# The table says what each instruction does; a dict finds it in a third of the time of a match over fifty names.
+# The table says what each instruction does; a dict finds it in a third of the time that a match over fifty names
+# takes.
 _ACTS: dict[str, Act] = {
     **_each("PROTO FRAME STOP", lambda machine, argument: None),
     **_each("BININT BININT1 BININT2 LONG1 LONG4 INT LONG BINFLOAT FLOAT", _Machine.push),
@@ -171,9 +172,9 @@ _ACTS: dict[str, Act] = {
     **_each("APPENDS ADDITEMS", lambda machine, argument: machine.append(machine.pop_marked())),
     "SETITEM": lambda machine, argument: machine.set_items(machine.pop(2)),
     "SETITEMS": lambda machine, argument: machine.set_items(machine.pop_marked()),
-    **_each("BINPUT LONG_BINPUT PUT MEMOIZE", _Machine.remember),  # MEMOIZE names no place
+    **_each("BINPUT LONG_BINPUT PUT MEMOIZE", _Machine.remember),  # MEMOIZE names no place.
     **_each("BINGET LONG_BINGET GET", _pushing(lambda machine, argument: machine.memo[argument])),
-    # The instructions that name, call and set, and the rare ones.
+    # These instructions name, call and set, or are rare.
     "GLOBAL": _pushing(lambda machine, argument: named(*argument.split(" ", 1))),
     "STACK_GLOBAL": _pushing(lambda machine, argument: named(*machine.pop(2))),
     **_each("REDUCE NEWOBJ", _pushing(lambda machine, argument: called(*machine.pop(2)))),
