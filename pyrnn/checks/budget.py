@@ -20,7 +20,7 @@ class Budget:
     Traceback (most recent call last):
     ...
     ValueError: its array y would take 4000 bytes; of the 4096 bytes that this file may take 96 are left. If you \
-    trust it, raise limit=
+trust it, raise limit=
     """
 
     def __init__(self, length: int, limit: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""verify: the same inputs through a model here and where it comes from, and where the two part."""
+"""Compares a model in pyrnn with the library it comes from on the same inputs, and finds the first difference."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ AGAINST = {
 def verify(
     path: Path, against: str, data: Array, *, tolerance: float = 1e-5, model: Module | None = None, **options: Any
 ) -> Report:
-    """Runs a model in pyrnn and in the library it comes from, layer by layer.
+    """Runs a model in pyrnn and in the library it comes from, and compares them layer by layer.
 
-    Keras 3 reads the hard_sigmoid of files of Keras 2 as its own, which is another function, and pyrnn as Keras 2's:
-    there a difference is Keras'.
+    Keras 3 computes the hard_sigmoid of a Keras 2 file by its own, different formula, and pyrnn by that of Keras 2. A
+    difference there is an error of Keras 3.
 
     Args:
-        path: `.keras`, `.h5` or `.hdf5` for "keras"; `.onnx` for "onnxruntime"; a state dict with a recurrent layer
-            for "torch", which is built as torch.nn.RNN, LSTM or GRU.
-        against: "keras", "torch" or "onnxruntime", whose numbers are taken for right.
-        data: a batch of inputs as the model takes them; floats are cast to the model's dtype.
-        tolerance: a number differs if it is further off than tolerance * max(1, |number|), or if only one is NaN.
-        model: what is to be checked; by default what `pyrnn.load` makes of the file.
-        options: for `pyrnn.load`.
+        path: `.keras`, `.h5` or `.hdf5` for "keras"; `.onnx` for "onnxruntime"; for "torch" a state dict with a
+            recurrent layer, which is built as torch.nn.RNN, LSTM or GRU.
+        against: "keras", "torch" or "onnxruntime"; its numbers are taken as right.
+        data: a batch of inputs in the model's layout; floats are cast to the model's dtype.
+        tolerance: a number differs if it is off by more than tolerance * max(1, |number|), or if only one is NaN.
+        model: the model to check; by default `pyrnn.load` makes it from the file.
+        options: the options of `pyrnn.load`.
 
     Returns:
-        The largest difference of each layer, and the first layer, step and gate that differ. Gates are those of
-        `trace` beside the equations evaluated in float64 from the weights in the file.
+        The largest difference of each layer, and the first layer, step and gate that differ. The gates of `trace` are
+        compared with the equations in float64, computed with the weights in the file.
 
     Raises:
-        ValueError: if the file does not go with `against`, is not loaded by one of the two, or the data do not fit.
-        FileNotFoundError: if there is no such file.
+        ValueError: if the file does not go with `against`, one of the two cannot load it, or the data do not fit.
+        FileNotFoundError: if the file does not exist.
         ImportError: if the other library is not installed.
 
     >>> import pyrnn, tempfile, numpy as np
@@ -76,8 +76,9 @@ def _check(path: Path, against: str, data: Array) -> None:
 
 
 def read_data(path: Path) -> Array:
-    """The array of a `.npy` file; ValueError if it is none, or one of objects."""
+    """Reads the array of a `.npy` file; raises ValueError if it is not one, or holds objects."""
     try:
-        return np.array(open_memmap(os.fspath(path), mode="r"))  # takes no memory for sizes the file has not
+        # A memory map allocates nothing for sizes that the file does not have.
+        return np.array(open_memmap(os.fspath(path), mode="r"))
     except (EOFError, ValueError) as error:
         raise ValueError(f"{os.fspath(path)} should be a .npy file of numbers, as np.save writes it") from error

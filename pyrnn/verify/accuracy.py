@@ -1,7 +1,7 @@
-"""Measures how far pyrnn and torch are from the truth: `pyrnn accuracy`.
+"""Measures the errors of pyrnn and torch for `pyrnn accuracy`.
 
-The truth of a float32 network is torch's own float64 computation with the same weights; that of a float64 one has no
-such judge, so pyrnn and torch are compared with each other. One layer, T = 100 steps, B = 8, I = 64, H = 128.
+A float32 network is compared with torch's float64 computation from the same weights. A float64 network has no more
+exact reference, so pyrnn and torch are compared with each other. One layer has T = 100 steps, B = 8, I = 64, H = 128.
 """
 
 from __future__ import annotations
@@ -19,9 +19,14 @@ STEPS, BATCH, INPUT, HIDDEN = 100, 8, 64, 128
 
 
 def errors(cell: str) -> dict[str, float]:
-    """Largest errors of one cell: outputs absolute (they are of order 1), gradients relative to the largest of each.
+    """Measures the largest errors of one cell: absolute for outputs, which are of order 1, relative for gradients.
 
-    Keys: "{dtype} {output|gradient} {pyrnn|torch}"; for float64, pyrnn against torch.
+    Args:
+        cell: "LSTM", "GRU" or "RNN".
+
+    Returns:
+        Errors by "{dtype} {output|gradient} {pyrnn|torch}"; for float64 the difference between pyrnn and torch. A
+        gradient's error is relative to its largest number.
     """
     import torch
 
@@ -66,7 +71,7 @@ def _distance(arrays: list[Array], truth: list[Array], relative: bool) -> float:
 
 
 def run() -> None:
-    """Prints the table."""
+    """Prints the table of errors."""
     from rich.console import Console
     from rich.table import Table
 

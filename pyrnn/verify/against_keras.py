@@ -1,4 +1,4 @@
-"""A model of Keras, beside Keras itself: each layer's output out of a functional probe."""
+"""Compares a model with Keras: a functional probe returns the output of each of its layers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from .compare import Passed, cast, direction_difference, layer_report, output_di
 from .equations import Cell, blocks
 from .report import Difference, LayerReport
 
-ORDERS = {"SimpleRNN": ("RNN", "h"), "LSTM": ("LSTM", "ifgo"), "GRU": ("GRU", "zrn")}  # of Keras' arrays
+# The letters are the gates in the order of Keras' arrays.
+ORDERS = {"SimpleRNN": ("RNN", "h"), "LSTM": ("LSTM", "ifgo"), "GRU": ("GRU", "zrn")}
 
 
 def compare(
     path: str, data: Array, tolerance: float, model: Module | None, options: dict[str, Any]
 ) -> tuple[list[LayerReport], Difference | None]:
-    """Layer by layer of Keras."""
-    mine = load(path, **options)  # first: it refuses files in which Keras might run code
+    """Compares the outputs of the model's layers with those of Keras."""
+    mine = load(path, **options)  # pyrnn loads first, because it refuses files in which Keras might run code.
     mine = mine if model is None else model
     if not isinstance(mine, nn.Sequential):
         raise ValueError(f"against Keras, the model should be an nn.Sequential, got {type(mine).__name__}")
@@ -41,7 +42,7 @@ def compare(
     reports: list[LayerReport] = []
     first: Difference | None = None
     for layer, there, group in zip(layers, outputs, _groups(passed, [layer.name for layer in layers]), strict=True):
-        if not group:  # it computes nothing: a linear activation
+        if not group:  # The layer computes nothing: it is a linear activation.
             continue
         here, kind = group[-1].output, type(layer).__name__
         reports.append(layer_report(layer.name, kind, here, there, tolerance))
@@ -65,25 +66,25 @@ def _keras() -> Any:
 
 
 def _probed(keras: Any, path: str, data: Array) -> tuple[list[Any], list[Array]]:
-    """The layers of Keras' model, and the output of each."""
+    """Returns the layers of Keras' model and the output of each."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # what Keras says of its older files
+        with warnings.catch_warnings(action="ignore"):  # Keras warns of its older files.
             model = keras.models.load_model(path, compile=False)
             if isinstance(model, keras.Sequential) and not model.built:
                 model.build(data.shape)
             layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
             probe = keras.Model(model.inputs[0], [layer.output for layer in layers])
             found = probe(data, training=False)
-            found = found if len(layers) > 1 else [found]  # Keras makes no list of one
+            found = found if len(layers) > 1 else [found]  # Keras makes no list of one.
             outputs = [np.array(keras.ops.convert_to_numpy(output)) for output in found]
-    except Exception as error:  # Keras and its backends raise what they like
+    except Exception as error:  # Keras and its backends raise many kinds of errors.
         why = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split()) or type(error).__name__
         raise ValueError(f"Keras {keras.__version__} does not run {path}: {why[:300]}") from error
     return layers, outputs
 
 
 def _groups(passed: Sequence[Passed], names: Sequence[str]) -> list[list[Passed]]:
-    """The modules that stand for each layer of Keras: those of its name, or of that with their class added."""
+    """Returns the modules for each layer of Keras: those with its name, and those with their class added to it."""
     bases = [re.sub(r"\W", "_", name).strip("_") for name in names]
     groups: list[list[Passed]] = []
     left = list(passed)
@@ -104,7 +105,7 @@ def _groups(passed: Sequence[Passed], names: Sequence[str]) -> list[list[Passed]
 
 
 def _gate_differences(keras: Any, layer: Any, group: Sequence[Passed], tolerance: float) -> Iterator[Difference]:
-    """Of the directions of a recurrent layer, where the gates part from the equations."""
+    """Yields where the gates of a recurrent layer's directions differ from the equations."""
     backwards = any(isinstance(one.layer, nn.Reverse) for one in group)
     for one in group:
         sides: list[tuple[Any, Recurrent, bool]] = []
@@ -119,7 +120,7 @@ def _gate_differences(keras: Any, layer: Any, group: Sequence[Passed], tolerance
 
 
 def _cell(keras: Any, layer: Any) -> Cell:
-    """The equations of Keras' layer, with its own activations."""
+    """Returns the equations of Keras' layer, with Keras' activations."""
     cell = layer.cell
     kind, gates = ORDERS[type(layer).__name__]
     kernel, recurrent, *rest = cell.get_weights()

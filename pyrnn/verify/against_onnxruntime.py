@@ -1,4 +1,4 @@
-"""An ONNX model, beside onnxruntime: every node whose output a chain of pyrnn's layers makes as well."""
+"""Compares an ONNX model with onnxruntime, at every node whose output a chain of pyrnn's layers computes too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .report import Difference, LayerReport
 def compare(
     path: str, data: Array, tolerance: float, model: Module | None, options: dict[str, Any]
 ) -> tuple[list[LayerReport], Difference | None]:
-    """Node by node of the graph, and then its output."""
+    """Compares the outputs of the graph's nodes, and then its output."""
     mine = load(path, **options)
     mine = mine if model is None else model
     if not isinstance(mine, nn.Sequential):
@@ -47,7 +47,7 @@ def compare(
 
 
 def _outputs(proto: Any, path: str, data: Array) -> dict[str, Array]:
-    """What onnxruntime computes for the value of every node; they become outputs of the model."""
+    """Returns what onnxruntime computes for the value of every node; the values become outputs of the model."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -59,22 +59,22 @@ def _outputs(proto: Any, path: str, data: Array) -> dict[str, Array]:
     made = {name for node in proto.graph.node for name in node.output}
     proto.graph.output.extend(value for value in inferred if value.name in made - known)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # no warnings on standard error
+    options.log_severity_level = 4  # At this level it writes no warnings to standard error.
     try:
         session = onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
         inputs = session.get_inputs()
         return dict(
             zip((y.name for y in session.get_outputs()), session.run(None, {inputs[0].name: data}), strict=True)
         )
-    except Exception as error:  # its own exceptions, of one class a cause
+    except Exception as error:  # onnxruntime has an exception for each cause, without a common class.
         why = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"onnxruntime {onnxruntime.__version__} does not run {path}: {why[:300]}") from error
 
 
 def _chains(proto: Any, end: str) -> list[tuple[Any, str, nn.Sequential | None]]:
-    """(node, value, the layers from the input to that value), None for all of them, in the order of the graph.
+    """Returns (node, value, layers from the input to that value) in the order of the graph; None means all layers.
 
-    Values that are no output of a chain (weights, shapes, states, halves of a Transpose) are left out.
+    Values that no chain computes (weights, shapes, states, halves of a Transpose) are omitted.
     """
     found: list[tuple[Any, str, nn.Sequential | None]] = []
     shown = {value.name for value in proto.graph.output}
@@ -96,12 +96,12 @@ def _chains(proto: Any, end: str) -> list[tuple[Any, str, nn.Sequential | None]]
 
 
 def _output(passed: list[Passed], chain: nn.Sequential | None) -> tuple[list[Passed], Array]:
-    """The layers of the model up to a value, and their output in the axes of that value."""
+    """Returns the layers of the model up to a value, and their output in the axes of that value."""
     if chain is None:
         return passed, passed[-1].output
     same = 0
     for mine, layer in zip(passed, chain, strict=False):
-        others = list(mine.layer.state_dict()) != list(layer.state_dict())  # as a MatMul before its Add
+        others = list(mine.layer.state_dict()) != list(layer.state_dict())  # A MatMul before its Add has no bias yet.
         moves = not layer.state_dict() and mine.layer.config() != layer.config()
         if type(mine.layer) is not type(layer) or others or moves:
             break
@@ -114,7 +114,7 @@ def _output(passed: list[Passed], chain: nn.Sequential | None) -> tuple[list[Pas
 
 
 def _time(node: Any, name: str, used: list[Passed], here: Array) -> int | None:
-    """The axis of time in a value, if it has one."""
+    """Returns the axis of time in a value, or None if it has none."""
     if node.op_type in ORDERS:
         return int(attributes(node).get("layout", 0)) if name == node.output[0] else None
     if here.ndim != 3:

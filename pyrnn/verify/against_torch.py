@@ -1,4 +1,4 @@
-"""A state dict with a recurrent layer, beside torch.nn."""
+"""Compares a state dict with a recurrent layer with torch.nn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 def compare(
     path: str, data: Array, tolerance: float, model: Module | None, options: dict[str, Any]
 ) -> tuple[list[LayerReport], Difference | None]:
-    """Layer by layer of the stack: what torch.nn makes of the file's arrays, and the trace of pyrnn."""
+    """Compares the trace of pyrnn, layer by layer of the stack, with what torch.nn computes from the file's arrays."""
     try:
         import torch
     except ImportError as error:
@@ -60,7 +60,7 @@ def compare(
 
 
 def _check_options(layer: Recurrent) -> None:
-    """Refuses what torch.nn has not."""
+    """Refuses options that torch.nn lacks."""
     expected = {"reset_after": True, "activation": "tanh", "recurrent_activation": "sigmoid", "peephole": False}
     for option, value in expected.items():
         if getattr(layer, option, value) != value:
@@ -78,7 +78,7 @@ def _time_major(x: Array, layer: Recurrent) -> Array:
 
 
 def _torch_layer(torch: Any, layer: Recurrent, arrays: Mapping[str, Array], k: int) -> Any:
-    """Layer k of the stack as a torch.nn module of its own, with the file's arrays."""
+    """Makes layer k of the stack as a torch.nn module with the file's arrays."""
     kind = type(layer).__name__
     mine = {name: array for name, array in arrays.items() if name.removesuffix("_reverse").endswith(f"_l{k}")}
     options: dict[str, Any] = {"bias": layer.bias, "bidirectional": layer.bidirectional}
@@ -110,7 +110,7 @@ def _first_gate(
 
 
 def cell_of(layer: Recurrent, arrays: Mapping[str, Array]) -> Cell:
-    """The equations of torch.nn's layer, given the arrays of one layer and direction without suffixes."""
+    """Returns the equations of torch.nn's layer from the arrays of one layer and direction, named without suffixes."""
     kind = type(layer).__name__
     gates = GATES[kind]
     zeros = np.zeros(len(arrays["weight_ih"]))

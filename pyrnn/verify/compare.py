@@ -1,4 +1,4 @@
-"""Two computations beside each other: outputs, steps, gates."""
+"""Compares two computations by outputs, steps and gates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .report import Difference, LayerReport
 
 
 class Passed(NamedTuple):
-    """A layer of a Sequential with what went in, the mask beside it, and what came out."""
+    """Holds a layer of a Sequential with its input, the mask of the input, and its output."""
 
     name: str
     layer: Module
@@ -37,7 +37,7 @@ def walk(model: nn.Sequential, data: Array) -> Iterator[Passed]:
 
 
 def cast(data: Array, model: Module) -> Array:
-    """Floats in the model's dtype; integers as they are."""
+    """Casts floats to the model's dtype and leaves integers as they are."""
     if data.dtype.kind not in "fiu":
         raise ValueError(f"the data should be numbers, got dtype {data.dtype}")
     dtypes = [value.dtype for value in model.parameters().values()]
@@ -45,25 +45,25 @@ def cast(data: Array, model: Module) -> Array:
 
 
 def apart(here: Array, there: Array, tolerance: float) -> Array:
-    """bool: which numbers differ."""
+    """Tells which numbers differ, as an array of bool."""
     both_nan = np.isnan(here) & np.isnan(there)
     same = (here == there) | (np.abs(here - there) <= tolerance * np.maximum(1, np.abs(there)))
     return np.asarray(~(same | both_nan))
 
 
 def layer_report(name: str, kind: str, here: Array, there: Array, tolerance: float) -> LayerReport:
-    """The differences of an output; ValueError if the shapes are not the same."""
+    """Summarises the differences of an output; raises ValueError if the shapes differ."""
     if here.shape != there.shape:
         raise ValueError(f"layer {brief(name)}: the output has shape {here.shape} here and {there.shape} there")
     here, there = here.astype(np.float64), there.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # inf - inf
+    with np.errstate(invalid="ignore"):  # The difference of two infinities is NaN.
         off, wrong = np.where(here == there, 0.0, np.abs(here - there)), apart(here, there, tolerance)
     off = np.where(np.isnan(here) & np.isnan(there), 0.0, off)
     return LayerReport(name, kind, float(off.max(initial=0)), not wrong.any())
 
 
 def output_difference(name: str, here: Array, there: Array, tolerance: float, time: int | None) -> Difference:
-    """Where two outputs, batch first if `time` is not 0, first part."""
+    """Finds where two outputs first differ; `time` is the axis of time, or None."""
     step = None
     if time is not None:
         here, there = np.moveaxis(here, time, 0), np.moveaxis(there, time, 0)
@@ -81,16 +81,16 @@ def gate_difference(
     turned: bool,
     tolerance: float,
 ) -> Difference | None:
-    """Where one direction of a traced layer parts from its equations; None if it does not.
+    """Finds where one direction of a traced layer first differs from its equations; returns None if it does not.
 
     Args:
-        name: of the layer.
+        name: the name of the layer.
         cell: the equations.
         input: [T,B,I], in the order of time.
-        fields: [T,B,H] by gate, as a trace has them, in the order of time.
-        active: bool [T,B].
+        fields: [T,B,H] for each gate, as in a trace, in the order of time.
+        active: bool [T,B], False at masked steps, or None.
         turned: whether the layer reads the sequence from its end.
-        tolerance: the difference that counts.
+        tolerance: the smallest difference that counts, as in `verify`.
     """
     order = slice(None, None, -1 if turned else 1)
     flags = None if active is None else active[order]
@@ -120,16 +120,16 @@ def direction_difference(
     turned: bool,
     direction: str = "forward",
 ) -> Difference | None:
-    """Where one direction of a recurrent layer parts from its equations, given what goes into the layer.
+    """Finds where one direction of a recurrent layer first differs from its equations, given the layer's input.
 
     Args:
-        name: of the layer, for the report.
+        name: the name of the layer in the report.
         cell: the equations.
-        layer: the layer itself, or that half of an `nn.Bidirectional`.
-        passed: what went in, and the mask.
-        tolerance: the difference that counts.
-        turned: whether the layer is given the sequence from its end, by an nn.Reverse or an nn.Bidirectional.
-        direction: which of the layer's own.
+        layer: the layer, or one half of an `nn.Bidirectional`.
+        passed: the input of the layer, and its mask.
+        tolerance: the smallest difference that counts, as in `verify`.
+        turned: whether an nn.Reverse or an nn.Bidirectional gives the layer the sequence from its end.
+        direction: the direction of the layer itself, "forward" or "reverse".
     """
     values, mask = passed.input, passed.mask
     time = 1 if layer.batch_first else 0
@@ -138,7 +138,7 @@ def direction_difference(
     fields = vars(layer.trace(values, mask=mask)[0, direction])
     if layer.batch_first:
         values, mask = values.swapaxes(0, 1), None if mask is None else mask.T
-    if turned:  # into the order of time
+    if turned:  # This restores the order of time.
         values, mask = values[::-1], None if mask is None else mask[::-1]
         fields = {gate: array[::-1] for gate, array in fields.items()}
     return gate_difference(name, cell, values, fields, mask, turned or direction == "reverse", tolerance)

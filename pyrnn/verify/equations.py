@@ -1,4 +1,4 @@
-"""The recurrent cells in float64, gate by gate, from weights as a file has them: the judge of a trace."""
+"""Computes the recurrent cells in float64, gate by gate, from a file's weights, for comparison with a trace."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ GATES = {"RNN": "h", "LSTM": "ifgo", "GRU": "rzn"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One direction of a layer.
+    """Holds one direction of a layer.
 
     Attributes:
         kind: "RNN", "LSTM" or "GRU".
-        inputs: [I,H] by gate, "i" "f" "g" "o", "r" "z" "n" or "h".
-        states: [H,H], or [P,H] with a projection, likewise.
-        input_bias: [H] likewise.
-        state_bias: [H] likewise.
-        activation: of the candidate and the LSTM's output.
-        recurrent_activation: of the other gates.
-        reset_after: of a GRU.
-        projection: [H,P], or None.
+        inputs: the weights [I,H] of the input, by gate: "i" "f" "g" "o", "r" "z" "n" or "h".
+        states: the weights [H,H] of the state, or [P,H] with a projection, by gate.
+        input_bias: the biases [H] of the input, by gate.
+        state_bias: the biases [H] of the state, by gate.
+        activation: the activation of the candidate and of the LSTM's output.
+        recurrent_activation: the activation of the other gates.
+        reset_after: whether a GRU multiplies by the reset gate after the product.
+        projection: the weights [H,P] of the projection, or None.
     """
 
     kind: str
@@ -41,17 +41,20 @@ class Cell:
     projection: Array | None = None
 
     def run(self, x: Array, active: Array | None = None) -> dict[str, Array]:
-        """Every gate and state, [T,B,H], in the order in which a step computes them.
+        """Computes every gate and state, [T,B,H], in the order in which a step computes them.
 
         Args:
             x: float64 [T,B,I], in the order in which the layer reads it.
-            active: bool [T,B]; a step marked False leaves the state alone.
+            active: bool [T,B]; a step marked False leaves the state unchanged.
+
+        Returns:
+            The gates, then the states, by name.
         """
         steps: list[dict[str, Array]] = []
         hidden = next(iter(self.states.values())).shape
         h, c = np.zeros((x.shape[1], hidden[0])), np.zeros((x.shape[1], hidden[1]))
         step = {"RNN": self._rnn, "LSTM": self._lstm, "GRU": self._gru}[self.kind]
-        with np.errstate(over="ignore"):  # exp of a large number: the sigmoid is 0
+        with np.errstate(over="ignore"):  # The exponential of a large number overflows, and the sigmoid is then 0.
             for t, x_t in enumerate(x):
                 found = step(x_t, h, c)
                 keep = np.ones((len(h), 1), bool) if active is None else active[t][:, None]
@@ -62,7 +65,7 @@ class Cell:
         return {name: np.stack([found[name] for found in steps]) for name in names}
 
     def _sums(self, gate: str, x: Array, h: Array) -> tuple[Array, Array]:
-        """Of the inputs, and of the state, each with its bias."""
+        """Returns the sums of the input and of the state, each with its bias."""
         return x @ self.inputs[gate] + self.input_bias[gate], h @ self.states[gate] + self.state_bias[gate]
 
     def _gate(self, gate: str, x: Array, h: Array) -> Array:
@@ -87,5 +90,5 @@ class Cell:
 
 
 def blocks(matrix: Array, gates: str) -> dict[str, Array]:
-    """The parts of the last axis by gate, in float64."""
+    """Splits the last axis by gate, in float64."""
     return dict(zip(gates, np.split(matrix.astype(np.float64), len(gates), axis=-1), strict=True))

@@ -1,4 +1,4 @@
-"""What `verify` returns, and how it is shown."""
+"""Defines what `verify` returns, and prints it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pyrnn.checks.quoting import brief
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer.
+    """Reports on one layer.
 
     Attributes:
-        name: in the model.
-        kind: its class, in the library it comes from.
-        largest: the largest absolute difference of its output; NaN if only one of the two has a NaN.
+        name: its name in the model.
+        kind: its class in the other library.
+        largest: the largest absolute difference of its output; NaN if only one of the two outputs has a NaN.
         agrees: whether all of its output is within the tolerance.
     """
 
@@ -28,18 +28,18 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two computations first part.
+    """Says where two computations first differ.
 
     Attributes:
         layer: the name of the first layer whose output differs.
         step: the first step that differs, counted from the front of the sequence; None without a time axis.
         direction: "forward" or "reverse" in a recurrent layer, else None.
         gate: the first gate, or state c or h, that differs at that step; None if no gate does, or none is known.
-        gates: all that differ at that step.
-        row: of the batch.
-        unit: in the last axis.
-        here: pyrnn's number there, the one furthest off.
-        there: the other's.
+        gates: all gates and states that differ at that step.
+        row: the place in the batch.
+        unit: the place in the last axis.
+        here: pyrnn's number there, which is the one that differs most.
+        there: the other library's number.
     """
 
     layer: str
@@ -53,7 +53,7 @@ class Difference:
     there: float
 
     def sentence(self, against: str) -> str:
-        """Where it is and the two numbers; `against` is the other library."""
+        """Says where it is and gives the two numbers; `against` is the other library."""
         where = [f"layer {brief(self.layer)}"]
         where += ["reverse direction"] if self.direction == "reverse" else []
         where += [f"step {self.step}"] if self.step is not None else []
@@ -68,13 +68,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Report:
-    """What `verify` found.
+    """Holds what `verify` found.
 
     Attributes:
-        model: the file.
-        against: the library it was compared with.
-        tolerance: the difference that counts.
-        layers: in order.
+        model: the path of the file.
+        against: the library that it was compared with.
+        tolerance: the smallest difference that counts, as in `verify`.
+        layers: the reports on the layers, in order.
         first: the first difference; None if there is none.
     """
 
@@ -86,15 +86,15 @@ class Report:
 
     @property
     def agrees(self) -> bool:
-        """Whether every layer does."""
+        """Tells whether every layer agrees."""
         return self.first is None
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """Returns the report as a dict of JSON's types."""
         return {"agrees": self.agrees, **asdict(self)}
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Says the result in one sentence."""
         if self.first is None:
             largest = max((layer.largest for layer in self.layers), default=0.0)
             return f"{self.model} agrees with {self.against} to {largest:.2g}"

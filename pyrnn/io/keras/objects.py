@@ -1,8 +1,8 @@
-"""The objects of an HDF5 file, groups and datasets, as pyfive parses them, within limits of time and memory.
+"""Parses the objects of an HDF5 file, groups and datasets, with pyfive, within limits of time and memory.
 
-pyfive trusts the file: where a count, a size or an address is a lie it may take memory or go round without end. Each
-override here closes one such way. `Bounded` closes those in which it reads; the limits below are for work that it does
-on what it has read.
+pyfive trusts the file: a wrong count, size or address may make it allocate without limit or loop without end. Each
+override here closes one such way. `Bounded` limits what pyfive reads; the limits below bound its work on what it has
+read.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from pyrnn.checks.quoting import quoted
 
 from .bounded import Bounded
 
-MAX_HEADER = 2**19  # bytes of an object's messages; an attribute has at most 2^16
-MAX_BLOCKS = 100  # that they are scattered over
-MAX_NAME = 1000  # bytes
-MAX_STRINGS = 10_000  # in one attribute
-DENSE = 12_000  # reads of a fractal heap and its B-tree: pyfive looks for each entry in a list of all blocks
-MAX_DEPTH = 8  # of a B-tree: each level has hundreds of times as many entries as the one above
+MAX_HEADER = 2**19  # An object's messages take at most this many bytes; an attribute has at most 2^16.
+MAX_BLOCKS = 100  # The messages lie in at most this many blocks.
+MAX_NAME = 1000  # A name has at most this many bytes.
+MAX_STRINGS = 10_000  # One attribute has at most this many strings.
+# A fractal heap and its B-tree take at most this many reads: pyfive searches a list of all blocks for each entry.
+DENSE = 12_000
+MAX_DEPTH = 8  # A B-tree has at most this many levels: each has hundreds of times as many entries as the one above.
 
 
 class NoText:
-    """In place of the value of an attribute that is neither a string nor an array of strings."""
+    """Replaces the value of an attribute that is neither a string nor an array of strings."""
 
 
 class Objects(DataObjects):  # type: ignore[misc]  # pyfive has no types
-    """The messages of one object: a group or a dataset.
+    """Holds the messages of one object: a group or a dataset.
 
     Args:
-        file: what it is read from.
-        address: of its header.
-        wanted: a regular expression's `fullmatch`, which says the names of attributes that are parsed.
+        file: the file to read.
+        address: the address of the object's header.
+        wanted: a regular expression's `fullmatch`; only attributes whose names it accepts are parsed.
     """
 
     def __init__(self, file: Bounded, address: int, wanted: Any) -> None:
@@ -62,12 +63,12 @@ class Objects(DataObjects):  # type: ignore[misc]  # pyfive has no types
         if name in self._named:
             raise ValueError(f"two attributes have the name {quoted(name)}")
         self._named.add(name)
-        with warnings.catch_warnings(action="ignore"):  # pyfive warns of a datatype that it does not know
+        with warnings.catch_warnings(action="ignore"):  # pyfive warns of a datatype that it does not know.
             found: tuple[str, Any] = super()._parse_attribute_msg(buffer, offset)
         return found
 
     def _attr_value(self, ptype: Any, buf: bytes, count: int, offset: int) -> Any:
-        """The strings as a list of bytes; NoText for all else."""
+        """Returns the strings as a list of bytes, and NoText for any other value."""
         if not count:
             return []
         if not isinstance(ptype, P5StringType):
@@ -117,7 +118,7 @@ class Objects(DataObjects):  # type: ignore[misc]  # pyfive has no types
 
 
 class _Header:
-    """The file while pyfive collects the messages of an object, which it does by adding to one string."""
+    """Wraps the file while pyfive collects the messages of an object, which it appends to one growing string."""
 
     def __init__(self, file: Bounded) -> None:
         self._file, self._left = file, MAX_HEADER
@@ -131,7 +132,7 @@ class _Header:
 
 
 class _Shallow:
-    """The file while pyfive reads a fractal heap or a B-tree of version 2, whose depth it computes with."""
+    """Wraps the file while pyfive reads a fractal heap or a B-tree of version 2, and limits the depth of trees."""
 
     def __init__(self, file: Bounded) -> None:
         self._file = file
@@ -145,7 +146,7 @@ class _Shallow:
 
 
 class _Names(Heap):  # type: ignore[misc]
-    """The names of a group."""
+    """Holds the names of a group."""
 
     def get_object_name(self, offset: int) -> bytes:
         end = self.data.find(b"\0", offset, offset + MAX_NAME + 1)
@@ -155,7 +156,7 @@ class _Names(Heap):  # type: ignore[misc]
 
 
 class _Strings(GlobalHeap):  # type: ignore[misc]
-    """The strings of varying length that lie together; what is free behind them says how much that is."""
+    """Holds strings of varying length that lie together, and checks the size of the free space behind them."""
 
     def __init__(self, file: Bounded, address: int) -> None:
         super().__init__(file, address)
@@ -167,7 +168,7 @@ class _Strings(GlobalHeap):  # type: ignore[misc]
 
 @contextmanager
 def _dense(objects: Objects) -> Iterator[None]:
-    """While many attributes or links are read, which new files keep in fractal heaps."""
+    """Limits the reads inside the block, in which many attributes or links are read from fractal heaps (new files)."""
     objects.fh = _Shallow(objects.reading)
     try:
         with objects.reading.at_most(DENSE):
@@ -177,7 +178,7 @@ def _dense(objects: Objects) -> Iterator[None]:
 
 
 def root_address(file: Bounded) -> int:
-    """The address of the root group."""
+    """Returns the address of the root group."""
     file.seek(0)
     if file.read(8) != FORMAT_SIGNATURE:
         raise ValueError("its HDF5 data are damaged (it does not begin as HDF5 files do)")

@@ -1,6 +1,8 @@
-"""ONNX models: chains of layers read as a Sequential and written, single recurrent nodes run.
+"""Reads chains of layers from ONNX models as a Sequential, writes them, and runs single recurrent nodes.
 
-The package onnx is needed: pip install "pyrnn-cpu[onnx]".
+It needs the package onnx: pip install "pyrnn-cpu[onnx]".
+
+Source: https://onnx.ai/onnx/operators/
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ONNX's names of activations inside recurrent nodes, and pyrnn's."""
+"""Translates the activations of ONNX's recurrent nodes to pyrnn's names and back."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pyrnn.checks.quoting import quoted
 
 DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
 
-# Of an ONNX function: the defaults of its alpha and beta, None where it has none. Each takes the next value of the
-# lists activation_alpha and activation_beta, those without one take nothing: so ONNX Runtime reads them.
+# Maps ONNX's functions to the defaults of alpha and beta, None where a function has none. As in ONNX Runtime, each
+# function that has an alpha takes the next value of the list activation_alpha, and likewise for beta.
 NUMBERS: dict[str, tuple[float | None, float | None]] = {
     "Relu": (None, None),
     "Tanh": (None, None),
@@ -18,7 +18,7 @@ NUMBERS: dict[str, tuple[float | None, float | None]] = {
     "HardSigmoid": (0.2, 0.5),
 }
 
-# pyrnn's names by ONNX's function, alpha and beta.
+# Maps ONNX's function, alpha and beta to pyrnn's name.
 OURS: dict[tuple[str, float | None, float | None], str] = {
     ("Relu", None, None): "relu",
     ("Tanh", None, None): "tanh",
@@ -30,10 +30,13 @@ OURS: dict[tuple[str, float | None, float | None], str] = {
 
 
 def activations(who: str, op: str, directions: int, given: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """pyrnn's names of the functions of each direction; takes the three lists out of the attributes.
+    """Removes the three lists from a node's attributes, and returns pyrnn's names of each direction's functions.
 
     Returns:
-        Per direction (activation,) for an RNN and (recurrent_activation, activation) for the others.
+        For each direction (activation,) for an RNN, and (recurrent_activation, activation) for the others.
+
+    Raises:
+        ValueError: if a list has a wrong length, or pyrnn lacks a function.
     """
     count = len(DEFAULTS[op])
     names = given.pop("activations", list(DEFAULTS[op]) * directions)
@@ -71,6 +74,6 @@ def _ours(who: str, name: str, alphas: list[float], betas: list[float]) -> str:
 
 
 def onnx_activation(ours: str) -> tuple[str, float | None, float | None]:
-    """ONNX's function, alpha and beta of a name of pyrnn; HardSigmoid's 1/6 unrounded."""
+    """Returns ONNX's function, alpha and beta for a name of pyrnn; HardSigmoid's 1/6 is not rounded."""
     function, alpha, beta = next(key for key, name in OURS.items() if name == ours)
     return function, 1 / 6 if ours == "hard_sigmoid_keras3" else alpha, beta

@@ -1,4 +1,4 @@
-"""Nodes that stand for layers without a window: Linear, activations, norms, dropout, pooling over everything."""
+"""Reads nodes for layers without a window: Linear, activations, norms, dropout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .views import Atom, View, atoms, axis_of, followed, place, settled, shown, 
 
 
 def matmul(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """MatMul with a constant matrix on the right."""
+    """Reads a MatMul with a constant matrix on the right."""
     view, [weight] = graph.input(node), graph.weights(node, 1, 1)
     if weight.ndim != 2:
         raise ValueError(f"{title(node)} has a constant of shape {weight.shape}; expected two axes")
@@ -24,7 +24,7 @@ def matmul(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def gemm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Gemm with constants B and C."""
+    """Reads a Gemm with constants B and C."""
     view, [weight] = graph.input(node), graph.weights(node, 1, 1)
     for name, plain in {"alpha": 1.0, "beta": 1.0, "transA": 0}.items():
         if given.pop(name, plain) != plain:
@@ -37,7 +37,7 @@ def gemm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def add(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Add of a constant to what a MatMul made: its bias."""
+    """Reads an Add of a constant to the output of a MatMul, as its bias."""
     constant = 0 if graph.constant(node.input[0]) else 1
     view, [bias] = graph.input(node, 1 - constant), graph.weights(node, constant, 1)
     source, who = floats(view, title(node)), title(node)
@@ -74,7 +74,7 @@ def _linear_layer(weight: Array, bias: Array | None, who: str) -> Linear:
 
 
 def elementwise(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """An activation."""
+    """Reads an activation."""
     view, who = graph.input(node), title(node)
     source = floats(view, who)
     return followed(view, [_activation(node.op_type, given, who)], source.axes, view.axes, who)
@@ -99,7 +99,7 @@ def _activation(op: str, given: dict[str, Any], who: str) -> Module:
 
 
 def selu(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Selu with its usual constants."""
+    """Reads a Selu with its usual constants."""
     for name, usual in {"alpha": 1.67326319, "gamma": 1.05070102}.items():
         if abs(given.pop(name, usual) - usual) > 1e-6:
             raise ValueError(f"{title(node)} has the attribute {name}, which is supported as {usual} only")
@@ -107,7 +107,7 @@ def selu(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def softmax(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Softmax of one axis."""
+    """Reads a Softmax over one axis."""
     view, who = graph.input(node), title(node)
     source, count = floats(view, who), len(view.axes)
     axis = axis_of(view, given.pop("axis", -1 if graph.opset >= 13 else 1), who)
@@ -120,7 +120,7 @@ def softmax(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def layer_norm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """LayerNormalization of the last axes."""
+    """Reads a LayerNormalization over the last axes."""
     view, who = graph.input(node), title(node)
     floats(view, who)
     axis, eps = axis_of(view, given.pop("axis", -1), who), given.pop("epsilon", 1e-5)
@@ -143,12 +143,12 @@ def layer_norm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def batch_norm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """BatchNormalization by running statistics."""
+    """Reads a BatchNormalization with running statistics."""
     view, who = settled(graph.input(node), title(node)), title(node)
     source, values = floats(view, who), graph.weights(node, 1, 4)
     if given.pop("training_mode", 0) or sum(map(bool, node.output)) > 1:
         raise ValueError(f"{who} is in training_mode; export the model in evaluation mode")
-    given.pop("momentum", None)  # of training
+    given.pop("momentum", None)  # It matters in training only.
     if len(view.axes) > 1:
         graph.learn(view, 1, values[0].size)
     if len(view.axes) not in (2, 3, 4) or any(value.shape != view.shape[1:2] for value in values):
@@ -161,12 +161,12 @@ def batch_norm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def _shortest(value: float) -> float:
-    """The number of fewest digits that is this float32: an attribute stores 1e-5 as 9.99999974e-06."""
+    """Returns the decimal number with the fewest digits for a float32: an attribute stores 1e-5 as 9.99999974e-06."""
     return float(str(np.float32(value)))
 
 
 def dropout(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Dropout, which does nothing in evaluation."""
+    """Reads a Dropout, which has no effect in evaluation."""
     view, who = graph.input(node), title(node)
     ratio, training = graph.weight(node, 1), graph.weight(node, 2)
     if training is not None and training.any():

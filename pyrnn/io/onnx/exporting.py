@@ -1,4 +1,4 @@
-"""A Sequential, or a single layer, as a model of ONNX: what is written and how; the layers stand in written.py."""
+"""Writes a Sequential or a single layer as an ONNX model; written.py writes the nodes of each layer."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from . import written, written_recurrent
 from .package import onnx_package
 
 WRITERS = {**written.WRITERS, **written_recurrent.WRITERS}
-OPSET = 20  # the first with Gelu
-IR_VERSION = 9  # of that opset
+OPSET = 20  # This opset is the first that has Gelu.
+IR_VERSION = 9  # This is the IR version of that opset.
 
 
 def save(model: Module, path: str | os.PathLike[str], input_shape: Sequence[int | None] | None = None) -> None:
-    """Writes a Sequential, or a single layer, as an ONNX model (opset 20) of evaluation mode.
+    """Writes a Sequential or a single layer as an ONNX model (opset 20) in evaluation mode.
 
-    Of a recurrent layer the output goes on, as in a Sequential; each of its layers becomes a node. The axes of batch
-    and time stay free. The file appears whole or not at all.
+    A recurrent layer passes its output on, not its state, as in a Sequential; each layer of a stack becomes a node.
+    The
+    axes of batch and time have no fixed size. The file appears whole or not at all.
 
     Args:
-        model: of layers of pyrnn.nn.
-        path: the file.
-        input_shape: the input's, None for a free axis; by default what the first layers take, and [B,*] where they
-            take any number of axes.
+        model: a layer of pyrnn.nn, or a Sequential of them.
+        path: the path to write.
+        input_shape: the shape of the input, with None for an axis of free size. By default it is what the first layers
+            take, and [B,*] if they take any number of axes.
 
     Raises:
-        ValueError: if a layer, named, or one of its options has no counterpart in ONNX.
-        TypeError: if a layer is none of pyrnn.nn.
+        ValueError: if a layer or one of its options has no counterpart in ONNX; the message names the layer.
+        TypeError: if a layer is not one of pyrnn.nn.
         OSError: if the file cannot be written.
         ImportError: if the package onnx is not installed.
 
@@ -46,6 +47,8 @@ def save(model: Module, path: str | os.PathLike[str], input_shape: Sequence[int 
     ...     save(pyrnn.Linear(3, 2), f"{folder}/model.onnx")
     ...     [node.op_type for node in onnx.load(f"{folder}/model.onnx").graph.node]
     ['MatMul', 'Add']
+
+    Source: https://onnx.ai/onnx/repo-docs/IR.html
     """
     onnx = onnx_package()
     data = _model(onnx, model, input_shape).SerializeToString()
@@ -90,7 +93,7 @@ def _model(onnx: Any, model: Module, input_shape: Sequence[int | None] | None) -
 
 
 def _flat(prefix: str, model: Module) -> list[tuple[str, Module]]:
-    """All layers by dotted name, those of nested Sequentials too."""
+    """Lists all layers by dotted name, with those of nested Sequentials."""
     if not isinstance(model, nn.Sequential):
         return [(prefix or type(model).__name__, model)]
     return [
@@ -108,17 +111,17 @@ def _dtype(layers: list[tuple[str, Module]]) -> np.dtype[Any]:
 
 
 def _axes(layers: list[tuple[str, Module]]) -> list[str | int]:
-    """Names of the free axes of the input and sizes of the others: by the first layer that says them."""
+    """Returns the input's axes as the first layer that knows them tells: names of free axes, sizes of the others."""
     for _, layer in layers:
         if axes := _asked(layer):
-            if axes[-1] == "features":  # layers in front, like Linear, may make others of them
+            if axes[-1] == "features":  # A layer in front, such as Linear, may change their number.
                 axes[-1] = _features(layers)
             return axes
     return ["batch", _features(layers)]
 
 
 def _asked(layer: Any) -> list[str | int]:
-    """The axes that a layer asks for; none if it takes any number."""
+    """Returns the axes that a layer takes; [] if it takes any number."""
     if isinstance(layer, nn.Bidirectional):
         layer = layer.forward
     sequence: list[str | int] = ["batch", "time"] if getattr(layer, "batch_first", True) else ["time", "batch"]
@@ -142,7 +145,7 @@ def _asked(layer: Any) -> list[str | int]:
 
 
 def _features(layers: list[tuple[str, Module]]) -> str | int:
-    """The size of the input's last axis, as the first layer with weights has it."""
+    """Returns the size of the input's last axis, which the first layer with weights tells."""
     for _, layer in layers:
         inner: Any = layer.forward if isinstance(layer, nn.Bidirectional) else layer
         for name in ("input_size", "in_features", "num_features"):

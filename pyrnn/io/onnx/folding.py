@@ -1,7 +1,7 @@
-"""The part of a graph that does not depend on the input: evaluated node by node by onnx.reference.
+"""Evaluates, with onnx.reference, the nodes of a graph that do not depend on the input's numbers.
 
-Exporters leave weights as chains of Slice and Concat over the original arrays, and make initial states of the size
-of the batch. Both are followed here; the latter at one made-up size of each free axis (see views.py).
+Exporters write weights as chains of Slice and Concat over the original arrays, and make initial states with the size
+of the batch. Both are evaluated here, the latter with one made-up size for each free axis (see views.py).
 """
 
 from __future__ import annotations
@@ -17,32 +17,35 @@ from pyrnn.checks.budget import Budget
 from .package import attributes, onnx_package, said, title
 from .reading import element_dtype, to_array
 
-# Their results are no larger than their inputs; of the others the size is foreseen by `_size`.
+# The results of these operators are no larger than their inputs; `_size` bounds those of the others.
 SMALL = (
     *("Cast", "Constant", "Flatten", "Identity", "Neg", "Reshape", "Shape", "Size", "Slice", "Split", "Sqrt"),
     *("Squeeze", "Transpose", "Unsqueeze"),
 )
 BROADCAST = ("Add", "Sub", "Mul", "Div", "Equal", "Where")
 FOLDED = (*SMALL, *BROADCAST, "Concat", "ConstantOfShape", "Expand", "Gather")
-LEAST = 256  # bytes that a node counts for, however small its result: each takes time
+LEAST = 256  # A node counts for at least this many bytes, however small its result is, because each takes time.
 
 
 class Folding:
-    """Evaluates nodes of constants, within a budget for all results together."""
+    """Evaluates nodes of constants, within one budget for all results."""
 
     def __init__(self, opset: int, budget: Budget) -> None:
         self.opset, self.budget = opset, budget
 
     def run(self, node: Any, inputs: list[Array], made_up: bool = False) -> list[Array]:
-        """The outputs of a node, for arrays for each of the inputs that it names.
+        """Evaluates a node.
 
         Args:
             node: an onnx.NodeProto.
-            inputs: the arrays.
-            made_up: whether they follow from made-up sizes, which no message may show.
+            inputs: an array for each input that the node names.
+            made_up: whether the inputs follow from made-up sizes, which no message may show.
+
+        Returns:
+            The outputs of the node.
 
         Raises:
-            ValueError: if the operator is not among FOLDED, its result would be too large, or it fails.
+            ValueError: if the operator is not in FOLDED, its result would be too large, or it fails.
         """
         who = title(node)
         if node.op_type not in FOLDED:
@@ -54,7 +57,7 @@ class Folding:
                 to_array(attribute.t, f"the tensor of {who}")
         try:
             count = _size(node, inputs)
-        except Exception as error:  # whatever NumPy raises at wrong shapes and axes
+        except Exception as error:  # NumPy raises many kinds of errors for wrong shapes and axes.
             raise _failed(who, error, made_up) from error
         itemsize = max((value.itemsize for value in inputs), default=8)
         if made_up and LEAST + itemsize * count > self.budget.left:
@@ -62,7 +65,8 @@ class Folding:
         self.budget.spend(LEAST + itemsize * count, f"the result of {who}")
         try:
             results = self._evaluate(node, inputs)
-        except Exception as error:  # whatever the reference operators raise at wrong types, shapes and axes
+        # The reference operators raise many kinds of errors for wrong types, shapes and axes.
+        except Exception as error:
             raise _failed(who, error, made_up) from error
         return [np.asarray(result) for result in results]
 
@@ -87,7 +91,7 @@ def _failed(who: str, error: Exception, made_up: bool) -> ValueError:
 
 
 def _size(node: Any, inputs: list[Array]) -> int:
-    """Elements that a node's results have, or more."""
+    """Returns an upper bound of the number of elements in a node's results."""
     sizes = [value.size for value in inputs]
     match node.op_type:
         case "ConstantOfShape":
@@ -104,7 +108,7 @@ def _size(node: Any, inputs: list[Array]) -> int:
 
 
 def _broadcast(*shapes: Any) -> int:
-    """Elements of some shapes broadcast; sizes may be beyond what NumPy can count, as its broadcast_shapes cannot."""
+    """Counts the elements of broadcast shapes, also where a size is too large for np.broadcast_shapes."""
     longest = max(map(len, shapes))
     wide = [[1] * (longest - len(shape)) + list(shape) for shape in shapes]
     sizes = [set(axis) - {1} or {1} for axis in zip(*wide, strict=True)]

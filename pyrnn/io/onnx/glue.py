@@ -1,4 +1,4 @@
-"""Nodes that only move numbers: views, and the last step of a sequence."""
+"""Reads nodes that only move numbers: views, rows of a table, and the last step of a sequence."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from .views import (
     source_of,
 )
 
-FAR = 2**31 - 1  # what exporters write for "to the end"; they may mean by a smaller number what it says
+FAR = 2**31 - 1  # Exporters write at least this for "to the end"; a smaller number may be meant as it stands.
 
 
 def identity(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Identity."""
+    """Reads an Identity."""
     return graph.input(node)
 
 
 def cast(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Cast, where the kind of number stays: a chain of pyrnn has one dtype."""
+    """Reads a Cast between floats or between integers; all layers of a chain have one dtype."""
     view, given_type = graph.input(node), given.pop("to")
     given.pop("saturate", None)
     dtype = element_dtype(given_type, f"what {title(node)} makes")
@@ -47,7 +47,7 @@ def cast(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def transpose(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Transpose."""
+    """Reads a Transpose."""
     view = graph.input(node)
     order = given.pop("perm", range(len(view.axes))[::-1])
     if sorted(order) != list(range(len(view.axes))):
@@ -56,7 +56,7 @@ def transpose(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def squeeze(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Squeeze: axes by input, or by attribute before opset 13."""
+    """Reads a Squeeze; its axes are an input, or before opset 13 an attribute."""
     view = graph.input(node)
     listed = _listed_axes(graph, node, given)
     axes = [] if listed is None else _places(listed, len(view.axes), title(node))
@@ -68,7 +68,7 @@ def squeeze(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def unsqueeze(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Unsqueeze."""
+    """Reads an Unsqueeze."""
     view = graph.input(node)
     listed = _listed_axes(graph, node, given)
     if listed is None:
@@ -79,14 +79,14 @@ def unsqueeze(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def _listed_axes(graph: Graph, node: Any, given: dict[str, Any]) -> list[int] | None:
-    """The axes of a node: an input, or before opset 13 an attribute."""
+    """Returns the axes of a node, which are an input, or before opset 13 an attribute."""
     stored = graph.weight(node, 1)
     axes = given.pop("axes", None) if stored is None else stored.reshape(-1).tolist()
     return None if axes is None else [int(axis) for axis in axes]
 
 
 def _places(axes: list[int], count: int, who: str) -> list[int]:
-    """Axes counted from the front; ValueError if one is not there or comes twice."""
+    """Counts axes from the front; raises ValueError if one does not exist or comes twice."""
     if len(axes) > MOST_AXES or not all(-count <= axis < count for axis in axes):
         raise ValueError(f"{who} has axes={axes[:8]}, which {count} axes do not have")
     places = [axis % count for axis in axes]
@@ -96,7 +96,7 @@ def _places(axes: list[int], count: int, who: str) -> list[int]:
 
 
 def reshape(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Reshape that regroups axes."""
+    """Reads a Reshape that joins or splits axes."""
     view, target = graph.input(node), graph.shape_value(node, 1)
     if target is None:
         raise ValueError(f"{title(node)} has no shape")
@@ -107,7 +107,7 @@ def reshape(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def flatten(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Flatten, to two axes."""
+    """Reads a Flatten to two axes."""
     view, axis = graph.input(node), given.pop("axis", 1)
     axis = len(view.axes) if axis == len(view.axes) else axis_of(view, axis, title(node))
     return _reshaped(view, [math.prod(view.shape[:axis]), math.prod(view.shape[axis:])], node)
@@ -127,12 +127,12 @@ def _reshaped(view: View, wanted: list[int], node: Any) -> View:
 
 
 def _made_up(number: int, view: View) -> bool:
-    """Whether a size follows from a made-up one."""
+    """Tells whether a size follows from a made-up one."""
     return number > 1 and any(atom.free and number % atom.size == 0 for atom in atoms(view.axes))
 
 
 def gather(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Gather: rows of a table by the graph's integers, or one step of an axis."""
+    """Reads a Gather: of rows of a table by the graph's integers, or of one step of an axis."""
     if graph.constant(node.input[0]):
         return _embedding(graph, node, given)
     view, index = graph.input(node), graph.weight(node, 1)
@@ -159,7 +159,7 @@ def _embedding(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def slice_(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Slice of one axis: all of it, its last step, or some of the recurrent nodes' last states."""
+    """Reads a Slice of one axis: all of it, its last step, or some of the recurrent nodes' last states."""
     view = graph.input(node)
     parts = [given.pop(name, None) for name in ("starts", "ends", "axes")]
     if parts[0] is None:
@@ -203,7 +203,7 @@ def _turned(view: View, axis: int, ends: tuple[int, int], node: Any) -> View:
 
 
 def _picked(view: View, axis: int, start: int, end: int, drop: bool, node: Any) -> View:
-    """Elements start to end of an axis, which goes if `drop`."""
+    """Takes the elements `start` to `end` of an axis, which disappears if `drop` is True."""
     length = view.shape[axis]
     if view.states and view.axes[axis] == view.stacked and 0 <= start < end <= length:
         return _states_picked(view, axis, start, end, drop)
@@ -238,12 +238,12 @@ def _states_picked(view: View, axis: int, start: int, end: int, drop: bool) -> V
 
 
 def features(states: tuple[tuple[Source, int], ...]) -> Atom:
-    """The atom H of a view of states: that of its first node."""
+    """Returns the atom of the size H in a view of states, which is that of its first node."""
     return states[0][0].axes[1][-1]
 
 
 def of_states(states: tuple[tuple[Source, int], ...]) -> tuple[Source | None, Axis]:
-    """The source whose last states these are, all and in order, or None; and the axis they make."""
+    """Returns the source of which these are all last states in order, or None, and the axis that they form."""
     source = states[0][0]
     if [state for state in states if state[0] is source] == list(states):
         count = size(source.directions)
@@ -253,7 +253,7 @@ def of_states(states: tuple[tuple[Source, int], ...]) -> tuple[Source | None, Ax
 
 
 def concat(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Concat of the last states of recurrent nodes, along the axis of directions or that of features."""
+    """Reads a Concat of last states of recurrent nodes, along the axis of directions or of features."""
     views = [graph.input(node, index) for index in range(len(node.input))]
     first, axis = views[0], axis_of(views[0], given.pop("axis"), title(node))
     states = tuple(state for view in views for state in view.states)

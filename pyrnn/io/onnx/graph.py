@@ -1,4 +1,4 @@
-"""A graph of ONNX followed from its input to its output: each node folded, or turned into layers and views."""
+"""Follows an ONNX graph from its input to its output: each node is evaluated, or becomes layers and views."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ from .views import PRIMES, Atom, Source, View, source_of
 
 Importer = Callable[["Graph", Any, dict[str, Any]], View | list[View | None]]
 
-MOST_AXES = 64  # that NumPy has
+MOST_AXES = 64  # NumPy has at most this many.
 
 
 class SizeFoundError(Exception):
-    """A node says the size of a free axis of the graph's input: it is to be followed again with this size."""
+    """Tells the size of a free axis of the input that a node requires; the graph is then followed again with it."""
 
     def __init__(self, axis: int, size: int) -> None:
         self.axis, self.size = axis, size
 
 
 class Graph:
-    """What is known of the values of a graph while its nodes are gone through in order.
+    """Holds what is known of a graph's values while its nodes are followed in order.
 
     Attributes:
-        known: arrays by name, of constants and of what follows from them and from made-up shapes.
-        probed: the names among them that follow from made-up shapes: no weights may.
-        views: all that depends on the input.
+        needed: the names of the values that the output depends on.
+        opset: the version of ONNX's operators.
+        known: arrays by name: constants, and what follows from them and from made-up shapes.
+        probed: the names of the arrays that follow from made-up shapes; weights may not.
+        views: the values that depend on the input's numbers, by name.
     """
 
     def __init__(self, model: Any, budget: Budget, needed: set[str]) -> None:
-        self.needed = needed  # names of values that the output depends on
+        self.needed = needed
         self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
         self.folding = Folding(self.opset, budget)
         self.stored = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -46,28 +48,28 @@ class Graph:
         self.probed: set[str] = set()
 
     def start(self, name: str, view: View, dtype: np.dtype[Any]) -> None:
-        """Begins at the graph's input, of this name. What is known stays, where it does not depend on its shape."""
+        """Starts at the graph's input of this name; it keeps what does not depend on the input's shape."""
         self.known = {known: value for known, value in self.known.items() if known not in self.probed}
         self.probed = set()
         self.views = {name: view}
         self.input_axes = view.axes
-        # The input and Cast say the precision of floats: a chain of pyrnn has one.
+        # The input and each Cast tell the dtype of floats; a chain of layers has one.
         self.dtypes = {str(dtype)} if dtype.kind == "f" else set()
 
     def follow(self, node: Any, importers: dict[str, Importer]) -> None:
-        """Makes the outputs of a node known, or views.
+        """Evaluates a node, or turns its outputs into views.
 
         Raises:
-            ValueError: naming the node and what of it is not supported.
+            ValueError: if a part of the node is not supported; the message names the node.
         """
         try:
             self._follow(node, importers)
         except (SizeFoundError, MemoryError):
             raise
-        except ValueError as error:  # of a layer, which does not know the node
+        except ValueError as error:  # A layer raised it, which does not know the node.
             text = str(error)
             raise ValueError(text if "node " in text or "tensor " in text else f"{title(node)}: {text}") from error
-        except Exception as error:  # what look-ups and layers raise at attributes and inputs that do not belong there
+        except Exception as error:  # Look-ups and layers raise these for attributes and inputs of wrong types.
             detail = "" if any(str(prime) in said(error) for prime in PRIMES) else f" ({said(error)})"
             raise ValueError(f"{title(node)} is not as its operator asks{detail}") from error
 
@@ -76,7 +78,7 @@ class Graph:
         if all(self.constant(name) for name in names):
             made_up = bool(self.probed.intersection(names))
             if all(name in self.known for name in node.output if name):
-                return  # from an earlier start
+                return  # An earlier start computed them.
             self._keep(node, self.folding.run(node, [self.known[name] for name in names], made_up), names)
         elif node.op_type == "Shape":
             shape, given = self.views[names[0]].shape, attributes(node)
@@ -96,7 +98,7 @@ class Graph:
             raise ValueError(f"{title(node)} is an operator that no layer of pyrnn.nn stands for")
 
     def learn(self, view: View, axis: int, size: int) -> None:
-        """Raises SizeFoundError if an axis that should be of a size is a free one of the graph's input."""
+        """Raises SizeFoundError if an axis that must have this size is a free one of the graph's input."""
         found = view.axes[axis]
         if len(found) == 1 and found[0].free and size > 0 and found in self.input_axes:
             raise SizeFoundError(self.input_axes.index(found), size)
@@ -107,27 +109,27 @@ class Graph:
             self.probed.update(node.output)
 
     def constant(self, name: str) -> bool:
-        """Whether a value does not depend on the input's numbers; its array is then in `known`."""
+        """Tells whether a value does not depend on the input's numbers; its array is then in `known`."""
         if name in self.stored and name not in self.known:
             self.known[name] = to_array(self.stored[name])
         return name in self.known
 
     def input(self, node: Any, index: int = 0) -> View:
-        """An input that depends on the graph's, of floats or integers; ValueError if it is missing or constant."""
+        """Returns an input that depends on the graph's; raises ValueError if it is missing or constant."""
         name = node.input[index] if index < len(node.input) else ""
         if name not in self.views:
             raise ValueError(f"{title(node)}: its input {index} should depend on the graph's input, and does not")
         return self.views[name]
 
     def weight(self, node: Any, index: int) -> Array | None:
-        """A constant input, None if it is left out; ValueError if it depends on the graph's input."""
+        """Returns a constant input, or None if it is omitted; raises ValueError if it depends on the graph's input."""
         value = self.shape_value(node, index)
         if value is not None and node.input[index] in self.probed:
             raise ValueError(f"{title(node)}: its input {index} depends on the shape of the graph's input")
         return value
 
     def shape_value(self, node: Any, index: int) -> Array | None:
-        """As `weight`, but it may follow from the made-up shapes."""
+        """Returns a constant input like `weight`, but it may follow from made-up shapes."""
         name = node.input[index] if index < len(node.input) else ""
         if not name:
             return None
@@ -137,7 +139,7 @@ class Graph:
         return self.known[name]
 
     def _said(self, node: Any, index: int) -> str:
-        """What a constant input is."""
+        """Describes a constant input for a message."""
         name = node.input[index] if index < len(node.input) else ""
         if not name:
             return f"{index} is missing"
@@ -145,7 +147,7 @@ class Graph:
         return f"{index}, {quoted(name)}, is of {self.known[name].dtype}{kind}"
 
     def weights(self, node: Any, start: int, count: int) -> list[Array]:
-        """Constant inputs that must be there, of float32 or float64."""
+        """Returns constant inputs that have to be there, all float32 or all float64."""
         found = []
         for index in range(start, start + count):
             value = self.weight(node, index)
@@ -158,12 +160,12 @@ class Graph:
 
 
 def input_view(value: Any, rank: int, learned: dict[int, int]) -> tuple[View, np.dtype[Any]]:
-    """The view and dtype of a graph's input, from its onnx.ValueInfoProto.
+    """Returns the view and the dtype of a graph's input.
 
     Args:
-        value: that.
-        rank: its number of axes where it does not say it.
-        learned: sizes that free axes turned out to have.
+        value: the onnx.ValueInfoProto of the input.
+        rank: the number of its axes if the file does not tell it.
+        learned: the sizes that nodes told for free axes, by axis.
     """
     who, kind = f"its input {quoted(value.name)}", value.type.tensor_type
     dims = [(dim.dim_value, dim.dim_param, not dim.HasField("dim_value")) for dim in kind.shape.dim]
@@ -183,7 +185,7 @@ def input_view(value: Any, rank: int, learned: dict[int, int]) -> tuple[View, np
 
 
 def floats(view: View, who: str) -> Source:
-    """The source of a view of floats; ValueError for integers."""
+    """Returns the source of a view of floats; raises ValueError if it has integers."""
     if view.integers:
         raise ValueError(f"{who} should have an input of floats, got integers")
     return source_of(view, who)

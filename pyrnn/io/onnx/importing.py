@@ -1,4 +1,4 @@
-"""A model of ONNX as a Sequential: the graph is pruned to what its output needs, then followed node by node."""
+"""Reads an ONNX model as a Sequential: it follows, in order, the nodes that the output depends on."""
 
 from __future__ import annotations
 
@@ -19,29 +19,32 @@ from .views import chain_of, settled
 
 IMPORTERS = {**glue.IMPORTERS, **dense.IMPORTERS, **recurrence.IMPORTERS, **windows.IMPORTERS}
 
-RANKS = (3, 2, 4, 1)  # of an input that does not say it: sequences first
-OLDEST = 7  # before it Dropout and BatchNormalization train unless told otherwise, and Add broadcasts when told
+RANKS = (3, 2, 4, 1)  # An input that does not tell its number of axes is tried with these; sequences come first.
+# Before this opset Dropout and BatchNormalization train unless told otherwise, and Add broadcasts only when told.
+OLDEST = 7
 
 
 def load(path: str | os.PathLike[str], output: str | None = None, *, limit: int | None = None) -> nn.Sequential:
     """Reads an ONNX model that is a chain of layers of pyrnn.nn.
 
-    Recurrent nodes become RNN, LSTM and GRU, one layer each; what exporters put around them (transposes, reshapes,
-    initial states of zeros, chains of Slice and Concat over weights) is seen through. The model takes what the ONNX
-    model takes: an input [T,B,I] there is one here, and its layers are batch-first if the ONNX model's input is.
+    Recurrent nodes become RNN, LSTM and GRU, one layer each. The nodes that exporters put around them (transposes,
+    reshapes, initial states of zeros, chains of Slice and Concat over weights) disappear. The result takes the same
+    input
+    as the ONNX model, for example [T,B,I]; its layers are batch-first if that input is.
 
     Args:
-        path: the file; external data are read from its folder.
-        output: the name of the output to follow, where the model has several.
-        limit: bytes that constants may take, and layers again; None for 64 times the file's length and 16 MiB.
+        path: the path of the file; external data are read from its folder.
+        output: the name of the output to compute, required if the model has several.
+        limit: the number of bytes that constants may take, and layers again; None means 64 times the file's length,
+            and 16 MiB.
 
     Returns:
-        The model, in evaluation mode.
+        An nn.Sequential in evaluation mode.
 
     Raises:
-        ValueError: if the file is damaged; or a node, named, or one of its attributes has no counterpart, or the
-            graph is no chain; there is no half-built model then.
-        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, a node or one of its attributes has no counterpart, or the graph is not a
+            chain. The message names the node, and no half-built model is left.
+        FileNotFoundError: if the file does not exist.
         ImportError: if the package onnx is not installed.
 
     >>> import tempfile, numpy as np, pyrnn
@@ -53,6 +56,8 @@ def load(path: str | os.PathLike[str], output: str | None = None, *, limit: int 
     >>> x = np.ones((2, 7, 3), np.float32)
     >>> bool((model(x) == layer(x)[0]).all())
     True
+
+    Source: https://onnx.ai/onnx/repo-docs/IR.html
     """
     try:
         budget = Budget(os.path.getsize(path), limit)
@@ -72,7 +77,7 @@ def _sequential(model: Any, budget: Budget, output: str | None) -> nn.Sequential
             f"its output {quoted(name)} depends on {len(inputs)} inputs ({listed(value.name for value in inputs)}); a "
             "Sequential has one"
         )
-    # ONNX need not say how many axes an input has: then the first number is taken at which all nodes fit.
+    # An ONNX file need not tell how many axes the input has; the first number that fits all nodes is used.
     ranks = [0] if inputs[0].type.tensor_type.HasField("shape") else RANKS
     graph, errors = Graph(model, budget, needed), []
     for rank in ranks:
@@ -84,7 +89,7 @@ def _sequential(model: Any, budget: Budget, output: str | None) -> nn.Sequential
 
 
 def _chain(graph: Graph, nodes: list[Any], value: Any, rank: int, name: str) -> nn.Sequential:
-    """The layers of the nodes from an input to the output of this name."""
+    """Returns the layers of the nodes from an input to the output of this name."""
     if graph.opset < OLDEST:
         raise ValueError(f"it is of opset {graph.opset}; convert it to {OLDEST} or later by onnx.version_converter")
     learned: dict[int, int] = {}
@@ -116,7 +121,7 @@ def _output(model: Any, output: str | None) -> str:
 
 
 def _needed(graph: Any, output: str) -> tuple[list[Any], set[str]]:
-    """The nodes that an output depends on, in order, and the names of all values on the way."""
+    """Returns the nodes that an output depends on, in order, and the names of all values between."""
     needed, nodes = {output}, []
     for node in reversed(graph.node):
         if needed.intersection(node.output) - {""}:

@@ -1,7 +1,9 @@
-"""One RNN, LSTM or GRU node of ONNX on pyrnn's kernels: its attributes read, its weights in torch's order.
+"""Runs one RNN, LSTM or GRU node of ONNX on pyrnn's kernels: it reads the attributes and reorders the weights.
 
-ONNX stacks the gates of an LSTM as i o f c and of a GRU as z r h; torch as i f g o and r z n.
-Shapes: W [D,G*H,I], R [D,G*H,H], B [D,2*G*H] (input half, recurrent half), P [D,3*H].
+ONNX stacks the gates of an LSTM as i o f c and those of a GRU as z r h; torch as i f g o and r z n. The shapes are
+W [D,G*H,I], R [D,G*H,H], B [D,2*G*H] (the input's half, then the state's), P [D,3*H].
+
+Source: https://onnx.ai/onnx/operators/onnx__LSTM.html
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from .package import attributes, title
 OPS = ("RNN", "LSTM", "GRU")
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 OUTPUTS = ("Y", "Y_h", "Y_c")
-GATES = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}  # where torch's gates stand in ONNX's weights
+# The numbers are the places of torch's gates in ONNX's order.
+GATES = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The attributes of a recurrent node; `activations` has one tuple of pyrnn's names per direction."""
+    """Holds the attributes of a recurrent node; `activations` has one tuple of pyrnn's names for each direction."""
 
     op: str
     title: str
@@ -40,12 +43,12 @@ class Options:
 
     @property
     def reversed(self) -> tuple[bool, ...]:
-        """Of each direction, whether it runs backward in time."""
+        """Tells for each direction whether it runs backward in time."""
         return {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}[self.direction]
 
 
 def read(node: Any) -> Options:
-    """The attributes of a node, or ValueError naming one that is not supported."""
+    """Reads the attributes of a node; raises ValueError, which names the attribute, if one is not supported."""
     given, who = attributes(node), title(node)
     if node.op_type not in OPS or node.domain not in ("", "ai.onnx"):
         raise ValueError(f"{who} is no recurrent node of ONNX; {', '.join(OPS)} are run")
@@ -66,13 +69,13 @@ def read(node: Any) -> Options:
 
 
 def layer_of(options: Options, weights: dict[str, Array], directions: slice, batch_first: bool) -> RNN | LSTM | GRU:
-    """A layer of pyrnn with the weights of some directions of a node.
+    """Makes a layer of pyrnn with the weights of some directions of a node.
 
     Args:
-        options: the node's, with equal activations for these directions.
-        weights: W, R and, where the node has them, B and P.
-        directions: those to take.
-        batch_first: of the layer.
+        options: the node's attributes, with equal activations for these directions.
+        weights: W, R and, if the node has them, B and P.
+        directions: the directions to take.
+        batch_first: whether the layer is batch-first.
     """
     parts = {name: value[directions] for name, value in weights.items()}
     functions = options.activations[directions]
@@ -113,13 +116,13 @@ def _state_dict(op: str, parts: dict[str, Array]) -> dict[str, Array]:
 
 
 def torch_order(op: str, value: Array) -> Array:
-    """Rows [G*H, ...] with their gates as torch stacks them, from ONNX's order."""
+    """Reorders the gates in rows [G*H, ...] from ONNX's order to torch's."""
     blocks = np.split(value, len(GATES[op]))
     return np.concatenate([blocks[gate] for gate in GATES[op]])
 
 
 def check_weights(options: Options, given: Mapping[str, Array | None], input_size: int) -> dict[str, Array]:
-    """W, R and, where given, B and P, all of one dtype and of the shapes that R's hidden size asks for."""
+    """Returns W, R and, if given, B and P; raises ValueError unless dtypes agree and shapes fit R's hidden size."""
     missing = [name for name in ("W", "R") if given.get(name) is None]
     if missing:
         raise ValueError(f"{options.title} has no {missing[0]}")
@@ -146,19 +149,21 @@ def check_weights(options: Options, given: Mapping[str, Array | None], input_siz
 def run_node(node: Any, inputs: Sequence[Array]) -> list[Array]:
     """Runs one RNN, LSTM or GRU node of ONNX on pyrnn's kernels.
 
-    T time, B batch, I input size, H hidden size, D directions; with the attribute layout=1, X is [B,T,I], the states
-    are [B,D,H] and Y is [B,T,D,H].
+    In the shapes, T is time, B batch, I input size, H hidden size and D directions. With the attribute layout=1, X is
+    [B,T,I], the states are [B,D,H] and Y is [B,T,D,H].
 
     Args:
         node: an onnx.NodeProto.
-        inputs: arrays of float32 or float64 for those inputs that the node names (an empty name is no input), in
-            order: X [T,B,I], W, R, B, sequence_lens [B] of integers, initial_h [D,B,H], initial_c, P.
+        inputs: an array for each input that the node names (an empty name is no input), in the order X [T,B,I], W, R,
+            B, sequence_lens [B] of integers, initial_h [D,B,H], initial_c, P. All but sequence_lens are float32, or
+            all
+            float64.
 
     Returns:
-        The outputs that the node names, in order: Y [T,D,B,H], Y_h [D,B,H], Y_c [D,B,H].
+        The outputs that the node names, in the order Y [T,D,B,H], Y_h [D,B,H], Y_c [D,B,H].
 
     Raises:
-        ValueError: for attributes or activations that pyrnn lacks, or inputs of a wrong number, shape or dtype.
+        ValueError: if pyrnn lacks an attribute or activation, or an input has a wrong number, shape or dtype.
         ImportError: if the package onnx is not installed.
 
     >>> import numpy as np, onnx
@@ -167,6 +172,8 @@ def run_node(node: Any, inputs: Sequence[Array]) -> list[Array]:
     >>> [Y_h] = run_node(node, arrays)
     >>> Y_h.shape
     (1, 2, 5)
+
+    Source: https://onnx.ai/onnx/operators/onnx__GRU.html
     """
     options = read(node)
     given = _named(options, node, inputs)
@@ -206,7 +213,7 @@ def _check_states(options: Options, given: dict[str, Array], hidden: int) -> Non
 
 
 def _run(options: Options, given: dict[str, Array], weights: dict[str, Array], direction: int) -> list[Array]:
-    """Y [T,B,H] and the final states [B,H] of one direction."""
+    """Computes Y [T,B,H] and the final states [B,H] of one direction."""
     layer = layer_of(options, weights, slice(direction, direction + 1), batch_first=False)
     x, lengths = given["X"], given.get("sequence_lens")
     zeros = np.zeros((len(options.reversed), x.shape[1], layer.hidden_size), x.dtype)
@@ -219,7 +226,7 @@ def _run(options: Options, given: dict[str, Array], weights: dict[str, Array], d
 
 
 def _reversed(sequence: Array, lengths: Array | None) -> Array:
-    """[T,B,*] with each sequence turned round inside its length; what is beyond stays."""
+    """Reverses each sequence of [T,B,*] within its length; steps beyond the length stay."""
     if lengths is None:
         return sequence[::-1]
     step = np.arange(len(sequence))[:, None]

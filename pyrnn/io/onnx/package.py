@@ -1,4 +1,4 @@
-"""The package onnx, imported at first use, and what is said of its nodes and of its errors."""
+"""Imports the package onnx at its first use, and describes its nodes and errors in messages."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from pyrnn.checks.quoting import quoted
 
-MOST_SAID = 200  # letters of a sentence of another package
+MOST_SAID = 200  # A message shows at most this many letters of another package's sentence.
 
 
 def onnx_package() -> Any:
-    """The package onnx; ImportError names the extra."""
+    """Returns the package onnx; raises ImportError, which names the extra, if it is not installed."""
     try:
         import onnx
     except ImportError as error:
@@ -19,13 +19,13 @@ def onnx_package() -> Any:
 
 
 def title(node: Any) -> str:
-    """How a node is called in messages: its operator and its name, or its first output where it has none."""
+    """Names a node in messages by its operator and its name, or by its first output if it has no name."""
     name = node.name or next((output for output in node.output if output), "without a name")
     return f"the {quoted(node.op_type)[1:-1]} node {quoted(name)}"
 
 
 def attributes(node: Any) -> dict[str, Any]:
-    """A node's attributes by name, text as str; ValueError for one of a type that ONNX does not have."""
+    """Returns a node's attributes by name, texts as str; raises ValueError for a type that ONNX does not have."""
     read = onnx_package().helper.get_attribute_value
     try:
         return {attribute.name: _text(read(attribute)) for attribute in node.attribute}
@@ -34,7 +34,7 @@ def attributes(node: Any) -> dict[str, Any]:
 
 
 def said(error: Exception) -> str:
-    """What an exception of another package says: in one line, short, and printable on any terminal."""
+    """Returns the text of another package's exception in one short line that any terminal can print."""
     line = " ".join(str(error)[: 2 * MOST_SAID].split()) or type(error).__name__
     return line[:MOST_SAID].rstrip(". ").encode("unicode_escape").decode("ascii")
 

@@ -1,4 +1,4 @@
-"""An ONNX file from a stranger: parsed, checked and its arrays read, or a ValueError before memory is taken."""
+"""Parses untrusted ONNX files and reads their arrays, or raises ValueError before it allocates memory for them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pyrnn.weights.kinds import HEAD, folder, foreign
 
 from .package import onnx_package, said, title
 
-MAX_SIZE = 2**31 - 1  # bytes of a protobuf message
-MOST_NODES = 10_000  # exported chains have up to a few thousand; folding so many takes 4 s
-KEYS = {"location", "offset", "length", "checksum", "basepath"}  # of external data
+MAX_SIZE = 2**31 - 1  # A protobuf message has at most this many bytes.
+MOST_NODES = 10_000  # Exported chains have up to a few thousand nodes; folding 10,000 takes 4 s.
+KEYS = {"location", "offset", "length", "checksum", "basepath"}  # These are the keys of external data.
 
 
 def read_model(path: str, budget: Budget) -> Any:
-    """The onnx.ModelProto in a file, with its external data, checked by the package onnx.
+    """Reads the onnx.ModelProto in a file with its external data, and checks it with the package onnx.
 
     Raises:
-        ValueError: if it is no sound ONNX model, holds functions or operators that are not ONNX's own, or names
-            external data outside its folder or more than the budget has.
+        ValueError: if it is not a sound ONNX model, has functions or operators that are not ONNX's own, or names
+            external data outside its folder or beyond the budget.
     """
     if why := folder(path):
         raise ValueError(why)
@@ -41,7 +41,7 @@ def read_model(path: str, budget: Budget) -> Any:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
-    except Exception as error:  # protobuf's DecodeError: its module differs between its implementations
+    except Exception as error:  # It is protobuf's DecodeError, whose module differs between implementations.
         raise ValueError(f"it is no ONNX file ({said(error)})") from error
     try:
         _check_operators(model)
@@ -51,7 +51,7 @@ def read_model(path: str, budget: Budget) -> Any:
     with _given_shapes(model):
         try:
             onnx.checker.check_model(model)
-        except Exception as error:  # ValidationError, RuntimeError, ValueError, DecodeError ...
+        except Exception as error:  # It may be ValidationError, RuntimeError, ValueError, DecodeError ...
             raise ValueError(f"it is no sound ONNX model ({said(error)})") from error
     return model
 
@@ -73,7 +73,7 @@ def _check_operators(model: Any) -> None:
 
 @contextmanager
 def _given_shapes(model: Any) -> Iterator[None]:
-    """Inside the block inputs and outputs without a shape have one: onnx's checker wants it, ONNX Runtime does not."""
+    """Gives inputs and outputs a shape inside the block: onnx's checker requires one, ONNX Runtime does not."""
     changed = []
     for value in (*model.graph.input, *model.graph.output):
         kind = value.type.tensor_type
@@ -98,7 +98,7 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 
 def _load_external_data(onnx: Any, model: Any, path: str, budget: Budget) -> None:
-    """Reads what stands in other files; onnx itself refuses those outside the folder, and links."""
+    """Reads arrays from other files; onnx itself refuses files outside the folder, and links."""
     folder, seen = os.path.dirname(os.path.abspath(path)), set()
     for tensor in _tensors(model):
         if not onnx.external_data_helper.uses_external_data(tensor):
@@ -112,7 +112,8 @@ def _load_external_data(onnx: Any, model: Any, path: str, budget: Budget) -> Non
             size = os.path.getsize(os.path.join(folder, info.location))
             if info.location not in seen:
                 seen.add(info.location)
-                budget.total, budget.left = budget.total + size, budget.left + size  # it belongs to the file
+                # The other file belongs to the model, so its length raises the budget.
+                budget.total, budget.left = budget.total + size, budget.left + size
             budget.spend(info.length or max(size - (info.offset or 0), 0), what)
             onnx.external_data_helper.load_external_data_for_tensor(tensor, folder)
         except (onnx.checker.ValidationError, OSError, RuntimeError, TypeError, ValueError) as error:
@@ -122,7 +123,7 @@ def _load_external_data(onnx: Any, model: Any, path: str, budget: Budget) -> Non
 
 
 def element_dtype(number: int, what: str) -> np.dtype[Any]:
-    """NumPy's dtype of a data_type of ONNX; ValueError that names what has it, for one that is unknown."""
+    """Returns NumPy's dtype of ONNX's data_type; raises ValueError, which names `what`, if it is unknown."""
     try:
         dtype: np.dtype[Any] = np.dtype(onnx_package().helper.tensor_dtype_to_np_dtype(number))
     except (KeyError, TypeError, ValueError):
@@ -131,13 +132,13 @@ def element_dtype(number: int, what: str) -> np.dtype[Any]:
 
 
 def to_array(tensor: Any, what: str = "") -> Array:
-    """The array of an onnx.TensorProto; `what` names it in messages, by default its own name."""
+    """Returns the array of an onnx.TensorProto; `what` names it in messages, by default by its own name."""
     what = what or f"the tensor {quoted(tensor.name)}"
     dtype, shape = element_dtype(tensor.data_type, what), list(tensor.dims)
     count = math.prod(shape)
     if any(size < 0 for size in shape) or len(shape) > 64:
         raise ValueError(f"{what} has axes that no array has, {shape[:8]}")
-    plain = dtype.kind in "biufc" and dtype.isbuiltin == 1  # of others two or four may share a byte
+    plain = dtype.kind in "biufc" and dtype.isbuiltin == 1  # In other dtypes two or four elements may share a byte.
     if plain and tensor.HasField("raw_data") and len(tensor.raw_data) != count * dtype.itemsize:
         raise ValueError(
             f"{what} of shape {shape[:8]} and data_type {tensor.data_type} should hold {count * dtype.itemsize} bytes "
@@ -145,6 +146,7 @@ def to_array(tensor: Any, what: str = "") -> Array:
         )
     try:
         array: Array = onnx_package().numpy_helper.to_array(tensor)
-    except Exception as error:  # whatever onnx and NumPy raise at fields of wrong lengths and numbers out of range
+    # onnx and NumPy raise many kinds of errors for fields of wrong lengths and numbers out of range.
+    except Exception as error:
         raise ValueError(f"{what} of data_type {tensor.data_type} is damaged ({said(error)})") from error
     return array

@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU nodes in a graph, as layers."""
+"""Reads RNN, LSTM and GRU nodes of a graph as layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .views import Atom, Axis, Source, View, place, settled, shown
 
 
 def recurrent(graph: Graph, node: Any, given: dict[str, Any]) -> list[View | None]:
-    """Views of Y and Y_h; which of both is used decides what layers are made."""
+    """Returns views of Y and Y_h; the layers depend on which of them the graph uses."""
     given.clear()
     options, view, who = read(node), graph.input(node), title(node)
     floats(view, who)
@@ -56,7 +56,7 @@ def recurrent(graph: Graph, node: Any, given: dict[str, Any]) -> list[View | Non
 
 
 def _check_rest(graph: Graph, node: Any, who: str) -> None:
-    """Lengths and states: a Sequential has neither, so only states of zeros are taken."""
+    """Refuses lengths and nonzero initial states, which a Sequential does not take."""
     if len(node.input) > 4 and node.input[4]:
         raise ValueError(f"{who} has sequence_lens, which a Sequential has no place for; run_node takes it")
     for index in (5, 6):

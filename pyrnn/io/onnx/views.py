@@ -1,11 +1,11 @@
-"""Views: what Transpose, Squeeze, Reshape and their like make of an array, without moving a number.
+"""Describes what Transpose, Squeeze, Reshape and the like make of an array, without moving numbers.
 
-Exporters wrap recurrent nodes in such glue (to time-major and back, the axis of directions into that of features). A
-`View` says what axes an ONNX value has in terms of the axes of the array that a chain of pyrnn's layers makes; only
-where a layer or the output needs another order does `settled` add a Permute, Flatten or Reshape.
+Exporters surround recurrent nodes with such nodes: to time-major order and back, and to join the axis of directions
+with that of features. A `View` expresses the axes of an ONNX value by the axes of the array that pyrnn's layers
+compute. `settled` adds a Permute, Flatten or Reshape only where a layer or the output needs another order.
 
-An axis is a tuple of `Atom`s: () for an axis of size 1 that holds nothing, two atoms for two axes made one. Free
-sizes (batch, time) stand as made-up primes, so that products of sizes have one meaning.
+An axis is a tuple of `Atom`s: () is an axis of size 1 that was inserted, and two atoms are two axes joined. Free sizes
+(batch, time) are replaced by made-up primes, so that a product of sizes tells its factors.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ PRIMES = (1009, 1013, 1019, 1021, 1031, 1033)
 
 
 class Atom:
-    """A part of an axis, known by identity; a Reshape may split it further.
+    """Represents a part of an axis, which is compared by identity; a Reshape may split it further.
 
     Attributes:
-        free: whether its size is made up.
-        name: of a free one in messages, in place of its size.
+        size: the number of its elements.
+        free: whether the size is made up.
+        name: the name of a free axis, which messages show in place of its size.
+        parts: the outer and the inner part after a split, else ().
     """
 
     def __init__(self, size: int, free: bool = False, name: str = "") -> None:
@@ -36,7 +38,7 @@ class Atom:
         self.parts: tuple[Atom, ...] = ()
 
     def split(self, first: int) -> tuple[Atom, Atom]:
-        """Makes it an outer part of size `first` and an inner one."""
+        """Splits it into an outer part of size `first` and an inner one."""
         self.parts = Atom(first, self.free), Atom(self.size // first)
         return self.parts[0], self.parts[1]
 
@@ -45,7 +47,7 @@ Axis = tuple[Atom, ...]
 
 
 def atoms(axes: Sequence[Axis]) -> list[Atom]:
-    """The unsplit atoms of some axes, in order."""
+    """Returns the unsplit atoms of some axes, in order."""
     found: list[Atom] = []
     for axis in axes:
         for atom in axis:
@@ -54,12 +56,12 @@ def atoms(axes: Sequence[Axis]) -> list[Atom]:
 
 
 def size(axis: Axis) -> int:
-    """The size of an axis."""
+    """Returns the size of an axis."""
     return math.prod(atom.size for atom in axis)
 
 
 def shown(axes: Sequence[Axis]) -> str:
-    """Axes as messages have them: the name, or "free", where there is no size but a made-up one."""
+    """Shows axes in messages; a free axis appears by its name, or as "free"."""
     parts = []
     for axis in axes:
         fixed, names = size(tuple(a for a in axis if not a.free)), [atom.name for atom in axis if atom.free]
@@ -69,20 +71,20 @@ def shown(axes: Sequence[Axis]) -> str:
 
 @dataclass(eq=False)
 class Source:
-    """An array that the layers so far make: the one before it, and the layers from that to this."""
+    """Represents an array that the layers compute: the array before it, and the layers from that one to this."""
 
     axes: tuple[Axis, ...]
     layers: list[Module] = field(default_factory=list)
     before: Source | None = None
-    directions: Axis = ()  # of a recurrent node's last states
+    directions: Axis = ()  # These are the directions of a recurrent node's last states.
 
 
 @dataclass(frozen=True)
 class View:
-    """What an ONNX value shows of a source.
+    """Describes an ONNX value by the axes of a source.
 
-    `states` are for values made of the last states of recurrent nodes: each a node's source and a direction, in
-    order along the axis `stacked`. Their source is None unless they are all of one node's, in order.
+    If the value is made of last states of recurrent nodes, `states` has a node's source and a direction for each, in
+    order along the axis `stacked`. `source` is then None unless they are all states of one node, in order.
     """
 
     axes: tuple[Axis, ...]
@@ -93,16 +95,16 @@ class View:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """At the made-up sizes."""
+        """Returns the shape with the made-up sizes."""
         return tuple(size(axis) for axis in self.axes)
 
     def moved(self, axes: Sequence[Axis]) -> View:
-        """The same numbers with other axes."""
+        """Returns the same numbers with other axes."""
         return replace(self, axes=tuple(axes))
 
 
 def regrouped(view: View, shape: Sequence[int]) -> list[Axis]:
-    """The axes of a view reshaped to a shape of the same number of elements; ValueError if they mix."""
+    """Returns a view's axes after a Reshape to a shape of as many elements; raises ValueError if it mixes axes."""
     left, found = atoms(view.axes), []
     for wanted in shape:
         axis: list[Atom] = []
@@ -126,7 +128,7 @@ def regrouped(view: View, shape: Sequence[int]) -> list[Axis]:
 
 
 def settled(view: View, who: str) -> View:
-    """A view whose source has just its axes: with a Permute and a Reshape or Flatten where there was a difference."""
+    """Returns a view whose source has the view's axes; adds a Permute, Reshape or Flatten if they differ."""
     source = source_of(view, who)
     have, want = [atoms([axis]) for axis in source.axes], atoms(view.axes)
     places = [want.index(axis[0]) if axis and axis[0] in want else -1 for axis in have]
@@ -147,7 +149,7 @@ def _regroupings(have: list[list[Atom]], want: list[list[Atom]], who: str) -> li
     front = 0
     while front < min(len(have), len(want)) and have[front] == want[front]:
         front += 1
-    back = len(want) - front - 1  # axes behind the one made of several
+    back = len(want) - front - 1  # So many axes stand behind the joined one.
     joined = [atom for axis in have[front : len(have) - back] for atom in axis]
     if back >= 0 and len(have) > len(want) and joined == want[front] and have[len(have) - back :] == want[front + 1 :]:
         return [nn.Flatten(front, len(have) - back - 1)]
@@ -160,7 +162,7 @@ def _regroupings(have: list[list[Atom]], want: list[list[Atom]], who: str) -> li
 
 
 def source_of(view: View, who: str) -> Source:
-    """The source of a view, or ValueError for a part of the last states of recurrent nodes."""
+    """Returns the source of a view; raises ValueError for a part of the last states of recurrent nodes."""
     if view.source is None:
         raise ValueError(f"{who} uses a part of the last states (Y_h) of recurrent nodes; only all directions of the "
                          "last one, in order, are taken")  # fmt: skip
@@ -168,12 +170,12 @@ def source_of(view: View, who: str) -> Source:
 
 
 def followed(view: View, layers: list[Module], axes: Sequence[Axis], shown: Sequence[Axis], who: str) -> View:
-    """What layers make of a view: the axes of their array, and those that the ONNX value has."""
+    """Returns the view behind layers: `axes` are those of their array, `shown` those of the ONNX value."""
     return View(tuple(shown), Source(tuple(axes), layers, source_of(view, who)))
 
 
 def chain_of(view: View, who: str) -> list[Any]:
-    """All layers from the input to this view."""
+    """Returns all layers from the input to this view."""
     source: Source | None = source_of(view, who)
     found: list[Any] = []
     while source is not None:
@@ -183,14 +185,14 @@ def chain_of(view: View, who: str) -> list[Any]:
 
 
 def axis_of(view: View, axis: int, who: str) -> int:
-    """An axis counted from the front; ValueError if there is none."""
+    """Counts an axis from the front; raises ValueError if it does not exist."""
     if not -len(view.axes) <= axis < len(view.axes):
         raise ValueError(f"{who} has axis={axis}, and its input has {len(view.axes)} axes")
     return axis % len(view.axes)
 
 
 def place(view: View, axis: int, who: str) -> int | None:
-    """Which axis of the source a view's axis is; None if it is several or a part of one."""
+    """Returns the source's axis that a view's axis is; None if it is several axes or a part of one."""
     axes = [atoms([each]) for each in source_of(view, who).axes]
     wanted = atoms([view.axes[axis]])
     return axes.index(wanted) if wanted and wanted in axes else None

@@ -1,4 +1,4 @@
-"""Conv and pooling nodes, as layers."""
+"""Reads Conv and pooling nodes as layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .views import Atom, Axis, View, axis_of, followed, place, settled, shown, s
 
 
 def conv(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """Conv over one or two axes."""
+    """Reads a Conv over one or two axes."""
     view, who = settled(graph.input(node), title(node)), title(node)
     floats(view, who)
     values = graph.weights(node, 1, len(node.input) - 1)
@@ -37,7 +37,7 @@ def conv(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def pool(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """MaxPool and AveragePool over one or two axes."""
+    """Reads a MaxPool or AveragePool over one or two axes."""
     view, who = settled(graph.input(node), title(node)), title(node)
     floats(view, who)
     dims, kernel = len(view.axes) - 2, list(given.pop("kernel_shape"))
@@ -66,7 +66,7 @@ def pool(graph: Graph, node: Any, given: dict[str, Any]) -> View:
 
 
 def _windows(given: dict[str, Any], dims: int, who: str) -> dict[str, Any]:
-    """stride, dilation and padding as pyrnn.nn's keywords."""
+    """Turns strides, dilations and padding into keywords of pyrnn.nn."""
     automatic = given.pop("auto_pad", "NOTSET")
     pads = given.pop("pads", [0] * (2 * dims))
     options = {"stride": list(given.pop("strides", [1] * dims)), "dilation": list(given.pop("dilations", [1] * dims))}
@@ -81,7 +81,7 @@ def _windows(given: dict[str, Any], dims: int, who: str) -> dict[str, Any]:
 
 
 def _shrunk(view: View, kernel: list[int], options: dict[str, Any], who: str) -> list[Axis]:
-    """The axes of space after windows have gone over them."""
+    """Returns the axes of space after windows of this kernel."""
     found: list[Axis] = []
     padding = options["padding"]
     for i, axis in enumerate(view.axes[2:]):
@@ -97,13 +97,13 @@ def _shrunk(view: View, kernel: list[int], options: dict[str, Any], who: str) ->
 
 
 def overall(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """GlobalAveragePool and GlobalMaxPool."""
+    """Reads a GlobalAveragePool or GlobalMaxPool."""
     view = graph.input(node)
     return _overall(view, list(range(2, len(view.axes))), "Average" in node.op_type, True, title(node))
 
 
 def reduce(graph: Graph, node: Any, given: dict[str, Any]) -> View:
-    """ReduceMean and ReduceMax over the time or over all of space."""
+    """Reads a ReduceMean or ReduceMax over time or over all axes of space."""
     view, stored, who = graph.input(node), graph.weight(node, 1), title(node)
     listed = given.pop("axes", None) if stored is None else stored.reshape(-1).tolist()
     if (keep := given.pop("keepdims", 1)) not in (0, 1):

@@ -1,4 +1,4 @@
-"""Each layer of pyrnn.nn as nodes of ONNX; recurrent ones stand in written_recurrent.py."""
+"""Writes each layer of pyrnn.nn as ONNX nodes; written_recurrent.py writes the recurrent ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from .package import onnx_package
 
 
 class Writer:
-    """Nodes and constants written so far.
+    """Collects the nodes and constants written so far.
 
     Attributes:
-        value: the name of the value that the layers so far make.
-        rank: its number of axes.
-        name: the layer's, for names and messages.
+        dtype: the dtype of the model's floats.
+        value: the name of the value that the layers so far compute.
+        rank: the number of its axes.
+        name: the name of the layer, for nodes and messages.
+        nodes: the nodes.
+        stored: the constants by name.
     """
 
     def __init__(self, dtype: np.dtype[Any], value: str, rank: int) -> None:
@@ -30,7 +33,7 @@ class Writer:
         self._count = 0
 
     def node(self, op: str, inputs: Sequence[str], outputs: Sequence[str] = (), **attributes: Any) -> str:
-        """Adds a node and gives the name of its output, which becomes `value`."""
+        """Adds a node and returns the name of its output, which becomes `value`."""
         self._count += 1
         name = f"{self.name}/{op}_{self._count}"
         names = list(outputs) or [name]
@@ -39,14 +42,14 @@ class Writer:
         return self.value
 
     def finish(self, output: str) -> None:
-        """Gives the last value the name of the model's output."""
+        """Renames the last value to the model's output."""
         if not self.nodes:
             self.node("Identity", [self.value])
         last = self.nodes[-1].output
         last[list(last).index(self.value)] = output
 
     def constant(self, value: Array, name: str = "constant") -> str:
-        """Stores an array and gives its name; floats as the model's dtype."""
+        """Stores an array and returns its name; floats take the model's dtype."""
         self._count += 1
         full = f"{self.name}.{name}_{self._count}"
         kept = value if value.dtype.kind == "i" else value.astype(self.dtype)
@@ -54,7 +57,7 @@ class Writer:
         return full
 
     def integers(self, *values: int) -> str:
-        """A constant of int64."""
+        """Stores a constant of int64 and returns its name."""
         return self.constant(np.array(values, np.int64), "axes")
 
     def transpose(self, *order: int) -> str:
@@ -62,7 +65,7 @@ class Writer:
         return self.node("Transpose", [self.value], perm=list(order))
 
     def refuse(self, what: str) -> ValueError:
-        """The error for something that ONNX lacks."""
+        """Returns the error for an option that ONNX lacks."""
         return ValueError(f"the layer {self.name} has {what}, which cannot be written as ONNX")
 
 
@@ -70,14 +73,14 @@ Write = Callable[[Writer, Any], None]
 
 
 def linear(writer: Writer, layer: Linear) -> None:
-    """MatMul and Add: Gemm takes two axes only."""
+    """Writes MatMul and Add, because Gemm takes two axes only."""
     writer.node("MatMul", [writer.value, writer.constant(layer.weight.T, "weight")])
     if "bias" in layer.parameters():
         writer.node("Add", [writer.value, writer.constant(layer.bias, "bias")])
 
 
 def embedding(writer: Writer, layer: nn.Embedding) -> None:
-    """Gather."""
+    """Writes a Gather."""
     if layer.mask_zero:
         raise writer.refuse("mask_zero=True")
     writer.node("Gather", [writer.constant(layer.weight, "weight"), writer.value], axis=0)
@@ -104,7 +107,7 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def activation(writer: Writer, layer: nn.Activation) -> None:
-    """The operator of its name; silu, which has none, is x Sigmoid(x)."""
+    """Writes the operator of an activation's name; silu, which has no operator, becomes x Sigmoid(x)."""
     if layer.name in ("silu", "swish"):
         before = writer.value
         writer.node("Mul", [before, writer.node("Sigmoid", [before])])
@@ -117,12 +120,12 @@ def activation(writer: Writer, layer: nn.Activation) -> None:
 
 
 def softmax(writer: Writer, layer: nn.Softmax) -> None:
-    """Softmax."""
+    """Writes a Softmax."""
     writer.node("Softmax", [writer.value], axis=layer.dim)
 
 
 def layer_norm(writer: Writer, layer: nn.LayerNorm) -> None:
-    """LayerNormalization."""
+    """Writes a LayerNormalization."""
     parameters = layer.parameters()
     scale = parameters.get("weight", np.ones(layer.normalized_shape, writer.dtype))
     inputs = [writer.value, writer.constant(scale, "weight")]
@@ -132,14 +135,14 @@ def layer_norm(writer: Writer, layer: nn.LayerNorm) -> None:
 
 
 def batch_norm(writer: Writer, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    """BatchNormalization by running statistics."""
+    """Writes a BatchNormalization with running statistics."""
     names = ("weight", "bias", "running_mean", "running_var")
     values = [writer.constant(getattr(layer, name), name) for name in names]
     writer.node("BatchNormalization", [writer.value, *values], epsilon=layer.eps)
 
 
 def conv(writer: Writer, layer: nn.Conv1d | nn.Conv2d) -> None:
-    """Conv."""
+    """Writes a Conv."""
     options = _windows(layer)
     options |= {"dilations": layer.config()["dilation"], "group": layer.groups}
     parameters = [writer.constant(value, name) for name, value in layer.parameters().items()]
@@ -147,7 +150,7 @@ def conv(writer: Writer, layer: nn.Conv1d | nn.Conv2d) -> None:
 
 
 def pool(writer: Writer, layer: Any) -> None:
-    """MaxPool or AveragePool."""
+    """Writes a MaxPool or AveragePool."""
     options = _windows(layer)
     if isinstance(layer, (nn.AvgPool1d, nn.AvgPool2d)):
         counted = layer.count_include_pad and options.get("auto_pad") != "SAME_UPPER"
@@ -167,7 +170,7 @@ def _windows(layer: Any) -> dict[str, Any]:
 
 
 def overall(writer: Writer, layer: Any) -> None:
-    """ReduceMean or ReduceMax over time or space."""
+    """Writes a ReduceMean or ReduceMax over time or space."""
     average = isinstance(layer, (nn.GlobalAveragePool1d, nn.GlobalAveragePool2d))
     axes = [2, 3] if not hasattr(layer, "batch_first") else [1 if layer.batch_first else 0]
     writer.node("ReduceMean" if average else "ReduceMax", [writer.value, writer.integers(*axes)], keepdims=0)
@@ -175,21 +178,21 @@ def overall(writer: Writer, layer: Any) -> None:
 
 
 def last_step(writer: Writer, layer: nn.LastStep) -> None:
-    """Gather of the last index."""
+    """Writes a Gather of the last index."""
     index = writer.constant(np.array(-1, np.int64), "last")
     writer.node("Gather", [writer.value, index], axis=1 if layer.batch_first else 0)
     writer.rank -= 1
 
 
 def reverse(writer: Writer, layer: nn.Reverse) -> None:
-    """Slice backward."""
+    """Writes a Slice that runs backward."""
     ends = np.iinfo(np.int64).min
     parts = [writer.integers(number) for number in (-1, ends, 1 if layer.batch_first else 0, -1)]
     writer.node("Slice", [writer.value, *parts])
 
 
 def flatten(writer: Writer, layer: nn.Flatten) -> None:
-    """Reshape: 0 keeps an axis; axes behind the flattened ones would need their sizes."""
+    """Writes a Reshape in which 0 keeps an axis; if axes followed the flattened ones, it would need their sizes."""
     first, last = layer.start_dim % writer.rank, layer.end_dim % writer.rank
     if last != writer.rank - 1:
         raise writer.refuse(f"end_dim={layer.end_dim}, not the last axis,")
@@ -198,18 +201,18 @@ def flatten(writer: Writer, layer: nn.Flatten) -> None:
 
 
 def reshape(writer: Writer, layer: nn.Reshape) -> None:
-    """Reshape; the batch stays."""
+    """Writes a Reshape that keeps the batch."""
     writer.node("Reshape", [writer.value, writer.integers(0, *layer.shape)])
     writer.rank = 1 + len(layer.shape)
 
 
 def permute(writer: Writer, layer: nn.Permute) -> None:
-    """Transpose."""
+    """Writes a Transpose."""
     writer.transpose(*layer.dims)
 
 
 def repeat(writer: Writer, layer: nn.RepeatVector) -> None:
-    """Unsqueeze and Expand."""
+    """Writes an Unsqueeze and an Expand."""
     axis = 1 if layer.batch_first else 0
     writer.node("Unsqueeze", [writer.value, writer.integers(axis)])
     counts = [layer.n if i == axis else 1 for i in range(3)]
@@ -218,7 +221,7 @@ def repeat(writer: Writer, layer: nn.RepeatVector) -> None:
 
 
 def channels_last(writer: Writer, layer: nn.ChannelsLast) -> None:
-    """The layer inside, between two Transposes."""
+    """Writes the inner layer between two Transposes."""
     for kind in type(layer.layer).__mro__:
         if kind in WRITERS:
             writer.transpose(0, writer.rank - 1, *range(1, writer.rank - 1))
@@ -229,7 +232,7 @@ def channels_last(writer: Writer, layer: nn.ChannelsLast) -> None:
 
 
 def nothing(writer: Writer, layer: Module) -> None:
-    """Dropout does nothing in evaluation."""
+    """Writes nothing: Dropout has no effect in evaluation."""
 
 
 WRITERS: dict[type, Write] = {

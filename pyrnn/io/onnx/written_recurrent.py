@@ -1,4 +1,4 @@
-"""RNN, LSTM, GRU and Bidirectional as nodes of ONNX, one a layer."""
+"""Writes RNN, LSTM, GRU and Bidirectional as ONNX nodes, one for each layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Layer = RNN | LSTM | GRU
 
 
 def recurrent(writer: Writer, layer: Layer) -> None:
-    """One node a layer; Y [T,D,B,H] becomes [T,B,D*H]."""
+    """Writes one node for each layer of a stack, and turns its Y [T,D,B,H] into [T,B,D*H]."""
     if layer.batch_first:
         writer.transpose(1, 0, 2)
     for k in range(layer.num_layers):
@@ -33,7 +33,7 @@ MERGES = {"sum": "ReduceSum", "mul": "ReduceProd", "ave": "ReduceMean"}
 
 
 def bidirectional(writer: Writer, layer: nn.Bidirectional) -> None:
-    """One node of two directions, merged along the axis of directions."""
+    """Writes one node of two directions, and merges its output along the axis of directions."""
     pair: list[Any] = [layer.forward, layer.backward]
     first, second = ({**one.config(), "activation": 0, "recurrent_activation": 0, "nonlinearity": 0} for one in pair)
     if type(pair[0]) is not type(pair[1]) or first != second or first["num_layers"] != 1 or first["bidirectional"]:
@@ -55,7 +55,7 @@ def bidirectional(writer: Writer, layer: nn.Bidirectional) -> None:
 
 
 def _node(writer: Writer, layers: list[Any], suffixes: list[str], outputs: list[str]) -> None:
-    """A node of one or two directions; each has a layer and the suffix of its parameters."""
+    """Writes a node of one or two directions, each with its layer and the suffix of its parameters."""
     layer, op = layers[0], type(layers[0]).__name__
     if writer.rank != 3:
         raise writer.refuse(f"an input of {writer.rank} axes instead of 3")
@@ -85,7 +85,7 @@ def _node(writer: Writer, layers: list[Any], suffixes: list[str], outputs: list[
 
 
 def _activations(op: str, layers: list[Any]) -> dict[str, Any]:
-    """The attributes for functions other than the operator's own."""
+    """Returns the attributes for activations that are not the operator's defaults."""
     functions, numbers = [], ([], [])  # type: ignore[var-annotated]
     for layer in layers:
         ours = [layer.recurrent_activation, layer.activation, layer.activation][: len(DEFAULTS[op])]
@@ -103,7 +103,7 @@ def _activations(op: str, layers: list[Any]) -> dict[str, Any]:
 
 
 def onnx_order(op: str, value: Array) -> Array:
-    """Rows [G*H, ...] with their gates as ONNX stacks them, from torch's order."""
+    """Reorders the gates in rows [G*H, ...] from torch's order to ONNX's."""
     blocks = np.split(value, len(GATES[op]))
     return np.concatenate([blocks[gate] for gate in np.argsort(GATES[op])])
 
