@@ -1,11 +1,20 @@
-"""The recurrent layers of PyTorch as one small C++ library, on NumPy arrays alone.
+"""Computes the recurrent layers of PyTorch on NumPy arrays, with one small C++ library.
 
-import pyrnn
-gru = pyrnn.GRU(64, 128, num_layers=2)
-gru.load_state_dict(pyrnn.load_state_dict("model.pt"))   # saved by torch.save(model.state_dict(), ...)
-y, h = gru(x)                                            # x: float32 [T,B,64]
-y, h, pullback = gru.vjp(x)                              # reverse mode
-gradients = pullback(dy)                                 # .input .state .parameters
+The shapes below are [T,B,*]: time, batch, features. `pyrnn.load_state_dict("model.pt")` reads the weights that
+`torch.save(model.state_dict(), "model.pt")` wrote, and `gru.load_state_dict` takes them.
+
+>>> import numpy as np, pyrnn
+>>> gru = pyrnn.GRU(64, 128, num_layers=2)
+>>> x = np.zeros((10, 8, 64), np.float32)
+>>> y, h = gru(x)
+>>> y.shape, h.shape
+((10, 8, 128), (2, 8, 128))
+>>> y, h, pullback = gru.vjp(x)
+>>> gradients = pullback(np.ones_like(y))
+>>> gradients.input.shape, gradients.parameters["weight_ih_l0"].shape
+((10, 8, 64), (384, 64))
+
+Source: https://docs.pytorch.org/docs/stable/nn.html#recurrent-layers
 """
 
 from __future__ import annotations
@@ -30,8 +39,8 @@ if TYPE_CHECKING:
     from .io.loading import load
     from .weights.files import load_state_dict, save_state_dict
 
-# Where the names are that `import pyrnn` leaves for their first use: they would double its time. No module may have
-# the name of one of them, since an import of that module would put it in place of the function.
+# These names are imported at their first use, from these modules; importing them with pyrnn would double its time. No
+# module may be named like one of them, since an import of that module would replace the function.
 _LATER = {
     "GRUCell": "core.cells",
     "LSTMCell": "core.cells",

@@ -1,4 +1,4 @@
-"""`python -m pyrnn` is the command `pyrnn`. Only what C programs are built with is told without the extra cli."""
+"""Makes `python -m pyrnn` the command `pyrnn`; the options for C programs work without the extra cli."""
 
 import sys
 
@@ -6,7 +6,7 @@ from pyrnn.cli import c_library
 
 
 def main() -> None:
-    """Runs the command line of this process; an error is one sentence on standard error and exit code 2."""
+    """Runs the command line of this process; an error prints one sentence to standard error and exits with code 2."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] not in c_library.OPTIONS:
         from pyrnn.cli.app import main as command

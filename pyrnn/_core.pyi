@@ -3,7 +3,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-# A NumPy array, or a tensor of a library that speaks DLPack's C exchange API, as torch does.
+# An argument of this type is a NumPy array, or a tensor of a library with DLPack's C exchange API, such as torch.
 _Array = Any
 
 __version__: str

@@ -1,1 +1,1 @@
-"""The command line. `app` is the command and needs typer; `c_library` and `inspection` do not."""
+"""Implements the command line: `app` is the command and needs typer; `c_library` and `inspection` do not."""

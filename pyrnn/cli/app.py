@@ -1,4 +1,4 @@
-"""The command `pyrnn`: its commands, and errors as sentences. Only this folder needs typer."""
+"""Assembles the command `pyrnn` and prints errors as sentences; only this folder needs typer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ except ImportError:
 
 from . import demo, export, files, forecast, measure
 
-# \b keeps the lines that follow as they are.
+# \b keeps the line breaks of the lines that follow.
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="""Recurrent layers on NumPy arrays: a demonstration, forecasts, files of weights, and what was built.
+    help="""Recurrent layers on NumPy arrays: a demonstration, forecasts, files of weights, and the build.
 
     \b
     Examples:
@@ -44,12 +44,12 @@ app.command()(measure.config)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line, by default this process's."""
+    """Runs the command line, by default that of this process."""
     answered(app, "pyrnn", arguments)
 
 
 def answered(program: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> None:
-    """Runs a command line, by default this process's; an error is one sentence on standard error and exit code 2."""
+    """Runs a command line, by default that of this process; an error prints one sentence and exits with code 2."""
     try:
         program(arguments, prog_name=name)
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:

@@ -1,6 +1,6 @@
-"""Where the C library lies in the package, as compilers and CMake want to be told: `python -m pyrnn --cflags --libs`.
+"""Tells compilers and CMake where the C library lies in the package: `python -m pyrnn --cflags --libs`.
 
-On the command line of a compiler, and for find_package(pyrnn):
+These commands use it on a compiler's command line and for find_package(pyrnn):
 
     gcc program.c $(python -m pyrnn --cflags --libs)
     cmake -Dpyrnn_DIR=$(python -m pyrnn --cmake-dir) ...
@@ -17,17 +17,17 @@ import pyrnn
 
 
 def folder() -> Path:
-    """The folder of include/ and lib/.
+    """Returns the folder that holds include/ and lib/.
 
     Raises:
-        FileNotFoundError: pyrnn was built without the C library.
+        FileNotFoundError: if pyrnn was built without the C library.
 
     Example:
         >>> from pyrnn.cli import c_library
         >>> sorted(path.name for path in c_library.folder().glob("include/*"))
         ['pyrnn.h', 'pyrnn.hpp']
     """
-    for place in pyrnn.__path__:  # two, of the source and of what was built, in an editable install
+    for place in pyrnn.__path__:  # In an editable install there are two: that of the source and that of the build.
         if (Path(place) / "c" / "include" / "pyrnn.h").is_file():
             return Path(place) / "c"
     raise FileNotFoundError(
@@ -36,7 +36,7 @@ def folder() -> Path:
 
 
 def cflags() -> str:
-    """For the compiler.
+    """Returns the flags for the compiler.
 
     Example:
         >>> from pyrnn.cli import c_library
@@ -47,7 +47,9 @@ def cflags() -> str:
 
 
 def libs() -> str:
-    """For the linker. No loader looks into Python's folders by itself, so the program keeps the path (rpath).
+    """Returns the flags for the linker.
+
+    The program stores the path (rpath), because no loader searches Python's folders by itself.
 
     Example:
         >>> from pyrnn.cli import c_library
@@ -59,7 +61,7 @@ def libs() -> str:
 
 
 def cmake_dir() -> str:
-    """For find_package, as pyrnn_DIR.
+    """Returns the folder for CMake's find_package, to be set as pyrnn_DIR.
 
     Example:
         >>> from pyrnn.cli import c_library
@@ -73,8 +75,8 @@ OPTIONS = {"--cflags": cflags, "--libs": libs, "--cmake-dir": cmake_dir}
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints what the options ask for, a line each in their order."""
-    parser = argparse.ArgumentParser("pyrnn", description="What a program needs that is built with pyrnn's C library.")
+    """Prints what the options choose, one line each in their order."""
+    parser = argparse.ArgumentParser("pyrnn", description="Prints how to build a program with pyrnn's C library.")
     for option, function in OPTIONS.items():
         about = (function.__doc__ or "").partition("\n")[0]
         parser.add_argument(option, dest="asked", action="append_const", const=function, help=about)

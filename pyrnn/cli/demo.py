@@ -1,4 +1,4 @@
-"""`pyrnn demo`."""
+"""Defines the command `pyrnn demo`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .missing import naming_the_extra
 
 
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for pictures and weights.")] = Path("pyrnn-demo"),
-    epochs: Annotated[int, typer.Option(min=1, help="How often to go over the training data.")] = 15,
-    seed: Annotated[int, typer.Option(min=0, help="Of the weights and the order of the batches.")] = 0,
+    output: Annotated[Path, typer.Option(help="The folder for pictures and weights.")] = Path("pyrnn-demo"),
+    epochs: Annotated[int, typer.Option(min=1, help="The number of passes over the training data.")] = 15,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the weights and of the order of the batches.")] = 0,
 ) -> None:
     """Train a GRU to forecast temperatures.
 
-    It forecasts the next 24 hours, is scored beside naive forecasts, saved, reloaded and compared with torch.
-    Ctrl-C ends the training early and goes on with the best weights so far.
+    The GRU forecasts the next 24 hours. It is scored beside naive forecasts, saved, reloaded and compared with torch.
+    Ctrl-C ends the training early; the demo goes on with the best weights so far.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`pyrnn export-c`: a network as C."""
+"""Defines the command `pyrnn export-c`, which writes a network as C."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import typer
 from .files import BatchFirst, Prefix, _given
 from .missing import naming_the_extra
 
-PROFILES = "float32: exact; int8: a quarter of the memory; int16: that without floats, for chips without an FPU."
-DATA = "A .npy file of inputs, to say what the profile costs; int16 needs it to choose its formats."
+PROFILES = (
+    "float32 is exact; int8 takes a quarter of the memory; int16 does so without floats, for chips without an FPU."
+)
+DATA = "A .npy file of inputs, on which the profile's error is measured; int16 needs it to choose its formats."
 
 
 class Profile(StrEnum):
-    """How weights are kept."""
+    """Lists the ways to store weights."""
 
     float32 = "float32"
     int8 = "int8"
@@ -25,7 +27,7 @@ class Profile(StrEnum):
 
 def export_c(
     model: Annotated[Path, typer.Argument(help=".pt .pth .npz .safetensors .keras .h5 .hdf5 .onnx .json")],
-    name: Annotated[str, typer.Option(help="Of the files, and before all names in C.")],
+    name: Annotated[str, typer.Option(help="The name of the files, which also begins all names in C.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
     profile: Annotated[Profile, typer.Option(help=PROFILES)] = Profile.float32,
     data: Annotated[Path | None, typer.Option(help=DATA)] = None,
@@ -34,8 +36,8 @@ def export_c(
 ) -> None:
     """Write a network as C99 that needs no library: NAME.h, NAME.c and the test NAME_test.c.
 
-    Prints what it needs: flash, RAM, stack (by GCC, for a Cortex-M4F if arm-none-eabi-gcc is there), multiply-adds a
-    step; and with --data the signal-to-noise ratio of the profile.
+    It prints what the code needs: flash, RAM, stack (as GCC says, for a Cortex-M4F if arm-none-eabi-gcc is found),
+    and multiply-adds a step. With --data it also prints the profile's signal-to-noise ratio.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`pyrnn inspect`, `pyrnn convert` and `pyrnn verify`: files of weights and models."""
+"""Defines the commands `pyrnn inspect`, `pyrnn convert` and `pyrnn verify`, for files of weights and models."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import typer
 from .missing import naming_the_extra
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-BatchFirst = Annotated[bool, typer.Option("--batch-first", help="Of a state dict: its sequences are [B,T,*].")]
+BatchFirst = Annotated[bool, typer.Option("--batch-first", help="The layer of a state dict takes sequences [B,T,*].")]
 Prefix = Annotated[
-    str | None, typer.Option(help='Of a state dict: what stands before weight_ih_l0, such as "encoder.rnn.".')
+    str | None, typer.Option(help='The text before weight_ih_l0 in a state dict, such as "encoder.rnn.".')
 ]
 
 
@@ -21,7 +21,7 @@ def inspect(
     file: Annotated[Path, typer.Argument(help=".pt .pth .npz .safetensors .keras .h5 .hdf5 .onnx .json")],
     json: AsJson = False,
 ) -> None:
-    """Show the layers, shapes and parameters of a file, and what it leaves open.
+    """Show the layers, shapes and parameters of a file, and what it does not tell.
 
     \b
     Examples:
@@ -36,15 +36,15 @@ def inspect(
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="What `pyrnn inspect` reads.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file that `pyrnn inspect` reads.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors .onnx .json .pt .pth .npz")],
     prefix: Prefix = None,
     batch_first: BatchFirst = False,
 ) -> None:
     """Write a model or its weights in another format.
 
-    From state dict to state dict all arrays are copied, whatever they belong to. What a format cannot hold is
-    refused.
+    From state dict to state dict all arrays are copied, whatever layers they belong to. A model that the format
+    cannot hold is an error.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def convert(
 
 
 class Against(StrEnum):
-    """What `pyrnn verify` compares with."""
+    """Lists the libraries that `pyrnn verify` compares with."""
 
     keras = "keras"
     torch = "torch"
@@ -67,17 +67,19 @@ class Against(StrEnum):
 
 def verify(
     model: Annotated[Path, typer.Argument(help=".keras .h5 .hdf5; a state dict for torch; .onnx for onnxruntime.")],
-    against: Annotated[Against, typer.Option(help="Whose outputs are taken for right.")],
-    data: Annotated[Path, typer.Option(help="A .npy file of inputs, as the model takes them.")],
-    tolerance: Annotated[float, typer.Option(min=0, help="The difference that counts, for values of order 1.")] = 1e-5,
+    against: Annotated[Against, typer.Option(help="The library whose outputs are taken as right.")],
+    data: Annotated[Path, typer.Option(help="A .npy file of inputs in the model's layout.")],
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="The largest difference allowed, for values of order 1.")
+    ] = 1e-5,
     json: AsJson = False,
     prefix: Prefix = None,
     batch_first: BatchFirst = False,
 ) -> None:
-    """Run a model here and where it comes from, and name the first layer, step and gate that differ.
+    """Run a model in pyrnn and in its own library, and name the first layer, step and gate that differ.
 
-    The exit code is 0 if they agree and 1 if not. Keras 3 takes the hard_sigmoid in files of Keras 2 for its own,
-    which is another function: such a difference is Keras'.
+    The exit code is 0 if they agree and 1 if not. Keras 3 computes the hard_sigmoid of a Keras 2 file by its
+    own, different formula: such a difference is an error of Keras 3.
 
     \b
     Examples:
@@ -96,6 +98,6 @@ def verify(
 
 
 def _given(prefix: str | None, batch_first: bool) -> dict[str, Any]:
-    """The options that were given: files other than state dicts take none."""
+    """Returns the options that were given; files other than state dicts take none."""
     found: dict[str, Any] = {} if prefix is None else {"prefix": prefix}
     return {**found, "batch_first": True} if batch_first else found

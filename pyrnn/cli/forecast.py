@@ -1,4 +1,4 @@
-"""`pyrnn forecast`."""
+"""Defines the command `pyrnn forecast`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .missing import naming_the_extra
 
 
 class Cell(StrEnum):
-    """What `pyrnn forecast` can train."""
+    """Lists the cells that `pyrnn forecast` can train."""
 
     rnn = "rnn"
     lstm = "lstm"
@@ -20,26 +20,26 @@ class Cell(StrEnum):
 
 
 def forecast(
-    data: Annotated[Path, typer.Argument(help="A CSV file: a heading, then a row for each time, oldest first.")],
+    data: Annotated[Path, typer.Argument(help="A CSV file with a heading, then a row for each time, oldest first.")],
     target: Annotated[str, typer.Option(help="The column to forecast.")],
     features: Annotated[str, typer.Option(help="Other columns to forecast it from, as in wind,temperature.")] = "",
-    lookback: Annotated[int, typer.Option(min=1, help="Rows a forecast is made from.")] = 48,
-    horizon: Annotated[int, typer.Option(min=1, help="Rows it goes ahead.")] = 24,
+    lookback: Annotated[int, typer.Option(min=1, help="The number of rows that a forecast is made from.")] = 48,
+    horizon: Annotated[int, typer.Option(min=1, help="The number of rows that a forecast covers.")] = 24,
     cell: Annotated[Cell, typer.Option(help="The recurrent layer.")] = Cell.gru,
-    hidden: Annotated[int, typer.Option(min=1, help="Its units.")] = 32,
-    epochs: Annotated[int, typer.Option(min=1, help="How often to go over the training part.")] = 20,
+    hidden: Annotated[int, typer.Option(min=1, help="The number of units of the recurrent layer.")] = 32,
+    epochs: Annotated[int, typer.Option(min=1, help="The number of passes over the training part.")] = 20,
     period: Annotated[
-        int | None, typer.Option(min=1, help="Rows after which the target comes back; found in the data by default.")
+        int | None, typer.Option(min=1, help="The rows after which the target repeats; by default found in the data.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the weights and the order of the batches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the weights and of the order of the batches.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the forecasts into this file, such as out.png.")] = None,
 ) -> None:
     """Forecast a column of a CSV file.
 
-    The rows are cut by time: 70 % to train on, 15 % to choose the epoch, 15 % to test beside naive forecasts. Then
-    the rows after the last are forecast. The model corrects the value one period before; a period of 1 is the last
-    value.
+    The rows are split by time: 70 % to train on, 15 % to choose the epoch, 15 % to test beside naive forecasts. Then
+    the rows after the last are forecast. The model corrects the value one period before; with a period of 1 that is
+    the last value.
 
     \b
     Examples:

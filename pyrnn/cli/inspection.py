@@ -1,4 +1,4 @@
-"""What a file of weights holds, and what it leaves open: `pyrnn inspect`."""
+"""Tells what a file of weights holds and what it does not tell, for `pyrnn inspect`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pyrnn.weights.state_dict import metadata_of
 
 Path = str | os.PathLike[str]
 
-# What the weights of a state dict do not say.
+# The weights of a state dict do not tell these options.
 OPEN = {
     "RNN": "nonlinearity (tanh or relu), batch_first, dropout",
     "GRU": "reset_after (True in torch), batch_first, dropout",
@@ -36,14 +36,14 @@ NOTEBOOK = "computed as c' = f c + i g; the notebooks such files come from leave
 
 @dataclass(frozen=True)
 class Part:
-    """A layer, or an array that belongs to none that is known.
+    """Describes a layer, or arrays that belong to no known layer.
 
     Attributes:
-        name: in the model or the state dict.
-        kind: the class; "arrays" where the file does not tell it.
-        options: as its repr has them.
-        shapes: of its parameters and buffers, by name.
-        parameters: how many numbers they are.
+        name: its name in the model or the state dict.
+        kind: its class; "arrays" if the file does not tell it.
+        options: its options, as its repr shows them.
+        shapes: the shapes of its parameters and buffers, by name.
+        parameters: the count of its numbers.
     """
 
     name: str
@@ -55,15 +55,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` returns.
+    """Holds what `inspect` found.
 
     Attributes:
-        file: its path.
-        holds: "a model" or "weights alone".
+        file: the path of the file.
+        holds: "a model", "a model not supported" or "weights alone".
         layers: the parts, in order.
-        parameters: the number of all numbers.
-        dtypes: of the arrays.
-        notes: what the file does not say, or why it is not loaded.
+        parameters: the count of all numbers.
+        dtypes: the dtypes of the arrays.
+        notes: sentences on what the file does not tell, or why it cannot be loaded.
     """
 
     file: str
@@ -78,15 +78,15 @@ def inspect(path: Path) -> Inspection:
     """Looks into any file that pyrnn reads.
 
     Args:
-        path: a state dict or a model, as `pyrnn.load` takes them. A model with a layer that is not supported is shown
-            as its arrays, with the reason among the notes.
+        path: the path of a state dict or a model that `pyrnn.load` takes. If a layer of a model is not supported, its
+            arrays are shown, and a note gives the reason.
 
     Returns:
-        The layers, shapes and parameters, and what is ambiguous.
+        The layers, shapes and parameters, and notes on what is ambiguous.
 
     Raises:
         ValueError: if the suffix is unknown or the file is damaged.
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         ImportError: if the package that reads the format is not installed.
 
     >>> import pyrnn, tempfile
@@ -137,7 +137,7 @@ def _state_dict(path: Path) -> Inspection:
 
 
 def _arrays_of(path: Path, form: str) -> tuple[str, Mapping[str, Array], list[str]] | None:
-    """What a refused model holds, its arrays and notes on it; None where the file itself is the trouble."""
+    """Returns what a refused model holds, its arrays and notes; None if the file itself is damaged."""
     try:
         if form == "keras":
             file = import_module("pyrnn.io.keras.container").read(os.fspath(path))
@@ -167,7 +167,7 @@ def _part(name: str, layer: Module) -> Part:
 
 
 def _loose(arrays: Mapping[str, Array]) -> list[Part]:
-    """Arrays of no known layer, those of one folder or module together."""
+    """Groups arrays of no known layer by their folder or module."""
     groups: dict[str, dict[str, Array]] = {}
     for name, array in arrays.items():
         folder, _, leaf = name.rpartition("/" if "/" in name else ".")

@@ -1,4 +1,4 @@
-"""`pyrnn accuracy` and `pyrnn config`: what pyrnn is on this machine."""
+"""Defines the commands `pyrnn accuracy` and `pyrnn config`, which describe pyrnn on this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .missing import naming_the_extra
 
 
 def accuracy() -> None:
-    """Print how far pyrnn and torch are from float64."""
+    """Print the errors of pyrnn and torch, measured against float64."""
     with naming_the_extra("accuracy", "torch"):
         from pyrnn.verify.accuracy import run
 
@@ -14,7 +14,7 @@ def accuracy() -> None:
 
 
 def config() -> None:
-    """Print what was built, for bug reports."""
+    """Print the instruction set, threads and versions, for bug reports."""
     from pyrnn.core.config import show_config
 
     show_config()

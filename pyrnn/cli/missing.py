@@ -1,4 +1,4 @@
-"""What a command says when a package is not installed."""
+"""Turns an ImportError of a command into a sentence that says what to install."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def naming_the_extra(command: str, extra: str | None = None, program: str = "pyrnn") -> Iterator[None]:
-    """Inside the block, an ImportError becomes one that names the extra, by default that of the command's name."""
+    """Turns an ImportError inside the block into one that names the extra, by default the command's name."""
     try:
         yield
     except ImportError as error:
-        if "pip install" in str(error):  # said where it is known better
+        if "pip install" in str(error):  # The message names the extra already.
             raise
         message = f'{program} {command} needs {error.name or error}: pip install "pyrnn-cpu[{extra or command}]"'
         raise ImportError(message) from error

@@ -1,4 +1,4 @@
-"""`pyrnn demo`: trains, checks, saves and reloads a forecaster, with nothing but pyrnn."""
+"""Runs `pyrnn demo`: it trains, checks, saves and reloads a forecaster with pyrnn alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy  # noqa: F401  (else a missing package would show only after the training)
+import safetensors.numpy  # noqa: F401  (This import shows a missing package before the training, not after it.)
 from rich.console import Console
 
 from pyrnn.train import AdamW, CosineAnnealingLR, History, fit
@@ -22,15 +22,15 @@ WEIGHTS = ("model.pt", "model.safetensors")
 
 
 def run(output: Path, epochs: int, seed: int) -> dict[str, Scores]:
-    """Runs the demo, prints what it finds and writes pictures and weights.
+    """Runs the demo, prints what it finds, and writes pictures and weights.
 
     Args:
-        output: folder to write to, made if need be.
-        epochs: how often to go over the training part.
-        seed: of the initial weights and of the order of the batches.
+        output: the folder to write to, which is made if it does not exist.
+        epochs: the number of passes over the training part.
+        seed: the seed of the initial weights and of the order of the batches.
 
     Returns:
-        Scores on the test by name of the forecast; "GRU" is the trained one.
+        The scores on the test by the name of the forecast; "GRU" is the trained one.
 
     Raises:
         OSError: if the folder cannot be written to.
@@ -115,7 +115,7 @@ def _say_how_it_ended(console: Console, history: History) -> None:
 
 
 def _reloaded(model: Forecaster, test: Part, path: Path) -> str:
-    """Loads a file into a new model and says whether its forecasts are the same."""
+    """Loads a file into a new model, and says whether its forecasts are the same."""
     new = Forecaster(seed=1)
     new.load_state_dict(load_state_dict(path))
     same = np.array_equal(new(test.inputs), model(test.inputs))

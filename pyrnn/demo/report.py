@@ -1,4 +1,4 @@
-"""What the demo says about a forecast: its scores beside the naive ones, and a picture."""
+"""Scores the demo's forecast beside the naive ones, and draws a picture."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 class Scores(NamedTuple):
-    """How good a forecast is over all starts and all 24 hours.
+    """Holds the errors of a forecast over all starts and all 24 hours.
 
     Attributes:
-        rmse: root of the mean squared error, in °C.
-        mae: mean absolute error, in °C.
-        r2: share of the variance of the truth that is explained.
-        direction: share of the hours for which it says rightly whether they are warmer or colder than the
-            last known one; None if it never says.
+        rmse: the root of the mean squared error, in °C.
+        mae: the mean absolute error, in °C.
+        r2: the share of the variance of the truth that is explained.
+        direction: the share of the hours that the forecast rightly calls warmer or colder than the last known one;
+            None
+            if it always equals that one.
     """
 
     rmse: float
@@ -42,7 +43,7 @@ class Scores(NamedTuple):
 
 
 def scores(part: Part, forecast: Array) -> Scores:
-    """Scores of a forecast in °C, [B,24]; hours just as warm as the last known one have no direction."""
+    """Scores a forecast in °C, [B,24]; hours exactly as warm as the last known one have no direction."""
     error = forecast - part.truth
     moved = part.truth != part.last
     said = np.sign(forecast - part.last)[moved]
@@ -55,7 +56,7 @@ def scores(part: Part, forecast: Array) -> Scores:
 
 
 def score_table(title: str, results: Mapping[str, Scores]) -> Table:
-    """A row for each forecast; the best of every column is bold."""
+    """Makes a table with a row for each forecast; the best number of each column is bold."""
     table = Table(title=title, title_justify="left", title_style="")
     table.add_column("forecast")
     for heading in ("RMSE °C", "MAE °C", "R²", "direction"):
@@ -71,7 +72,7 @@ def score_table(title: str, results: Mapping[str, Scores]) -> Table:
 
 
 def comparison(results: Mapping[str, Scores], name: str) -> str:
-    """How the RMSE of one forecast stands to each of the others, in a sentence."""
+    """Compares the RMSE of one forecast with each of the others in a sentence."""
     mine = results[name].rmse
     ratios = {other: mine / row.rmse - 1 for other, row in results.items() if other != name}
     words = [f"{abs(r):.0%} {'below' if r < 0 else 'above'} that of {other!r}" for other, r in ratios.items()]
@@ -79,7 +80,7 @@ def comparison(results: Mapping[str, Scores], name: str) -> str:
 
 
 def draw(part: Part, forecasts: Mapping[str, Array], path: Path) -> None:
-    """Writes the picture: four days from the middle of `part`, their errors, and the error by horizon."""
+    """Draws four days from the middle of `part`, their errors, and the error by horizon."""
     figure = Figure(figsize=(8.0, 9.0), layout="constrained")
     days, errors, horizons = figure.subplots(3, 1, height_ratios=(3, 2, 2))
     _draw_days(days, errors, part, forecasts)
@@ -99,7 +100,7 @@ def _draw_days(days: Any, errors: Any, part: Part, forecasts: Mapping[str, Array
     for name, forecast in forecasts.items():
         value = forecast[shown].ravel()
         days.plot(hours, value, label=name, **STYLES[name])
-        if name != "last value":  # its errors would squeeze all others into a line
+        if name != "last value":  # Its errors would squeeze all others into a line.
             errors.plot(hours, value - truth, **STYLES[name])
     errors.axhline(0, color="black", linewidth=0.8)
     for axes in (days, errors):

@@ -1,4 +1,4 @@
-"""The trained weights in torch.nn: how far the outputs are apart, and how long each side takes."""
+"""Runs the trained weights in torch.nn too, and compares outputs and times."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pyrnn.train import AdamW, mse_loss
 from .data import DAY, FEATURES, Part
 from .model import HIDDEN, Forecaster
 
-BATCH = 64  # of the training step that is timed
-TAKES = 7  # the best of so many counts
+BATCH = 64  # The timed training step has this batch.
+TAKES = 7  # The best of this many runs counts.
 
 
 def torch_lines(model: Forecaster, weights: Path, train: Part, test: Part) -> list[str]:
-    """Sentences on the same model in torch, loaded from a `.pt` file; one of them if torch is missing."""
+    """Returns sentences on the same model in torch, loaded from a `.pt` file, or one sentence if torch is missing."""
     try:
         import torch
     except ImportError:
@@ -80,7 +80,7 @@ def _inference(torch: Any, model: Forecaster, twin: Any, test: Part) -> tuple[Ca
 
 
 def _training_step(torch: Any, model: Forecaster, twin: Any, train: Part) -> tuple[Callable[[], None], Any]:
-    """One step of AdamW on both sides; on copies, the caller's model stays as it is."""
+    """Makes one step of AdamW on both sides; it works on copies, so the caller's model does not change."""
     copy = Forecaster(seed=0)
     copy.load_state_dict(model.parameters())
     optimizer, torch_optimizer = AdamW(copy), torch.optim.AdamW(twin.parameters())
@@ -100,7 +100,7 @@ def _training_step(torch: Any, model: Forecaster, twin: Any, train: Part) -> tup
 
 
 def _best_times(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds of each; in turns, so that a busy moment of the machine hits both."""
+    """Returns the seconds of each, measured in turns, so that a busy moment of the machine hits both."""
     best = [float("inf"), float("inf")]
     for _ in range(TAKES):
         for side, call in enumerate((ours, theirs)):

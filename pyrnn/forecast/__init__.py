@@ -1,4 +1,4 @@
-"""`pyrnn forecast`: a column of a CSV file, forecast from its own past and that of other columns."""
+"""Forecasts a column of a CSV file from its own past and that of other columns, for `pyrnn forecast`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ BATCH, LEARNING_RATE, CLIP = 64, 2e-3, 1.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trained model and what it says.
+    """Holds a trained model and its forecasts.
 
     Attributes:
-        model: takes [B,T,F], returns [B,K].
+        model: the network, which takes [B,T,F] and returns [B,K].
         history: the record of its training.
-        forecasts: of the test by name, [B,K]: "model", then the naive ones.
-        scores: of these, by the same names.
-        untrained: the model's before its training.
+        forecasts: the forecasts of the test by name, [B,K] each: "model", then the naive ones.
+        scores: the scores of these forecasts, by the same names.
+        untrained: the scores of the model before its training.
         latest: the forecast beyond the table, [K].
     """
 
@@ -53,18 +53,22 @@ class Outcome:
 def train(
     series: Series, cell: str = "gru", hidden: int = 32, epochs: int = 20, seed: int = 0, progress: bool = True
 ) -> Outcome:
-    """Trains a recurrent layer and a Linear on its last step, and scores it on the test beside naive forecasts.
+    """Trains a recurrent layer with a Linear on its last step, and scores it on the test beside naive forecasts.
 
     Args:
-        series: the windows.
+        series: the windows of the table.
         cell: "rnn", "lstm" or "gru".
-        hidden: units of the recurrent layer.
-        epochs: how often to go over the training part; the epoch with the lowest validation loss counts.
-        seed: of the initial weights and of the order of the batches.
-        progress: whether to show a bar.
+        hidden: the number of units of the recurrent layer.
+        epochs: the number of passes over the training part; the weights with the lowest validation loss are kept.
+        seed: the seed of the initial weights and of the order of the batches.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The trained model, its forecasts and their scores.
 
     Raises:
-        TypeError, ValueError: for another cell, or a size or seed that is none.
+        TypeError: if a size or the seed is not an int.
+        ValueError: if the cell is unknown, or a size or the seed is out of range.
 
     >>> series = Series(np.sin(np.arange(300) / 3), None, lookback=8, horizon=2, period=1)
     >>> outcome = train(series, hidden=8, epochs=3, progress=False)
@@ -126,25 +130,25 @@ def run(
     as_json: bool = False,
     plot: Path | None = None,
 ) -> None:
-    """Forecasts a column of a CSV file; prints scores and the forecast, or one JSON object.
+    """Forecasts a column of a CSV file, and prints scores and the forecast, or one JSON object.
 
     Args:
-        path: of the file: a heading, then a row for each time, oldest first.
-        target: the column to forecast.
-        features: other columns to forecast it from.
-        lookback: rows a forecast is made from.
-        horizon: rows it goes ahead.
+        path: the path of the file, which has a heading, then a row for each time, oldest first.
+        target: the name of the column to forecast.
+        features: the names of other columns to forecast it from.
+        lookback: the number of rows that a forecast is made from.
+        horizon: the number of rows that it covers.
         cell: "rnn", "lstm" or "gru".
-        hidden: units of the recurrent layer.
-        epochs: how often to go over the training part.
-        period: as for `Series`.
-        seed: of the initial weights and of the order of the batches.
+        hidden: the number of units of the recurrent layer.
+        epochs: the number of passes over the training part.
+        period: the number of rows after which the target repeats; None to find it, as in `Series`.
+        seed: the seed of the initial weights and of the order of the batches.
         as_json: whether to print JSON.
-        plot: a picture to write, or None.
+        plot: the path of a picture to write, or None.
 
     Raises:
         OSError: if the file cannot be read, or the picture cannot be written.
-        ValueError: if the file is no table of such columns, or its rows are too few.
+        ValueError: if the file is not a table with these columns, or has too few rows.
     """
     if plot is not None:
         check_picture(plot)
@@ -204,7 +208,7 @@ def _print(target: str, cell: str, series: Series, outcome: Outcome) -> None:
 
 
 def _compared(rmse: Mapping[str, float]) -> str:
-    """How the model stands to the best naive forecast, as a sentence.
+    """Compares the model with the best naive forecast in a sentence.
 
     >>> _compared({"model": 0.5, "last value": 1.0, "mean": 2.0})
     "The model's RMSE is 50.0% below that of the best naive forecast, 'last value'."

@@ -1,4 +1,4 @@
-"""How good forecasts are, as a table and as a picture."""
+"""Shows how good forecasts are, in a table and a picture."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LOOKS = ("-", ":", "-.", "--")
 
 
 class Scores(NamedTuple):
-    """How good a forecast is over all starts and all rows ahead.
+    """Holds the errors of a forecast over all starts and all rows ahead.
 
     Attributes:
-        rmse: root of the mean squared error, in the target's unit.
-        mae: mean absolute error, in the target's unit.
-        mape: mean absolute error as a share of the truth; None if a truth is 0.
-        r2: share of the variance of the truth that is explained.
-        direction: share of the rows for which it says rightly whether they are above or below the last known
-            value; None if it never says. Rows equal to that value do not count.
+        rmse: the root of the mean squared error, in the target's unit.
+        mae: the mean absolute error, in the target's unit.
+        mape: the mean absolute error as a share of the truth; None if a truth is 0.
+        r2: the share of the variance of the truth that is explained.
+        direction: the share of the rows that the forecast rightly puts above or below the last known value; None if it
+            always equals that value. Rows whose truth equals that value do not count.
     """
 
     rmse: float
@@ -40,7 +40,7 @@ class Scores(NamedTuple):
 
 
 def scores(part: Part, forecast: Array) -> Scores:
-    """Scores of a forecast, [B,K].
+    """Scores a forecast, [B,K].
 
     >>> truth, past = np.array([[2.0, 4.0]]), np.array([[1.0, 3.0]])
     >>> scores(Part(np.array([2]), past, past, truth, truth), np.array([[2.0, 5.0]])).direction
@@ -60,7 +60,7 @@ def scores(part: Part, forecast: Array) -> Scores:
 
 
 def score_table(title: str, results: Mapping[str, Scores]) -> Table:
-    """A row for each forecast; the best of every column is bold."""
+    """Makes a table with a row for each forecast; the best number of each column is bold."""
     table = Table(title=title, title_justify="left", title_style="")
     table.add_column("forecast")
     best = []
@@ -76,17 +76,17 @@ def score_table(title: str, results: Mapping[str, Scores]) -> Table:
 
 
 def draw(title: str, part: Part, forecasts: Mapping[str, Array], latest: Array | None, path: Path) -> None:
-    """Writes a picture: the end of the test, forecast again and again, and the error by how far ahead.
+    """Draws the end of the test, forecast again and again, and the error by the number of rows ahead.
 
     Args:
-        title: of the picture.
+        title: the title of the picture.
         part: the test.
-        forecasts: by name, [B,K] each; the first is the model's.
+        forecasts: the forecasts by name, [B,K] each; the model's comes first.
         latest: the forecast beyond the table, [K], or None.
-        path: of the picture.
+        path: the path of the picture.
 
     Raises:
-        ValueError: if matplotlib does not know the ending.
+        ValueError: if matplotlib does not know the suffix.
         OSError: if the file cannot be written.
     """
     from matplotlib.figure import Figure
@@ -105,7 +105,7 @@ def draw(title: str, part: Part, forecasts: Mapping[str, Array], latest: Array |
             panels[1].plot(range(1, horizon + 1), rmse, label=name, **look)
         panels[1].set(xlabel="rows ahead", ylabel="RMSE")
         if any((forecast != part.truth).any() for forecast in forecasts.values()):
-            panels[1].set_yscale("log")  # naive errors may be many times the best
+            panels[1].set_yscale("log")  # Naive errors may be many times the best.
             panels[1].yaxis.set_major_formatter(ScalarFormatter())
             panels[1].yaxis.set_minor_formatter(NullFormatter())
             panels[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -124,7 +124,7 @@ def _looks(forecasts: Mapping[str, Array]) -> list[dict[str, Any]]:
 
 
 def _draw_rows(axes: Any, part: Part, forecasts: Mapping[str, Array], latest: Array | None) -> None:
-    """The last hundred rows or more, each forecast once: every horizon a new start, the last at the end."""
+    """Draws at least the last hundred rows, each forecast once: a forecast starts every `horizon` rows."""
     horizon = part.truth.shape[1]
     shown = np.arange(len(part.start) - 1, -1, -horizon)[: max(3, -(-100 // horizon))][::-1]
     rows = (part.start[shown][:, np.newaxis] + np.arange(horizon)).ravel()

@@ -1,4 +1,4 @@
-"""A table of numbers, row after row in time, cut into what a model is given and what it has to say."""
+"""Cuts a table of numbers, one row for each time, into a model's inputs and the values it has to forecast."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ try:
 except ImportError as error:
     raise ImportError(f'forecasting needs {error.name}: pip install "pyrnn-cpu[forecast]"', name=error.name) from error
 
-TRAINING, VALIDATION = 0.70, 0.15  # of the rows, in this order; the rest is the test
-LONGEST_PERIOD = 400  # rows; a week of half hours is 336
+TRAINING, VALIDATION = 0.70, 0.15  # These are shares of the rows, in this order; the rest is the test.
+LONGEST_PERIOD = 400  # The longest period has this many rows; a week of half hours has 336.
 
 
 @dataclass(frozen=True)
 class Part:
-    """Every forecast that can be checked within one stretch of rows.
+    """Holds every forecast that can be checked within one range of rows.
 
     Attributes:
-        start: the row each forecast begins at, [B].
-        inputs: what the model is given of the rows before, [B,T,F] float32.
+        start: the first row of each forecast, [B].
+        inputs: the model's inputs from the rows before, [B,T,F] float32.
         past: the target in these rows, [B,T].
-        reference: the naive forecast that the model corrects, [B,K]: the value one period before.
-        truth: what came, [B,K].
+        reference: the naive forecast that the model corrects, the value one period before, [B,K].
+        truth: the values that came, [B,K].
     """
 
     start: Array
@@ -43,28 +43,32 @@ class Part:
 
     @property
     def last(self) -> Array:
-        """The last known value, [B,1]."""
+        """Returns the last known value, [B,1]."""
         return self.past[:, -1:]
 
 
 class Series:
-    """Windows of a target and other columns, scaled by what the training part holds.
+    """Holds windows of a target and other columns, scaled by the numbers of the training part.
 
-    Of the rows, 70 % are for training, the next 15 % for validation, the rest for the test; no row that is forecast
-    in one part is forecast in another. The model is given the target, its change since one period before, and the
-    features, each scaled to mean 0 and variance 1; it learns to correct the naive forecast "as one period before".
-    A column that is constant in the training part is 0 in every window. Where the naive forecast misses all of the
-    training part by one number (0 for a periodic series, the slope for a line), that number is the whole correction.
+    The first 70 % of the rows are for training, the next 15 % for validation, the rest for the test; no row is
+    forecast in
+    two parts. The model gets the target, its change since one period before, and the features, each scaled to mean 0
+    and
+    variance 1. It learns to correct the naive forecast, which repeats the value one period before. A column that is
+    constant in the training part is 0 in every window. If the naive forecast is off by the same number in all of the
+    training part (0 for a periodic series, the slope for a line), that number is the whole correction.
 
     Args:
-        target: [N], what is forecast, one value a row, oldest first.
-        features: [N,F-2], other columns known in each row; None for none.
-        lookback: T, the rows a forecast is made from.
-        horizon: K, the rows it goes ahead.
-        period: rows after which the target comes back, 1 for "as the last value"; None for the one whose naive
-            forecast errs least in the training part.
+        target: the values to forecast, [N], oldest first.
+        features: other columns that are known in each row, [N,F-2], or None.
+        lookback: the number of rows that a forecast is made from, T.
+        horizon: the number of rows that it covers, K.
+        period: the number of rows after which the target repeats; 1 repeats the last value. None takes the period
+            whose
+            naive forecast has the least error in the training part.
 
     Raises:
+        TypeError: if the lookback, horizon or period is not an int.
         ValueError: if a number is not finite, or the rows are too few.
 
     Example:
@@ -100,7 +104,7 @@ class Series:
         change[self.period :] = target[self.period :] - target[: -self.period]
         columns = np.column_stack([table[:, 0], change, table[:, 1:]])
         size = np.abs(columns[:known]).max(axis=0)
-        size[1] = size[0]  # a change is rounded as the values are
+        size[1] = size[0]  # A change has the rounding errors of the values.
         self._columns = Scale(columns[self.period : known], size).apply(columns).astype(np.float32)
         self.train = self._part(first, known)
         self.validation, self.test = self._part(known, test), self._part(test, count)
@@ -108,20 +112,20 @@ class Series:
 
     @property
     def is_learnable(self) -> bool:
-        """Whether the naive forecast leaves something to learn in the training part."""
+        """Tells whether the naive forecast leaves something to learn in the training part."""
         return bool(self._correction.deviation > 0)
 
     def targets(self, part: Part) -> Array:
-        """What the model learns to say: how far the naive forecast is off, scaled, [B,K] float32."""
+        """Returns what the model learns, the scaled error of the naive forecast, [B,K] float32."""
         return self._correction.apply(part.truth - part.reference).astype(np.float32)
 
     def forecast(self, part: Part, output: Array) -> Array:
-        """The values that an output of the model, [B,K], stands for."""
+        """Turns the model's output, [B,K], into values of the target."""
         values: Array = part.reference + self._correction.undo(output.astype(np.float64))
         return values
 
     def naive(self, part: Part) -> dict[str, Array]:
-        """Forecasts that need no model, [B,K] each."""
+        """Returns forecasts that need no model, [B,K] each, by name."""
         shape = part.truth.shape
         found = {
             "last value": np.broadcast_to(part.last, shape),
@@ -130,17 +134,18 @@ class Series:
         return found if self.period == 1 else {**found, f"{self.period} rows before": part.reference}
 
     def latest(self) -> Part:
-        """The one forecast that goes beyond the table; its truth is not known, and nan."""
+        """Returns the one forecast that goes beyond the table; its truth is NaN."""
         end = len(self.target)
         return self._windows(end, end + 1, np.full((1, self.horizon), np.nan))
 
     def _part(self, first: int, end: int) -> Part:
-        """Every forecast of rows from `first` to before `end`."""
+        """Returns every forecast of rows from `first` to before `end`."""
         last = end - self.horizon + 1
         return self._windows(first, last, sliding_window_view(self.target, self.horizon)[first:last])
 
     def _windows(self, first: int, end: int, truth: Array) -> Part:
-        rows = slice(first - self.lookback, end - self.lookback)  # views: copies would take lookback times the table
+        # The windows are views: copies would take `lookback` times the table's memory.
+        rows = slice(first - self.lookback, end - self.lookback)
         inputs = sliding_window_view(self._columns, self.lookback, axis=0)[rows].swapaxes(1, 2)
         past = sliding_window_view(self.target, self.lookback)[rows]
         start, ahead = np.arange(first, end), np.arange(self.horizon)
@@ -149,15 +154,16 @@ class Series:
 
 
 def best_period(values: Array, horizon: int) -> int:
-    """The shortest period whose naive forecast of `horizon` rows is nearly the best; 1 is "as the last value".
+    """Finds the shortest period whose naive forecast of `horizon` rows is nearly the best; 1 repeats the last value.
 
-    Nearly: its mean squared error is at most a tenth above the least. Else chance, or rounding, would say two days
-    where one is meant.
+    A forecast is nearly the best if its mean squared error exceeds the least by at most a tenth. Without this margin,
+    chance or rounding would choose two days where the period is one.
 
     >>> best_period(np.sin(np.arange(200) * 2 * np.pi / 24), horizon=24), best_period(np.arange(200.0), horizon=3)
     (24, 1)
     """
-    values = values / (np.abs(values).max(initial=0) or 1.0)  # squares of tiny or huge values would not be numbers
+    # The squares of tiny or huge values would underflow or overflow.
+    values = values / (np.abs(values).max(initial=0) or 1.0)
     longest = min(LONGEST_PERIOD, len(values) // 4, len(values) - horizon)
     lags = range(1, longest + horizon)
     squares = np.array([np.inf, *(np.mean((values[lag:] - values[:-lag]) ** 2) for lag in lags)])
@@ -167,11 +173,11 @@ def best_period(values: Array, horizon: int) -> int:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> Array:
-    """The named columns of a CSV file with a heading, [N,len(names)].
+    """Reads the named columns of a CSV file with a heading, [N,len(names)].
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no table, has no such column, or a cell is not a finite number.
+        ValueError: if it is not a table, lacks a column, or a cell is not a finite number.
     """
     try:
         table = pandas.read_csv(path)

@@ -1,4 +1,4 @@
-"""The gates of recurrent nodes of ONNX, by its equations from the W, R and B in the file."""
+"""Compares the gates of ONNX's recurrent nodes with equations computed from the W, R and B in the file."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .compare import Passed, direction_difference
 from .equations import Cell, blocks
 from .report import Difference
 
-ORDERS = {"RNN": "h", "LSTM": "iofg", "GRU": "zrn"}  # of W, R and B
+ORDERS = {"RNN": "h", "LSTM": "iofg", "GRU": "zrn"}  # The letters are the gates in the order of W, R and B.
 DEFAULTS = {"RNN": ["Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
 
 
 def gate_differences(graph: Any, passed: list[Passed], used: list[Passed], tolerance: float) -> Iterator[Difference]:
-    """Where the gates of the layers part from those of the nodes they stand for.
+    """Yields where the gates of layers differ from those of the nodes that they were made from.
 
     Args:
-        graph: of the file.
-        passed: all layers of the model, with what went in.
-        used: the first of them, which are looked at.
-        tolerance: the difference that counts.
+        graph: the graph of the file.
+        passed: all layers of the model, with their inputs.
+        used: the first of them, which are compared.
+        tolerance: the smallest difference that counts, as in `verify`.
     """
     nodes = [node for node in graph.node if node.op_type in ORDERS]
     layers = [one for one in passed if isinstance(one.layer, (Recurrent, nn.Bidirectional))]
-    if len(nodes) != len(layers):  # a node whose layers cannot be told
+    if len(nodes) != len(layers):  # The layers of some node cannot be told.
         return
     before = dict(zip((one.name for one in passed[1:]), passed, strict=False))
     for node, one in zip(nodes, layers, strict=True):
@@ -58,7 +58,7 @@ def _directions(node: Any, one: Passed, weights: list[Array], turned: bool, tole
 
 
 def _weights(graph: Any, node: Any) -> list[Array] | None:
-    """W, R and B with an axis of directions, if they stand in the file as they are, with ONNX's own activations."""
+    """Returns W, R and B with an axis of directions; None if they are computed, or its activations differ."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     given = attributes(node)
     directions = 2 if given.get("direction") == "bidirectional" else 1
