@@ -56,7 +56,7 @@ def as_array(value: Any, what: str) -> Array:
             value = value.float()
     try:
         array = np.asarray(value)
-    except ValueError as error:  # NumPy's message speaks of an inhomogeneous shape.
+    except ValueError as error:  # NumPy speaks of an inhomogeneous shape; _ragged says what to do.
         raise ValueError(_ragged(what)) from error
     if array.dtype.kind == "O":
         array = _of_objects(array, value, what)

@@ -11,8 +11,7 @@ class Quiet(np.errstate):
     """Is an np.errstate that threads may share as a decorator: it saves 0.9 of the 1.4 us that a `with` block takes.
 
     NumPy 1's decorator keeps the settings to restore in one object for all threads; this one makes an errstate for
-    each
-    call.
+    each call.
     """
 
     def __init__(self, **kinds: Any) -> None:

@@ -29,8 +29,7 @@ class Part:
     Attributes:
         start: the first hour of each forecast, [B] datetime64[h].
         inputs: the model's inputs from the 72 hours before, [B,72,4] float32: the temperature, its change since the
-            same
-            hour of the day before, and sine and cosine of the hour. The season is not among them: one year cannot
+            same hour of the day before, and sine and cosine of the hour. The season is not among them: one year cannot
             teach it.
         past: the temperatures of these 72 hours in °C, [B,72].
         truth: the temperatures of the 24 hours that came, in °C, [B,24].

@@ -32,8 +32,7 @@ class Scores(NamedTuple):
         mae: the mean absolute error, in °C.
         r2: the share of the variance of the truth that is explained.
         direction: the share of the hours that the forecast rightly calls warmer or colder than the last known one;
-            None
-            if it always equals that one.
+            None if it always equals that one.
     """
 
     rmse: float

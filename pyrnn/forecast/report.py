@@ -40,7 +40,11 @@ class Scores(NamedTuple):
 
 
 def scores(part: Part, forecast: Array) -> Scores:
-    """Scores a forecast, [B,K].
+    """Scores a forecast.
+
+    Args:
+        part: the rows that were forecast.
+        forecast: the values, [B,K], in the target's unit.
 
     >>> truth, past = np.array([[2.0, 4.0]]), np.array([[1.0, 3.0]])
     >>> scores(Part(np.array([2]), past, past, truth, truth), np.array([[2.0, 5.0]])).direction
@@ -60,7 +64,12 @@ def scores(part: Part, forecast: Array) -> Scores:
 
 
 def score_table(title: str, results: Mapping[str, Scores]) -> Table:
-    """Makes a table with a row for each forecast; the best number of each column is bold."""
+    """Makes a table with a row for each forecast; the best number of each column is bold.
+
+    Args:
+        title: the title of the table.
+        results: the scores by the name of the forecast.
+    """
     table = Table(title=title, title_justify="left", title_style="")
     table.add_column("forecast")
     best = []

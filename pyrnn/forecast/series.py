@@ -51,12 +51,10 @@ class Series:
     """Holds windows of a target and other columns, scaled by the numbers of the training part.
 
     The first 70 % of the rows are for training, the next 15 % for validation, the rest for the test; no row is
-    forecast in
-    two parts. The model gets the target, its change since one period before, and the features, each scaled to mean 0
-    and
-    variance 1. It learns to correct the naive forecast, which repeats the value one period before. A column that is
-    constant in the training part is 0 in every window. If the naive forecast is off by the same number in all of the
-    training part (0 for a periodic series, the slope for a line), that number is the whole correction.
+    forecast in two parts. The model gets the target, its change since one period before, and the features, each scaled
+    to mean 0 and variance 1. It learns to correct the naive forecast, which repeats the value one period before. A
+    column that is constant in the training part is 0 in every window. If the naive forecast is off by the same number
+    in all of the training part (0 for a periodic series, the slope for a line), that number is the whole correction.
 
     Args:
         target: the values to forecast, [N], oldest first.
@@ -64,8 +62,7 @@ class Series:
         lookback: the number of rows that a forecast is made from, T.
         horizon: the number of rows that it covers, K.
         period: the number of rows after which the target repeats; 1 repeats the last value. None takes the period
-            whose
-            naive forecast has the least error in the training part.
+            whose naive forecast has the least error in the training part.
 
     Raises:
         TypeError: if the lookback, horizon or period is not an int.
@@ -159,6 +156,10 @@ def best_period(values: Array, horizon: int) -> int:
     A forecast is nearly the best if its mean squared error exceeds the least by at most a tenth. Without this margin,
     chance or rounding would choose two days where the period is one.
 
+    Args:
+        values: the target in the training part, [N].
+        horizon: the number of rows that a forecast covers.
+
     >>> best_period(np.sin(np.arange(200) * 2 * np.pi / 24), horizon=24), best_period(np.arange(200.0), horizon=3)
     (24, 1)
     """
@@ -173,7 +174,14 @@ def best_period(values: Array, horizon: int) -> int:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> Array:
-    """Reads the named columns of a CSV file with a heading, [N,len(names)].
+    """Reads the named columns of a CSV file with a heading.
+
+    Args:
+        path: the path of the file.
+        names: the headings of the columns.
+
+    Returns:
+        The numbers, float64 [N,len(names)], with the columns in the order of `names`.
 
     Raises:
         OSError: if the file cannot be read.

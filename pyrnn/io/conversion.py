@@ -23,8 +23,7 @@ def convert(source: Path, target: Path, **options: Any) -> str:
     """Writes the contents of one file into another; the suffix of the target chooses the format.
 
     A state dict becomes a state dict with all its arrays, whatever layers they belong to, unless options choose a
-    layer.
-    Any other file is read by `pyrnn.load`. The target appears whole or not at all.
+    layer. Any other file is read by `pyrnn.load`. The target appears whole or not at all.
 
     Args:
         source: the path of a file that `pyrnn.load` reads.

@@ -42,16 +42,14 @@ def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: 
 
     Args:
         state_dict: maps names to array-likes, as torch saves them; entries that do not belong to the layer are
-            ignored.
-            Options in its attribute `_metadata`, which pyrnn's state dicts have, are used.
+            ignored. Options in its attribute `_metadata`, which pyrnn's state dicts have, are used.
         prefix: the text before "weight_ih_l0", with its dot: "encoder.rnn.".
         options: what weights do not tell; it goes to the layer: batch_first, dropout, nonlinearity of an RNN (default
             "tanh", with a warning), reset_after of a GRU (default True, torch's form), activation ...
 
     Returns:
         An RNN, LSTM or GRU in evaluation mode, with the weights' precision (float64 stays, other dtypes become
-        float32).
-        It is an RNNCell, LSTMCell or GRUCell if the names are those of a cell ("weight_ih").
+        float32). It is an RNNCell, LSTMCell or GRUCell if the names are those of a cell ("weight_ih").
 
     Raises:
         ValueError: if weights are missing, unexpected or of a wrong shape, which the message names, or if the parts of

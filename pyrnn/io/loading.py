@@ -169,8 +169,7 @@ def _others(tree: Mapping[str, Any], prefix: str) -> Iterator[str]:
     """Yields the names of arrays that belong to other layers of the network.
 
     These are all other arrays in the dict that holds the layer, and arrays in other dicts whose names end or begin
-    with
-    "weight" or "bias". Optimizer, random state and metrics of a checkpoint do not count.
+    with "weight" or "bias". Optimizer, random state and metrics of a checkpoint do not count.
     """
     home, beside = _home(tree, prefix)
     kinds = (f"{prefix}weight_", f"{prefix}bias_")

@@ -94,8 +94,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     """Writes a Sequential of LSTM and Linear, or a single one; `load` reads the same numbers back.
 
     The two biases of an LSTM become their sum, and a dropout is omitted. If all steps of the last LSTM go on, its
-    entry
-    says "return_sequences": true, which notebooks ignore.
+    entry says "return_sequences": true, which notebooks ignore.
 
     Args:
         model: a Sequential of LSTM, Linear, Dropout and a LastStep after the last LSTM, or one LSTM or Linear.

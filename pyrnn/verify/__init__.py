@@ -76,7 +76,24 @@ def _check(path: Path, against: str, data: Array) -> None:
 
 
 def read_data(path: Path) -> Array:
-    """Reads the array of a `.npy` file; raises ValueError if it is not one, or holds objects."""
+    """Reads the array of a `.npy` file.
+
+    Args:
+        path: the path of the file, as np.save writes it.
+
+    Returns:
+        The array, with the dtype of the file.
+
+    Raises:
+        ValueError: if the file is not a `.npy` file, or holds objects.
+        FileNotFoundError: if the file does not exist.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/x.npy", np.ones((7, 2, 3)))
+    ...     read_data(f"{folder}/x.npy").shape
+    (7, 2, 3)
+    """
     try:
         # A memory map allocates nothing for sizes that the file does not have.
         return np.array(open_memmap(os.fspath(path), mode="r"))

@@ -75,7 +75,7 @@ def _probed(keras: Any, path: str, data: Array) -> tuple[list[Any], list[Array]]
             layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
             probe = keras.Model(model.inputs[0], [layer.output for layer in layers])
             found = probe(data, training=False)
-            found = found if len(layers) > 1 else [found]  # Keras makes no list of one.
+            found = found if len(layers) > 1 else [found]  # Keras returns one output without a list.
             outputs = [np.array(keras.ops.convert_to_numpy(output)) for output in found]
     except Exception as error:  # Keras and its backends raise many kinds of errors.
         why = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split()) or type(error).__name__

@@ -96,7 +96,7 @@ def _chains(proto: Any, end: str) -> list[tuple[Any, str, nn.Sequential | None]]
 
 
 def _output(passed: list[Passed], chain: nn.Sequential | None) -> tuple[list[Passed], Array]:
-    """Returns the layers of the model up to a value, and their output in the axes of that value."""
+    """Returns the layers of the model up to a value of the graph, and their output with that value's axes."""
     if chain is None:
         return passed, passed[-1].output
     same = 0

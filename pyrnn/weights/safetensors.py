@@ -19,7 +19,7 @@ from .state_dict import dumped, loaded, with_metadata
 # This key of the metadata holds a network's layers. It is one key, because safetensors writes several in any order.
 ARCHITECTURE = "pyrnn"
 OPTIONS = "pyrnn_options"  # This one holds, in a state dict's file, the options that weights do not tell, as JSON.
-MAX_HEADER = 10**8  # This is the package's limit, in bytes.
+MAX_HEADER = 10**8  # The package safetensors reads headers of at most this many bytes.
 
 _DTYPES = {
     "F64": "float64",

@@ -19,7 +19,7 @@ OPTIONS: dict[str, type | tuple[type, ...]] = {
     "dropout": (int, float),
     "masked_output": str,
 }
-# These change what is computed.
+# They change what a layer computes.
 FUNCTIONS = ("nonlinearity", "activation", "recurrent_activation", "reset_after", "peephole")
 MAX_TEXT = 100  # A text with more letters than this is not one of pyrnn's options.
 
@@ -30,10 +30,8 @@ def as_state_dict(values: Mapping[Any, Any], metadata: Metadata) -> OrderedDict[
     """Makes a state dict as torch does: an OrderedDict with the attribute `_metadata`.
 
     `_metadata` maps the dotted name of each module to torch's `version` and, for a recurrent layer, to the options
-    that
-    weights do not tell. A file keeps them, and `pyrnn.load` and `from_state_dict` use them to make the layer. The type
-    is
-    OrderedDict because torch and JAX walk through one, but would treat a class of pyrnn's as a leaf.
+    that weights do not tell. A file keeps them, and `pyrnn.load` and `from_state_dict` use them to make the layer. The
+    type is OrderedDict because torch and JAX walk through one, but would treat a class of pyrnn's as a leaf.
 
     >>> import pyrnn
     >>> pyrnn.RNN(3, 5, nonlinearity="relu").state_dict()._metadata[""]["nonlinearity"]

@@ -38,9 +38,8 @@ def load(path: str | os.PathLike[str], *, limit: int | None = None) -> nn.Sequen
 
     Returns:
         A Sequential of batch-first layers in evaluation mode, for inputs [B,T,*] as in Keras, with the model's
-        precision
-        (float32 or float64). Layers have Keras' names; those of an activation or a last step have the class added:
-        "dense", "dense_softmax", "lstm_last_step".
+        precision (float32 or float64). Layers have Keras' names; those of an activation or a last step have the class
+        added: "dense", "dense_softmax", "lstm_last_step".
 
     Raises:
         ValueError: if the file is damaged, holds weights alone, or has an unsupported layer or attribute, which the
@@ -85,15 +84,12 @@ def load_weights(
 
     A file of weights alone does not tell the activations, nor whether a Bidirectional sums or concatenates; the model
     does. The model's layers with weights have to be those of Keras, in the same order. If the file holds the layers
-    too,
-    they are compared with the model's.
+    too, they are compared with the model's.
 
     Keras has the channels last. In a model that has them first, as in torch, `nn.Flatten` orders the features
-    differently
-    from Keras' Flatten, and the weights behind it are reordered. Where weights alone do not tell what Keras computed,
-    as
-    behind an `nn.Permute` of such channels, a ValueError names the layer; `nn.ChannelsLast` around the convolutions,
-    poolings and norms has Keras' own layout. Keras' data_format is assumed to be "channels_last".
+    differently from Keras' Flatten, and the weights behind it are reordered. Where weights alone do not tell what
+    Keras computed, as behind an `nn.Permute` of such channels, a ValueError names the layer; `nn.ChannelsLast` around
+    the convolutions, poolings and norms has Keras' own layout. Keras' data_format is assumed to be "channels_last".
 
     Args:
         path: a `.h5`, `.hdf5` or `.weights.h5` file of Keras' save_weights, or a file that `load` reads.

@@ -16,8 +16,7 @@ class Bounded:
 
     A pure-Python parser that follows addresses and sizes in a file reads before it does anything else. A limit on the
     number of reads therefore bounds its time, and one on their total length bounds its memory. A read beyond the end
-    of
-    the file raises ValueError instead of returning fewer bytes.
+    of the file raises ValueError instead of returning fewer bytes.
 
     Args:
         stream: the open file, which the caller closes.

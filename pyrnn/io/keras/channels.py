@@ -30,7 +30,7 @@ BY_ELEMENT = (nn.Activation, nn.Dropout, nn.Masking)
 class Axis(Enum):
     """Says what is known of an array's axes."""
 
-    UNKNOWN = auto()  # This holds at the start of the model.
+    UNKNOWN = auto()  # Nothing is known, as at the start of the model.
     LAST = auto()  # The features are the last of two or more axes.
     SEQUENCE = auto()  # The features are the last of three or more axes.
     FLAT = auto()  # The array is [B,F], with the features in Keras' order.

@@ -17,14 +17,14 @@ from pyrnn.checks.quoting import quoted
 
 from .objects import Objects
 
-# These are types of messages.
+# HDF5 numbers the types of an object's messages like this.
 DATASPACE, DATATYPE, FILL_VALUE, EXTERNAL, LAYOUT, FILTERS = 1, 3, 5, 7, 8, 11
-COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2  # These are classes of layouts.
+COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2  # These are HDF5's layouts of an array.
 DEFLATE, KNOWN = 1, {1, 2, 3}  # KNOWN holds the filters deflate, shuffle and fletcher32.
 OTHERS = {4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle",
           32013: "zfp", 32015: "zstd", 32026: "blosc2"}  # fmt: skip
 MAX_FILTERS = 8
-MAX_AXES = 32  # HDF5 allows this many.
+MAX_AXES = 32  # HDF5 allows arrays of this many axes.
 NOWHERE = 2**64 - 1  # An array that was never written has this address.
 
 # Maps the size in bytes to IEEE's format: the place of the sign; then the bit offset, the bits, the place and width of
@@ -54,8 +54,7 @@ def read_array(objects: Objects, path: str, budget: Budget) -> Array:
 
     Raises:
         ValueError: if it does not hold real numbers, lies in another file, is packed by an unknown filter, or has
-            parts
-            of a wrong length.
+            parts of a wrong length.
     """
     dtype, shape = _dtype(objects, path), objects.shape
     if shape is None or len(shape) > MAX_AXES:

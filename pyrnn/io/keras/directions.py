@@ -64,7 +64,7 @@ def bidirectional(layer: Layer, flow: Flow) -> Modules:
 
 
 def _one_direction(outer: Layer, layer: Layer, flow: Flow, side: str, masked_output: str) -> RNN | LSTM | GRU:
-    """Makes the recurrent layer that `layer` describes, with the arrays of `outer` on that side."""
+    """Makes the recurrent layer that `layer` describes; the file keeps its arrays under `outer` and `side`."""
     cell = read_cell(layer)
     part = "/".join(filter(None, (side, "" if layer.kind in CUDNN else "cell")))
     arrays = flow.take(outer, cell.names(), part)

@@ -165,9 +165,9 @@ def _parsing() -> Iterator[None]:
     except (MemoryError, OSError):
         raise
     except Exception as error:
-        if type(error) is ValueError:  # These errors name what is wrong already.
+        if type(error) is ValueError:  # The message says already what is wrong.
             raise
-        says = type(error).__name__ in ("InvalidHDF5File", "NotImplementedError")  # Other errors come from Python.
+        says = type(error).__name__ in ("InvalidHDF5File", "NotImplementedError")  # Python words the others.
         why = quoted(error)[1:-1] if says and str(error) else "a part of it does not have the form that HDF5 gives it"
         raise ValueError(f"its HDF5 data are damaged ({why})") from error
 

@@ -148,7 +148,7 @@ def batch_norm(graph: Graph, node: Any, given: dict[str, Any]) -> View:
     source, values = floats(view, who), graph.weights(node, 1, 4)
     if given.pop("training_mode", 0) or sum(map(bool, node.output)) > 1:
         raise ValueError(f"{who} is in training_mode; export the model in evaluation mode")
-    given.pop("momentum", None)  # It matters in training only.
+    given.pop("momentum", None)  # The momentum matters in training only.
     if len(view.axes) > 1:
         graph.learn(view, 1, values[0].size)
     if len(view.axes) not in (2, 3, 4) or any(value.shape != view.shape[1:2] for value in values):

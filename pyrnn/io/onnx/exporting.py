@@ -26,8 +26,7 @@ def save(model: Module, path: str | os.PathLike[str], input_shape: Sequence[int 
     """Writes a Sequential or a single layer as an ONNX model (opset 20) in evaluation mode.
 
     A recurrent layer passes its output on, not its state, as in a Sequential; each layer of a stack becomes a node.
-    The
-    axes of batch and time have no fixed size. The file appears whole or not at all.
+    The axes of batch and time have no fixed size. The file appears whole or not at all.
 
     Args:
         model: a layer of pyrnn.nn, or a Sequential of them.

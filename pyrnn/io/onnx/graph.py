@@ -18,11 +18,11 @@ from .views import PRIMES, Atom, Source, View, source_of
 
 Importer = Callable[["Graph", Any, dict[str, Any]], View | list[View | None]]
 
-MOST_AXES = 64  # NumPy has at most this many.
+MOST_AXES = 64  # A NumPy array has at most this many axes.
 
 
 class SizeFoundError(Exception):
-    """Tells the size of a free axis of the input that a node requires; the graph is then followed again with it."""
+    """Says which size a node requires of a free input axis; the graph is then followed again with this size."""
 
     def __init__(self, axis: int, size: int) -> None:
         self.axis, self.size = axis, size
@@ -78,7 +78,7 @@ class Graph:
         if all(self.constant(name) for name in names):
             made_up = bool(self.probed.intersection(names))
             if all(name in self.known for name in node.output if name):
-                return  # An earlier start computed them.
+                return  # They were computed before `start` ran again, and are still valid.
             self._keep(node, self.folding.run(node, [self.known[name] for name in names], made_up), names)
         elif node.op_type == "Shape":
             shape, given = self.views[names[0]].shape, attributes(node)

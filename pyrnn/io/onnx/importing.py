@@ -29,8 +29,7 @@ def load(path: str | os.PathLike[str], output: str | None = None, *, limit: int 
 
     Recurrent nodes become RNN, LSTM and GRU, one layer each. The nodes that exporters put around them (transposes,
     reshapes, initial states of zeros, chains of Slice and Concat over weights) disappear. The result takes the same
-    input
-    as the ONNX model, for example [T,B,I]; its layers are batch-first if that input is.
+    input as the ONNX model, for example [T,B,I]; its layers are batch-first if that input is.
 
     Args:
         path: the path of the file; external data are read from its folder.

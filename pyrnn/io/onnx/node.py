@@ -1,7 +1,7 @@
 """Runs one RNN, LSTM or GRU node of ONNX on pyrnn's kernels: it reads the attributes and reorders the weights.
 
-ONNX stacks the gates of an LSTM as i o f c and those of a GRU as z r h; torch as i f g o and r z n. The shapes are
-W [D,G*H,I], R [D,G*H,H], B [D,2*G*H] (the input's half, then the state's), P [D,3*H].
+ONNX stacks the gates of an LSTM as i o f c and those of a GRU as z r h; torch as i f g o and r z n. The shapes are W
+[D,G*H,I], R [D,G*H,H], B [D,2*G*H] (the input's half, then the state's), P [D,3*H].
 
 Source: https://onnx.ai/onnx/operators/onnx__LSTM.html
 """
@@ -156,8 +156,7 @@ def run_node(node: Any, inputs: Sequence[Array]) -> list[Array]:
         node: an onnx.NodeProto.
         inputs: an array for each input that the node names (an empty name is no input), in the order X [T,B,I], W, R,
             B, sequence_lens [B] of integers, initial_h [D,B,H], initial_c, P. All but sequence_lens are float32, or
-            all
-            float64.
+            all float64.
 
     Returns:
         The outputs that the node names, in the order Y [T,D,B,H], Y_h [D,B,H], Y_c [D,B,H].

@@ -71,7 +71,7 @@ def shown(axes: Sequence[Axis]) -> str:
 
 @dataclass(eq=False)
 class Source:
-    """Represents an array that the layers compute: the array before it, and the layers from that one to this."""
+    """Represents an array that `layers` compute from the array `before`, or the input of the graph."""
 
     axes: tuple[Axis, ...]
     layers: list[Module] = field(default_factory=list)
@@ -149,7 +149,7 @@ def _regroupings(have: list[list[Atom]], want: list[list[Atom]], who: str) -> li
     front = 0
     while front < min(len(have), len(want)) and have[front] == want[front]:
         front += 1
-    back = len(want) - front - 1  # So many axes stand behind the joined one.
+    back = len(want) - front - 1  # The joined axis is followed by this many.
     joined = [atom for axis in have[front : len(have) - back] for atom in axis]
     if back >= 0 and len(have) > len(want) and joined == want[front] and have[len(have) - back :] == want[front + 1 :]:
         return [nn.Flatten(front, len(have) - back - 1)]
