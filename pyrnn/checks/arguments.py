@@ -157,5 +157,5 @@ def _arguments(layer: Any) -> tuple[str, ...]:
     return tuple(signature(layer).parameters)
 
 
-# Returns the names of the arguments of a class or function; the cache saves the 30 us that `signature` takes.
+# It returns the names of the arguments of a class or function; the cache saves the 30 us that `signature` takes.
 arguments_of: Callable[[Any], tuple[str, ...]] = lru_cache(maxsize=256)(_arguments)

@@ -28,10 +28,10 @@ OPEN = {
     "RNNCell": "nonlinearity (tanh or relu)",
 }
 KERAS_OPEN = (
-    "the file leaves open the activations, of LSTM and GRU recurrent_activation (sigmoid, or hard_sigmoid up to Keras "
-    "2.2), and masks: make the model, and read the file with pyrnn.io.keras.load_weights"
+    "the file does not tell the activations, the recurrent_activation of LSTM and GRU (sigmoid, or hard_sigmoid up to "
+    "Keras 2.2) and the masks: make the model, and read the file with pyrnn.io.keras.load_weights"
 )
-NOTEBOOK = "computed as c' = f c + i g; the notebooks such files come from leave out i, and differ"
+NOTEBOOK = "pyrnn computes c' = f c + i g; the notebooks that such files come from omit i, so their numbers differ"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _state_dict(path: Path) -> Inspection:
         mine = {prefix + name for name in layer.parameters()}
         left = {name: array for name, array in left.items() if parameter_of(name) not in mine}
         if kind in OPEN and prefix.removesuffix(".") not in metadata:
-            notes.append(f"{kind} {prefix or 'without a prefix'}: the weights leave open {OPEN[kind]}")
+            notes.append(f"{kind} {prefix or 'without a prefix'}: the weights do not tell {OPEN[kind]}")
     if len(layers) > 1 or (layers and left):
         which = ", ".join(f'prefix="{prefix}"' for prefix in prefixes(arrays)[:6])
         notes.append(f"pyrnn.load takes one recurrent layer of it: {which}")

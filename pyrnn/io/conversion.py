@@ -16,7 +16,7 @@ from .loading import MODELS, holds_layers, load
 
 Path = str | os.PathLike[str]
 
-WRITTEN = {".onnx": "onnx", ".json": "notebook"}  # Maps suffixes to the modules that have save(model, path).
+WRITTEN = {".onnx": "onnx", ".json": "notebook"}  # This maps suffixes to the modules that have save(model, path).
 
 
 def convert(source: Path, target: Path, **options: Any) -> str:

@@ -82,7 +82,7 @@ def described(
     end = "_l0" if "weight_ih_l0" in mine else ""
     if f"weight_ih{end}" not in mine or f"weight_hh{end}" not in mine:
         raise ValueError(
-            f"expected {escaped(prefix)}weight_ih_l0 and weight_hh_l0 in the state dict (of a cell, weight_ih and "
+            f"expected {escaped(prefix)}weight_ih_l0 and weight_hh_l0 in the state dict (for a cell, weight_ih and "
             f"weight_hh), which has: {listed(state_dict) or 'nothing'}; give the part before weight_ih as prefix="
         )
     for name, value in mine.items():

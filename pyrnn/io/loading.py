@@ -27,7 +27,8 @@ from .from_weights import check_prefix, described, prefixes
 if TYPE_CHECKING:
     from pyrnn.weights.source import File
 
-# Maps the suffixes of files that hold the layers too to the modules whose load(path) reads them, imported at need.
+# This maps the suffixes of files that hold the layers too to the modules whose load(path) reads them, imported at
+# need.
 MODELS = {suffix: READERS[kind] for suffix, kind in SUFFIXES.items() if kind not in FORMATS.values()}
 
 
@@ -136,7 +137,7 @@ def _recurrent(tree: Mapping[str, Any], options: dict[str, Any]) -> tuple[Module
     if others:
         raise ValueError(
             f"beside a recurrent layer it holds {len(others)} arrays of others ({listed(others[:4])}), and "
-            f"not how they follow each other; take the recurrent layer alone with prefix={quoted(found[0])}"
+            f"does not tell their order; take the recurrent layer alone with prefix={quoted(found[0])}"
         )
     return _described(kept, found[0], options, metadata)
 

@@ -12,8 +12,8 @@ from pyrnn.checks.quoting import escaped
 
 MAX_AXES = 32  # Every version of NumPy allows arrays of this many axes.
 
-# Maps torch's name of a dtype to the NumPy code with which its bytes are read. bool and bfloat16 are read as integers
-# and then converted: in a hostile file the byte of a bool may be neither 0 nor 1, and NumPy has no bfloat16.
+# This maps torch's name of a dtype to the NumPy code with which its bytes are read. bool and bfloat16 are read as
+# integers and then converted: in a hostile file the byte of a bool may be neither 0 nor 1, and NumPy has no bfloat16.
 STORED = {
     "float64": "f8",
     "float32": "f4",

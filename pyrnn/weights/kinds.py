@@ -10,7 +10,7 @@ from pyrnn.checks.quoting import listed, quoted
 
 HEAD = 2048  # So many bytes of a file are looked at.
 
-# Maps each format to the module that reads it. The formats in pyrnn.io hold the layers as well as the weights.
+# This maps each format to the module that reads it. The formats in pyrnn.io hold the layers as well as the weights.
 READERS = {
     "pt": "pyrnn.weights.pt",
     "npz": "pyrnn.weights.npz",
@@ -59,7 +59,7 @@ def _is_onnx(head: bytes) -> bool:
 # Each entry has the test that recognises the first bytes, and a format of READERS or a sentence; the first match
 # counts.
 _KINDS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
-    (lambda head: not head, "it is empty (of an open file, what follows its position is read: file.seek(0))"),
+    (lambda head: not head, "it is empty (an open file is read from its position on: file.seek(0))"),
     (_starts(b"version https://git-lfs"), "it is a pointer of Git LFS; get the file with git lfs pull"),
     (
         _text(b"<!doctype html", b"<html", b"<head", b"<body", b"<script"),

@@ -90,7 +90,7 @@ def _weight_norm(g: Array, v: Array) -> Array | None:
     if g.ndim not in (0, v.ndim) or any(n not in (1, m) for n, m in zip(g.shape, v.shape, strict=False)):
         return None
     if sum(length > 1 for length in g.shape) > 1:
-        return None  # weight_norm keeps at most one axis.
+        return None  # torch's g has more than one element along at most one axis.
     over = tuple(axis for axis in range(v.ndim) if g.ndim == 0 or g.shape[axis] != v.shape[axis])
     whole: Array = g * (v / np.sqrt((v * v).sum(axis=over, keepdims=True)))
     return whole
@@ -114,7 +114,7 @@ def _pruned(mask: Array, weight: Array) -> Array | None:
     return weight.astype(np.float64) * mask if mask.shape == weight.shape else None
 
 
-# Maps the roles of the parts to their formula, which takes the parts in the alphabetic order of the roles.
+# This maps the roles of the parts to their formula, which takes the parts in the alphabetic order of the roles.
 _FORMULAS: dict[frozenset[str], Callable[..., Array | None]] = {
     frozenset({"original0", "original1"}): _weight_norm,
     frozenset({"_g", "_v"}): _weight_norm,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Any
 
-# Maps arguments of constructors that the names and shapes of weights do not show to the types they may have. Other
-# entries of a file's metadata are ignored.
+# This maps arguments of constructors that the names and shapes of weights do not show to the types they may have.
+# Other entries of a file's metadata are ignored.
 OPTIONS: dict[str, type | tuple[type, ...]] = {
     "nonlinearity": str,
     "activation": (str, NoneType),

@@ -89,7 +89,7 @@ def test_a_checkpoint_of_torch(tmp_path: Path, capsys: Capture) -> None:
     ]  # fmt: skip
     assert found["layers"][2]["shapes"] == {"weight": [2, 4], "bias": [2]}
     encoder, decoder, advice = found["notes"]
-    assert "GRU model.encoder.: the weights leave open reset_after" in encoder
+    assert "GRU model.encoder.: the weights do not tell reset_after" in encoder
     assert "nonlinearity (tanh or relu)" in decoder
     assert 'prefix="model.encoder.", prefix="model.decoder."' in advice
 

@@ -20,15 +20,15 @@ from .objects import Objects
 # HDF5 numbers the types of an object's messages like this.
 DATASPACE, DATATYPE, FILL_VALUE, EXTERNAL, LAYOUT, FILTERS = 1, 3, 5, 7, 8, 11
 COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2  # These are HDF5's layouts of an array.
-DEFLATE, KNOWN = 1, {1, 2, 3}  # KNOWN holds the filters deflate, shuffle and fletcher32.
+DEFLATE, KNOWN = 1, {1, 2, 3}  # These number filters: deflate, shuffle and fletcher32 are 1 to 3.
 OTHERS = {4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle",
           32013: "zfp", 32015: "zstd", 32026: "blosc2"}  # fmt: skip
 MAX_FILTERS = 8
 MAX_AXES = 32  # HDF5 allows arrays of this many axes.
 NOWHERE = 2**64 - 1  # An array that was never written has this address.
 
-# Maps the size in bytes to IEEE's format: the place of the sign; then the bit offset, the bits, the place and width of
-# the exponent, the place and width of the mantissa, and the bias of the exponent.
+# This maps the size in bytes to IEEE's format: the place of the sign; then the bit offset, the bits, the place and
+# width of the exponent, the place and width of the mantissa, and the bias of the exponent.
 FLOATS = {
     2: (15, (0, 16, 10, 5, 0, 10, 15)),
     4: (31, (0, 32, 23, 8, 0, 23, 127)),

@@ -167,7 +167,8 @@ def _parsing() -> Iterator[None]:
     except Exception as error:
         if type(error) is ValueError:  # The message says already what is wrong.
             raise
-        says = type(error).__name__ in ("InvalidHDF5File", "NotImplementedError")  # Python words the others.
+        # pyfive's own errors describe the damage; those that Python raises do not.
+        says = type(error).__name__ in ("InvalidHDF5File", "NotImplementedError")
         why = quoted(error)[1:-1] if says and str(error) else "a part of it does not have the form that HDF5 gives it"
         raise ValueError(f"its HDF5 data are damaged ({why})") from error
 

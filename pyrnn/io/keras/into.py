@@ -54,8 +54,8 @@ def _check_gates(mine: list[tuple[str, Module]], asked: str | Sequence[str] | No
     if gated and needed and asked is None:
         raise ValueError(
             f"it does not say the recurrent_activation of layer {quoted(gated[0][0])}: give recurrent_activation=, "
-            'for "hard_sigmoid" of Keras 2 (the default up to Keras 2.2) "hard_sigmoid_keras2", else mostly '
-            '"sigmoid"; '
+            'which is "hard_sigmoid_keras2" for the "hard_sigmoid" of Keras 2 (the default up to Keras 2.2), and '
+            'mostly "sigmoid" otherwise; '
             "pyrnn.verify.verify(..., model=) tells whether the model then computes what Keras does"
         )
     if asked is None:

@@ -8,8 +8,8 @@ from pyrnn.checks.quoting import quoted
 
 DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
 
-# Maps ONNX's functions to the defaults of alpha and beta, None where a function has none. As in ONNX Runtime, each
-# function that has an alpha takes the next value of the list activation_alpha, and likewise for beta.
+# This maps ONNX's functions to the defaults of alpha and beta, None where a function has none. As in ONNX Runtime,
+# each function that has an alpha takes the next value of the list activation_alpha, and likewise for beta.
 NUMBERS: dict[str, tuple[float | None, float | None]] = {
     "Relu": (None, None),
     "Tanh": (None, None),
@@ -18,7 +18,7 @@ NUMBERS: dict[str, tuple[float | None, float | None]] = {
     "HardSigmoid": (0.2, 0.5),
 }
 
-# Maps ONNX's function, alpha and beta to pyrnn's name.
+# This maps ONNX's function, alpha and beta to pyrnn's name.
 OURS: dict[tuple[str, float | None, float | None], str] = {
     ("Relu", None, None): "relu",
     ("Tanh", None, None): "tanh",

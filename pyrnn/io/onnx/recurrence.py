@@ -58,12 +58,12 @@ def recurrent(graph: Graph, node: Any, given: dict[str, Any]) -> list[View | Non
 def _check_rest(graph: Graph, node: Any, who: str) -> None:
     """Refuses lengths and nonzero initial states, which a Sequential does not take."""
     if len(node.input) > 4 and node.input[4]:
-        raise ValueError(f"{who} has sequence_lens, which a Sequential has no place for; run_node takes it")
+        raise ValueError(f"{who} has sequence_lens, which a Sequential does not take; run_node does")
     for index in (5, 6):
         state = graph.shape_value(node, index)
         if state is not None and state.any():
-            raise ValueError(f"{who} has {INPUTS[index]} that is not zero, which a Sequential has no place for; "
-                             "run_node takes it")  # fmt: skip
+            raise ValueError(f"{who} has {INPUTS[index]} that is not zero, which a Sequential does not take; "
+                             "run_node does")  # fmt: skip
 
 
 def _layers(options: Options, weights: dict[str, Any], batch_first: bool, sequences: bool) -> list[Module]:

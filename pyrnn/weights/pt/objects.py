@@ -14,8 +14,8 @@ from typing import Any
 
 from ..arrays import MAX_AXES, STORED
 
-# Maps torch's storage classes, which exist for its first ten dtypes, to them. Younger dtypes have untyped storages,
-# and the dtype is an argument of the tensor.
+# This maps torch's storage classes, which exist for its first ten dtypes, to them. Younger dtypes have untyped
+# storages, and the dtype is an argument of the tensor.
 STORAGES = {
     "torch.DoubleStorage": "float64",
     "torch.FloatStorage": "float32",
