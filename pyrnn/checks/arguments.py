@@ -40,7 +40,7 @@ MOST_LAYERS = 2**16 - 1
 
 
 def check_size(name: str, value: Any, most: float = MOST) -> None:
-    """Refuses a size that is not a positive int, as torch does, or above `most`, the largest that kernels count."""
+    """Refuses, as torch does, a size that is no positive int, and one above `most`, which kernels cannot count."""
     check_int(name, value, most)
     if value <= 0:
         raise ValueError(f"{name} must be greater than zero, got {brief(value)}")

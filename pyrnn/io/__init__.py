@@ -1,1 +1,1 @@
-"""Reads models from files as layers, and writes them: keras, onnx and notebook have a format each, loading chooses."""
+"""Reads models from files as layers, and writes them; keras, onnx and notebook each handle one format."""

@@ -108,7 +108,7 @@ def test_weights_of_keras_alone_say_what_is_open(tmp_path: Path, capsys: Capture
     found = inspected(capsys, keras2_weights(tmp_path / "model.h5", ["lstm"], arrays))
     assert found["holds"] == "weights alone"
     assert [part["shapes"] for part in found["layers"]] == [{"kernel:0": [3, 8], "recurrent_kernel:0": [2, 8]}]
-    assert "recurrent_activation (sigmoid, or hard_sigmoid" in found["notes"][1]
+    assert "recurrent_activation of LSTM and GRU (sigmoid, or hard_sigmoid" in found["notes"][1]
 
 
 def test_a_model_that_is_not_supported_shows_its_arrays_and_why(tmp_path: Path, capsys: Capture) -> None:

@@ -49,7 +49,7 @@ def fill(file: Container, model: nn.Sequential, recurrent_activation: str | Sequ
 
 
 def _check_gates(mine: list[tuple[str, Module]], asked: str | Sequence[str] | None, needed: bool) -> None:
-    """Checks recurrent_activation, which a file of weights does not tell: up to 2.2 it was hard_sigmoid by default."""
+    """Checks recurrent_activation, which a file of weights does not tell; Keras up to 2.2 chose hard_sigmoid."""
     gated = [(name, cells) for name, module in mine if (cells := _gated(module))]
     if gated and needed and asked is None:
         raise ValueError(
