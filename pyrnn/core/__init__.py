@@ -1,1 +1,1 @@
-"""The recurrent layers on NumPy arrays: modules, cells, reverse mode, streams, traces, smaller weights."""
+"""This folder holds the recurrent layers on NumPy arrays, their gradients, streams and traces, and smaller weights."""

@@ -1,4 +1,4 @@
-"""RNNCell, LSTMCell and GRUCell: one time step, as torch.nn's cells, on NumPy arrays."""
+"""RNNCell, LSTMCell and GRUCell compute one time step on NumPy arrays, as torch.nn's cells do on tensors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
 
 class Cell(Specified):
-    """What the three cells share: a layer of one step whose parameters carry no layer suffix."""
+    """Base class of the three cells: one layer and one step; its parameters have no suffix `_l0`."""
 
     _is_pair = False
 
@@ -45,14 +45,14 @@ class Cell(Specified):
         return _core.Spec.make(self.mode, self.input_size, self.hidden_size, bias=self.bias)
 
     def __call__(self, input: Array, state: Any = None) -> Any:
-        """One step.
+        """Computes one step.
 
         Args:
             input: [B,I] or [I], of the cell's dtype.
-            state: h of [B,H] or [H]; for LSTMCell a pair (h, c); None for zeros.
+            state: hx, the state before the step: h of shape [B,H] or [H]; for LSTMCell a pair (h, c). None for zeros.
 
         Returns:
-            The new state, shaped as `state`.
+            The state after the step: h, or for LSTMCell the pair (h, c), of shapes [B,H] or [H].
 
         Raises:
             TypeError: if input or state is not a NumPy array.
@@ -63,7 +63,19 @@ class Cell(Specified):
         return self._state_of(final)
 
     def vjp(self, input: Array, state: Any = None) -> tuple[Any, Callable[[Any], Gradients]]:
-        """The new state, and a pullback from its gradient to `.input`, `.state` and `.parameters`."""
+        """Computes one step and returns a function for its gradients.
+
+        Args:
+            input: as in a call.
+            state: as in a call.
+
+        Returns:
+            The state after the step, and a pullback. The pullback takes the loss's gradient with respect to that state
+            and returns `Gradients`: `.input`, `.state` (with respect to the state before the step) and `.parameters`.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: as a call.
+        """
         _, final, _, tape = self._run(input, state, record=True)
         whole = Pullback(tape, list(self._parameters), self._is_pair)
 
@@ -117,14 +129,17 @@ class Cell(Specified):
 
 
 class RNNCell(Cell):
-    """One step of an RNN, h' = tanh or relu of W_ih x + b_ih + W_hh h + b_hh: torch.nn.RNNCell on NumPy arrays.
+    """One step of an Elman RNN: torch.nn.RNNCell on NumPy arrays.
+
+        h' = f(W_ih x + b_ih + W_hh h + b_hh)        f = tanh or relu
 
     Args:
-        input_size: I. hidden_size: H.
-        bias: whether there are biases.
-        nonlinearity: "tanh" or "relu".
-        dtype: float32 or float64.
-        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
+        input_size: I, the number of features of an input.
+        hidden_size: H, the number of hidden units.
+        bias: whether the cell has the biases b_ih and b_hh.
+        nonlinearity: f, "tanh" or "relu".
+        dtype: of parameters, inputs and states: float32 or float64.
+        seed: of the initial parameters, which are drawn from U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
 
     Example:
         >>> import numpy as np, pyrnn
@@ -149,13 +164,16 @@ class RNNCell(Cell):
 
 
 class LSTMCell(Cell):
-    """One step of an LSTM: torch.nn.LSTMCell on NumPy arrays; equations and gate order as in `LSTM`.
+    """One step of an LSTM: torch.nn.LSTMCell on NumPy arrays.
+
+    `LSTM` displays the equations and names the order of the gates in the rows of the weights.
 
     Args:
-        input_size: I. hidden_size: H.
-        bias: whether there are biases.
-        dtype: float32 or float64.
-        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
+        input_size: I, the number of features of an input.
+        hidden_size: H, the number of hidden units.
+        bias: whether the cell has the biases b_ih and b_hh.
+        dtype: of parameters, inputs and states: float32 or float64.
+        seed: of the initial parameters, which are drawn from U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
 
     Example:
         >>> import numpy as np, pyrnn
@@ -181,19 +199,22 @@ class LSTMCell(Cell):
 
 
 class GRUCell(Cell):
-    """One step of a GRU: torch.nn.GRUCell on NumPy arrays; equations and gate order as in `GRU`.
+    """One step of a GRU: torch.nn.GRUCell on NumPy arrays.
+
+    `GRU` displays the equations and names the order of the gates in the rows of the weights.
 
     Args:
-        input_size: I. hidden_size: H.
-        bias: whether there are biases.
-        reset_after: the form, as in `GRU`.
-        dtype: float32 or float64.
-        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
+        input_size: I, the number of features of an input.
+        hidden_size: H, the number of hidden units.
+        bias: whether the cell has the biases b_ih and b_hh.
+        reset_after: whether the reset gate multiplies after the product with W_hn (True, as in torch) or before it.
+        dtype: of parameters, inputs and states: float32 or float64.
+        seed: of the initial parameters, which are drawn from U(-1/sqrt(H), 1/sqrt(H)); None for a fresh one.
 
     Example:
         >>> import numpy as np, pyrnn
-        >>> h, pullback = pyrnn.GRUCell(3, 5, seed=0).vjp(np.zeros((2, 3), np.float32))
-        >>> pullback(np.ones_like(h)).state.shape
+        >>> h = pyrnn.GRUCell(3, 5, seed=0)(np.zeros((2, 3), np.float32))
+        >>> h.shape
         (2, 5)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html

@@ -1,4 +1,4 @@
-"""show_config: what was built and what was chosen, for bug reports."""
+"""show_config prints how pyrnn was built and what it chose on this machine, for bug reports."""
 
 from __future__ import annotations
 

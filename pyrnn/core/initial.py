@@ -1,4 +1,4 @@
-"""Initial parameters: drawn, or zeros where a file's arrays are about to take their place."""
+"""Initial parameters are drawn at random, or are zeros where a loader replaces them at once."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ _SKIPPED: ContextVar[bool] = ContextVar("initial parameters are zeros", default=
 
 @contextmanager
 def skip_init() -> Iterator[None]:
-    """Inside the block, the layers made have parameters of zeros: for a loader, which replaces them all.
+    """Gives the layers that are made inside the block parameters of zeros, for a loader, which replaces them all.
 
-    Nothing is drawn, and numpy.random, which NumPy imports when it is asked for, is not imported: 9 ms of the 24 that
-    it took to load a small LSTM.
+    Nothing is drawn then, and NumPy does not import numpy.random, which takes 9 of the 24 ms of loading a small LSTM.
     """
     token = _SKIPPED.set(True)
     try:
@@ -34,12 +33,12 @@ def skip_init() -> Iterator[None]:
 
 
 def is_skipped() -> bool:
-    """Whether a loader makes the layers: their weights and their order are the file's."""
+    """Whether a loader is making the layers, whose weights and order come from the file."""
     return _SKIPPED.get()
 
 
 def generator_of(seed: Any) -> np.random.Generator:
-    """np.random.default_rng, whose errors do not say which argument is wrong."""
+    """Calls np.random.default_rng, and names the argument in its errors, which NumPy does not."""
     try:
         return np.random.default_rng(seed)
     except Exception as error:
@@ -48,17 +47,17 @@ def generator_of(seed: Any) -> np.random.Generator:
 
 
 class Random:
-    """The random numbers of one layer: those of np.random.default_rng(seed)."""
+    """Draws the random numbers of one layer, as np.random.default_rng(seed) does."""
 
     def __init__(self, seed: int | None) -> None:
         self._generator: np.random.Generator | None = None
         if not _SKIPPED.get():
-            self._generator = generator_of(seed)  # at once: a wrong seed is the constructor's error
-        # Not None, or a copy of the layer would draw other numbers than the layer.
+            self._generator = generator_of(seed)  # here, so that a wrong seed is an error of the constructor
+        # With None, a copy of the layer would draw other numbers than the layer does.
         self._seed = int.from_bytes(os.urandom(16)) if seed is None else seed
 
     def uniform(self, shape: Sequence[int], fan: int, dtype: np.dtype[Any]) -> Array:
-        """torch's initial distribution, U(-1/sqrt(fan), 1/sqrt(fan))."""
+        """Draws from U(-1/sqrt(fan), 1/sqrt(fan)), torch's initial distribution."""
         check_room(shape, dtype)
         if _SKIPPED.get():
             return np.zeros(shape, dtype)
@@ -66,14 +65,14 @@ class Random:
         return self._drawn().uniform(-bound, bound, shape).astype(dtype)
 
     def normal(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-        """Normal with variance 1."""
+        """Draws from the normal distribution of mean 0 and variance 1."""
         check_room(shape, dtype)
         if _SKIPPED.get():
             return np.zeros(shape, dtype)
         return self._drawn().standard_normal(shape, np.float64).astype(dtype)
 
     def random(self, shape: Sequence[int]) -> Array:
-        """U(0, 1) in float64, for dropout."""
+        """Draws float64 numbers from U(0, 1), for dropout."""
         return self._drawn().random(shape)
 
     def _drawn(self) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU: torch.nn's arguments, names, shapes and numbers, on NumPy arrays."""
+"""RNN, LSTM and GRU compute on NumPy arrays, with the arguments, parameter names and shapes of torch.nn."""
 
 from __future__ import annotations
 
@@ -12,43 +12,62 @@ from pyrnn.checks.arrays import Array
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
     from .quantized import Quantized
 
 
 class Quantizable(Recurrent):
-    """A recurrent layer of floats, which can be given smaller weights."""
+    """Base class of the three layers, whose float weights `quantize` makes smaller."""
 
     def quantize(self, format: str, data: Array | None = None) -> Quantized:
-        """Makes a `Quantized` of this layer: smaller weights, for inference. The layer stays as it is.
+        """Makes a `Quantized` of this layer, whose weights take less memory, for inference. The layer stays as it is.
 
         Args:
-            format: "bf16" or "int8".
-            data: an input to measure the error on, as a call takes it: it becomes `.report`. None for no report.
+            format: "bf16" for half of the memory, "int8" for a quarter.
+            data: an input as a call takes it, on which the error is measured for `.report`. None for no report.
+
+        Returns:
+            The `Quantized` layer, in evaluation mode.
 
         Raises:
             ValueError: for another format, or a layer of float64.
+
+        Example:
+            >>> import pyrnn
+            >>> pyrnn.GRU(16, 64, seed=0).quantize("bf16")
+            Quantized(GRU(16, 64), format='bf16')
         """
-        from .quantized import Quantized  # at its first use: `import pyrnn` does without
+        from .quantized import Quantized  # here, because most programs never need it
 
         return Quantized(self, format, data)
 
 
 class RNN(Quantizable):
-    """Elman RNN, h' = tanh(W_ih x + b_ih + W_hh h + b_hh) or max(., 0): torch.nn.RNN on NumPy arrays.
+    """Elman RNN: torch.nn.RNN on NumPy arrays.
+
+    At each step, with f = tanh or relu:
+
+        h' = f(W_ih x + b_ih + W_hh h + b_hh)
 
     Args:
-        input_size: I. hidden_size: H. num_layers: L, the output of each the input of the next.
-        nonlinearity: "tanh" or "relu".
-        bias: whether there are biases.
-        batch_first: whether sequences are [B,T,*]; states never are.
-        dropout: probability of zeroing an element of the output of each layer but the last, in training mode.
-        bidirectional: D = 2; the outputs of both directions side by side.
-        activation: instead of the nonlinearity, one of those of `LSTM`.
-        masked_output: the default of a call's `masked_output`: "zero" or "hold".
-        dtype: float32 or float64.
-        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
+        input_size: I, the number of features of an input.
+        hidden_size: H, the number of hidden units.
+        num_layers: L; the output of each layer is the input of the next.
+        nonlinearity: f, "tanh" or "relu".
+        bias: whether the layers have the biases b_ih and b_hh.
+        batch_first: whether sequences are [B,T,*] rather than [T,B,*]. States are [L*D,B,*] in both cases.
+        dropout: the probability of zeroing an element of the output of each layer but the last, in training mode.
+        bidirectional: whether a second direction reads the sequence from its end: D = 2, else D = 1. The outputs of
+            both directions stand side by side.
+        activation: f in place of `nonlinearity`: any activation that `LSTM` lists.
+        masked_output: the output at masked steps unless a call says otherwise: "zero" or "hold".
+        dtype: of parameters, inputs and states: float32 or float64.
+        seed: of dropout and of the initial parameters, which are drawn from U(-1/sqrt(H), 1/sqrt(H)); None for a
+            fresh one.
+
+    Raises:
+        TypeError, ValueError: if an argument is of a wrong type or out of range.
 
     Example:
         >>> import numpy as np, pyrnn
@@ -77,39 +96,53 @@ class RNN(Quantizable):
         seed: int | None = None,
     ) -> None:
         self.__dict__["nonlinearity"] = check_nonlinearity(nonlinearity)
-        mode = f"rnn_{nonlinearity}" if activation is None else "rnn_tanh"  # an activation takes its place
+        mode = f"rnn_{nonlinearity}" if activation is None else "rnn_tanh"  # the activation replaces tanh
         super().__init__(
             mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
             0, dtype, seed, "tanh" if activation is None else activation, masked_output=masked_output,
         )  # fmt: skip
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, but for dtype and seed."""
+        """Returns the constructor's arguments, without dtype and seed."""
         return {**super().config(), "activation": None if self.mode == "rnn_relu" else self.activation}
 
 
 class LSTM(Quantizable):
     """Long short-term memory: torch.nn.LSTM on NumPy arrays.
 
-        i, f, o = σ(...)    g = tanh(...)    c' = f c + i g    h' = o tanh(c')    with proj_size h' = W_hr o tanh(c')
+    At each step, with σ the logistic sigmoid and * elementwise:
 
-    Gates stand in the rows of a weight in the order i, f, g, o.
+        i = σ(W_ii x + b_ii + W_hi h + b_hi)
+        f = σ(W_if x + b_if + W_hf h + b_hf)
+        g = tanh(W_ig x + b_ig + W_hg h + b_hg)
+        o = σ(W_io x + b_io + W_ho h + b_ho)
+        c' = f * c + i * g
+        h' = o * tanh(c')                  with proj_size: h' = W_hr (o * tanh(c'))
+
+    The rows of each weight and bias hold the gates in the order i, f, g, o.
 
     Args:
-        input_size: I. hidden_size: H. num_layers: L, the output of each the input of the next.
-        bias: whether there are biases.
-        batch_first: whether sequences are [B,T,*]; states never are.
-        dropout: probability of zeroing an element of the output of each layer but the last, in training mode.
-        bidirectional: D = 2; the outputs of both directions side by side.
-        proj_size: P, the size the hidden state is projected to; 0 for none.
-        activation: of the candidate and the output, one of "tanh", "sigmoid", "relu", "identity",
-            "hard_sigmoid_keras2" (clip(0.2 x + 0.5)), "hard_sigmoid_keras3" (relu6(x + 3) / 6).
-        recurrent_activation: of the gates, from the same list.
-        peephole: the gates see the cell state, a_i += p_i c, a_f += p_f c, a_o += p_o c'; parameters
-            weight_peephole_l0 ... of [3H] in the order i, o, f, as ONNX's P.
-        masked_output: the default of a call's `masked_output`: "zero" or "hold".
-        dtype: float32 or float64.
-        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
+        input_size: I, the number of features of an input.
+        hidden_size: H, the number of hidden units.
+        num_layers: L; the output of each layer is the input of the next.
+        bias: whether the layers have the biases b_ih and b_hh.
+        batch_first: whether sequences are [B,T,*] rather than [T,B,*]. States are [L*D,B,*] in both cases.
+        dropout: the probability of zeroing an element of the output of each layer but the last, in training mode.
+        bidirectional: whether a second direction reads the sequence from its end: D = 2, else D = 1. The outputs of
+            both directions stand side by side.
+        proj_size: P, the size to which W_hr projects the hidden state; 0 for no projection.
+        activation: in place of the two tanh: "tanh", "sigmoid", "relu", "identity", "hard_sigmoid_keras2"
+            (clip(0.2 x + 0.5, 0, 1)) or "hard_sigmoid_keras3" (relu6(x + 3) / 6).
+        recurrent_activation: in place of σ, from the same list.
+        peephole: whether the gates see the cell state: p_i * c, p_f * c and p_o * c' are added inside their σ. The
+            parameters weight_peephole_l0 ... have shape [3H], their gates in the order i, o, f, as ONNX's P.
+        masked_output: the output at masked steps unless a call says otherwise: "zero" or "hold".
+        dtype: of parameters, inputs and states: float32 or float64.
+        seed: of dropout and of the initial parameters, which are drawn from U(-1/sqrt(H), 1/sqrt(H)); None for a
+            fresh one.
+
+    Raises:
+        TypeError, ValueError: if an argument is of a wrong type or out of range.
 
     Example:
         >>> import numpy as np, pyrnn
@@ -119,8 +152,8 @@ class LSTM(Quantizable):
         >>> gradients.input.shape, gradients.parameters["weight_hh_l1"].shape
         ((7, 2, 3), (20, 5))
 
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html; Hochreiter & Schmidhuber 1997;
-    forget gate Gers et al. 2000; projection Sak et al. 2014.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html; Hochreiter & Schmidhuber 1997; the
+    forget gate: Gers et al. 2000; the projection: Sak et al. 2014.
     """
 
     _is_pair = True
@@ -152,23 +185,39 @@ class LSTM(Quantizable):
 class GRU(Quantizable):
     """Gated recurrent unit: torch.nn.GRU on NumPy arrays.
 
-        r, z = σ(...)    n = tanh(W_in x + b_in + r (W_hn h + b_hn))    h' = (1 - z) n + z h
+    At each step, with σ the logistic sigmoid and * elementwise:
 
-    Gates stand in the rows of a weight in the order r, z, n.
+        r = σ(W_ir x + b_ir + W_hr h + b_hr)
+        z = σ(W_iz x + b_iz + W_hz h + b_hz)
+        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))
+        h' = (1 - z) * n + z * h
+
+    With `reset_after=False`, the form of the original paper:
+
+        n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)
+
+    The rows of each weight and bias hold the gates in the order r, z, n.
 
     Args:
-        input_size: I. hidden_size: H. num_layers: L, the output of each the input of the next.
-        bias: whether there are biases.
-        batch_first: whether sequences are [B,T,*]; states never are.
-        dropout: probability of zeroing an element of the output of each layer but the last, in training mode.
-        bidirectional: D = 2; the outputs of both directions side by side.
-        reset_after: True, torch's form above; False, the original paper's, n = tanh(W_in x + b_in +
-            W_hn (r h) + b_hn), which torch cannot express (Keras `reset_after=False`, ONNX `linear_before_reset=0`).
-        activation: of the candidate, from the list of `LSTM`.
-        recurrent_activation: of the gates, likewise.
-        masked_output: the default of a call's `masked_output`: "zero" or "hold".
-        dtype: float32 or float64.
-        seed: of the initial weights, U(-1/sqrt(H), 1/sqrt(H)), and of dropout; None for a fresh one.
+        input_size: I, the number of features of an input.
+        hidden_size: H, the number of hidden units.
+        num_layers: L; the output of each layer is the input of the next.
+        bias: whether the layers have the biases b_ih and b_hh.
+        batch_first: whether sequences are [B,T,*] rather than [T,B,*]. States are [L*D,B,*] in both cases.
+        dropout: the probability of zeroing an element of the output of each layer but the last, in training mode.
+        bidirectional: whether a second direction reads the sequence from its end: D = 2, else D = 1. The outputs of
+            both directions stand side by side.
+        reset_after: whether r multiplies after the product with W_hn, as in torch, or before it, as in Keras with
+            `reset_after=False` and ONNX with `linear_before_reset=0`. torch cannot express the latter.
+        activation: in place of tanh, from the list of `LSTM`.
+        recurrent_activation: in place of σ, from the same list.
+        masked_output: the output at masked steps unless a call says otherwise: "zero" or "hold".
+        dtype: of parameters, inputs and states: float32 or float64.
+        seed: of dropout and of the initial parameters, which are drawn from U(-1/sqrt(H), 1/sqrt(H)); None for a
+            fresh one.
+
+    Raises:
+        TypeError, ValueError: if an argument is of a wrong type or out of range.
 
     Example:
         >>> import numpy as np, pyrnn

@@ -1,4 +1,4 @@
-"""Linear: the layer after a recurrent one, with the kernels' own product and so the same bits everywhere."""
+"""Linear is the plain layer that often follows a recurrent one; the kernels compute it, the same bits on every CPU."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from .packing import Packing
 from .pullback import Gradients
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
 
 class Linear(Packing[_core.Linear]):
-    """y = x Wᵀ + b over the last axis: torch.nn.Linear on NumPy arrays.
+    """Linear layer over the last axis: torch.nn.Linear on NumPy arrays.
+
+        y = x Wᵀ + b
 
     Args:
         in_features: K, the size of the input's last axis.
-        out_features: N, that of the output.
-        bias: whether there is a bias.
-        dtype: float32 or float64.
-        seed: of the initial weights, U(-1/sqrt(K), 1/sqrt(K)); None for a fresh one.
+        out_features: N, the size of the output's last axis.
+        bias: whether the layer has the bias b.
+        dtype: of parameters and inputs: float32 or float64.
+        seed: of the initial parameters, which are drawn from U(-1/sqrt(K), 1/sqrt(K)); None for a fresh one.
+
+    Raises:
+        TypeError, ValueError: if an argument is of a wrong type or out of range.
 
     Example:
         >>> import numpy as np, pyrnn
@@ -58,7 +63,13 @@ class Linear(Packing[_core.Linear]):
             self._add_parameter("bias", random.uniform((out_features,), in_features, float_dtype(dtype)))
 
     def __call__(self, input: Array) -> Array:
-        """Output [*, out_features] of an input [*, in_features].
+        """Computes the output.
+
+        Args:
+            input: [*, in_features], of the layer's dtype.
+
+        Returns:
+            The output, [*, out_features].
 
         Raises:
             TypeError: if the input is not a NumPy array.
@@ -67,7 +78,18 @@ class Linear(Packing[_core.Linear]):
         return self._weights().forward(self._rows(input)).reshape(*input.shape[:-1], self.out_features)
 
     def vjp(self, input: Array) -> tuple[Array, Callable[[Array], Gradients]]:
-        """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
+        """Computes the output and returns a function for its gradients.
+
+        Args:
+            input: as in a call.
+
+        Returns:
+            The output, and a pullback. The pullback takes the loss's gradient with respect to the output and returns
+            `Gradients`: `.input` and `.parameters`; `.state` is None.
+
+        Raises:
+            TypeError, ValueError: as a call.
+        """
         weights, rows, names = self._weights(), self._rows(input).copy(), list(self._parameters)
         output = weights.forward(rows).reshape(*input.shape[:-1], self.out_features)
 
@@ -96,7 +118,7 @@ class Linear(Packing[_core.Linear]):
         return _core.Linear.pack(parameters["weight"], parameters.get("bias"))
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, but for dtype and seed."""
+        """Returns the constructor's arguments, without dtype and seed."""
         bias = "bias" in self._parameters
         return {"in_features": self.in_features, "out_features": self.out_features, "bias": bias}
 

@@ -1,8 +1,8 @@
-"""What every part of a network has: named parameters and buffers, a state dict, a training flag.
+"""Module gives every layer named parameters and buffers, a state dict and a training flag.
 
-Parameters are handed out as read-only arrays. The kernels keep weights in a packed form of their own, and a
-write into an array behind their back would go unseen; so a parameter is replaced whole, by assignment
-(`layer.weight_hh_l0 = array`) or by `load_state_dict`, and the packed form is made anew at the next call.
+A caller gets parameters as read-only arrays. The kernels keep a packed copy of the weights, which a write into an
+array would leave outdated. So callers replace a parameter as a whole, by assignment (`layer.weight_hh_l0 = array`) or
+by `load_state_dict`, and the next call packs the weights again.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _BUDGET: ContextVar[Budget | None] = ContextVar("what the parameters of modules 
 class Module:
     """Base class of the layers: parameters by torch's names, submodules by attribute.
 
-    A subclass registers its parameters with `_add_parameter`, and with `_add_buffer` what the state dict holds but
-    no optimizer changes (running statistics); a module assigned to an attribute becomes a submodule whose
-    parameters carry the attribute's name and a dot in front, as in torch.nn.Module.
+    A subclass registers its parameters with `_add_parameter`. With `_add_buffer` it registers arrays that the state
+    dict holds but no optimizer changes, such as running statistics. A module that is assigned to an attribute becomes
+    a submodule: the names of its parameters start with the attribute's name and a dot, as in torch.nn.Module.
     """
 
     training: bool
-    _version = 1  # of the state dict, as torch counts it
+    _version = 1  # the state dict's version, which torch stores in _metadata
 
     def __init__(self) -> None:
         self.__dict__.update(_parameters={}, _buffers={}, _modules={}, training=True)
@@ -58,7 +58,7 @@ class Module:
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        # Only reached when ordinary look-up fails; __dict__ is empty while unpickling.
+        # Python calls this when ordinary look-up fails. While unpickling, __dict__ is still empty.
         for kind in KINDS:
             values = self.__dict__.get(kind, {})
             if name in values:
@@ -79,47 +79,48 @@ class Module:
     def _replace(self, values: Mapping[str, Array]) -> None:
         """Puts checked arrays in place of this module's own parameters and buffers.
 
-        The dict is made anew, so that whoever packed the weights can tell by its identity that they changed.
+        It makes a new dict, by whose identity `Packing` notices that the weights have changed.
         """
         changed = {name: _read_only(value) for name, value in values.items()}
         _swap(self._replacements(changed, ""))
 
     def _replacements(self, values: Mapping[str, Array], start: str) -> Iterator[tuple[dict[str, Any], str, Any]]:
-        """What `_swap` takes to put values, named from `start` on, in place of this module's own."""
+        """Yields what `_swap` needs to replace this module's arrays by those of `values` named from `start` on."""
         for kind in KINDS:
             mine: dict[str, Array] = self.__dict__[kind]
             if any(start + name in values for name in mine):
                 yield self.__dict__, kind, {name: values.get(start + name, value) for name, value in mine.items()}
 
     def _held(self) -> dict[str, Array]:
-        """Parameters and buffers of this module alone, in the state dict's order."""
+        """Returns parameters and buffers of this module alone, in the state dict's order."""
         return {**self._parameters, **self._buffers}
 
     # -- public -------------------------------------------------------------------------------------------
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, with their dotted names ("" for this one)."""
+        """Yields this module and all below it, each with its dotted name; the name of this one is `prefix`."""
         yield prefix, self
         for name, module in self._modules.items():
             yield from module.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def parameters(self) -> dict[str, Array]:
-        """All parameters by state-dict name, in torch's order, as read-only arrays (no copies)."""
+        """Returns all parameters by state-dict name, in torch's order, as read-only arrays (no copies)."""
         return self._named("_parameters")
 
     def buffers(self) -> dict[str, Array]:
-        """All buffers by state-dict name, as read-only arrays (no copies)."""
+        """Returns all buffers by state-dict name, as read-only arrays (no copies)."""
         return self._named("_buffers")
 
     def state_dict(self) -> OrderedDict[str, Array]:
-        """Parameters and buffers by name, as writable copies: what torch's `load_state_dict` takes.
+        """Returns parameters and buffers by name, as writable copies, as torch's `load_state_dict` takes them.
 
-        As torch's, it has an attribute `_metadata`: here with the options that weights do not tell, by module.
+        Its attribute `_metadata` holds for each module the version, as in torch, and the options that weights do not
+        show.
         """
         metadata = {name: {"version": part._version, **part._options()} for name, part in self.named_modules()}
         return as_state_dict({name: value.copy() for name, value in self._named(*KINDS).items()}, metadata)
 
     def _options(self) -> dict[str, Any]:
-        """The constructor's arguments that names and shapes of the weights do not tell."""
+        """Returns the constructor's arguments that cannot be read off the names and shapes of the weights."""
         return {}
 
     def _named(self, *kinds: str) -> dict[str, Array]:
@@ -133,21 +134,21 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Takes parameters and buffers from a mapping of names to array-likes (NumPy, torch tensors, lists).
 
-        Values are cast to the module's dtype, as torch does. Either all are taken or, on an error or Ctrl-C, none.
+        Values are cast to the module's dtype, as in torch. After an error or Ctrl-C all old values are still there.
 
         Args:
-            state_dict: names as in `state_dict()`.
+            state_dict: arrays by the names of `state_dict()`.
             strict: whether missing and unexpected names are errors.
 
         Returns:
             `missing_keys` and `unexpected_keys`, two lists of names.
 
         Raises:
-            RuntimeError: naming missing, unexpected and mis-shaped keys.
+            RuntimeError: if keys are missing, unexpected or of the wrong shape; it names them.
             TypeError: if `state_dict` is no mapping or a value is not numeric.
-            ValueError: if NumPy is told to raise where a cast overflows, and one does.
+            ValueError: if a cast overflows while NumPy is set to raise on overflow.
         """
-        from pyrnn.weights.keys import IncompatibleKeys, mismatches  # at its first use, to keep `import pyrnn` short
+        from pyrnn.weights.keys import IncompatibleKeys, mismatches  # here, to keep `import pyrnn` short
 
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -168,7 +169,7 @@ class Module:
         return keys
 
     def _compare_options(self, metadata: Metadata) -> None:
-        """Warns where the state dict is of a layer that computes something else with the same weights."""
+        """Warns if the state dict comes from a layer that computes something else with the same weights."""
         for prefix, part in self.named_modules():
             if prefix not in metadata:
                 continue
@@ -183,9 +184,9 @@ class Module:
                     )
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments by name, but for dtype and seed: numbers, strings and lists, as JSON has them.
+        """Returns the constructor's arguments by name, without dtype and seed: numbers, strings and lists, as in JSON.
 
-        A layer keeps each under its own name, or overrides this.
+        It reads each from the attribute of the same name; a layer that keeps them otherwise overrides this.
         """
         return {name: getattr(self, name) for name in arguments_of(type(self)) if name not in ("dtype", "seed")}
 
@@ -198,7 +199,7 @@ class Module:
         return self
 
     def eval(self) -> Self:
-        """Sets evaluation mode: no dropout."""
+        """Sets evaluation mode: dropout is off."""
         return self.train(False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -206,10 +207,10 @@ class Module:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._replace(self._held())  # arrays come back from a pickle writable
+        self._replace(self._held())  # unpickled arrays are writable; this makes them read-only
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of the repr."""
+        """Returns the text between the parentheses of the repr."""
         return ""
 
     def __repr__(self) -> str:
@@ -222,13 +223,17 @@ class Module:
 
 
 class CastError(ValueError, FloatingPointError, RuntimeWarning):
-    """A number does not fit a dtype. NumPy was told to raise one of the last two; callers may catch that."""
+    """A number does not fit a dtype, and NumPy is set to raise there.
+
+    NumPy raises FloatingPointError or RuntimeWarning; this is both, so that code which catches either still works.
+    """
 
 
 def _swap(new: Iterable[tuple[dict[str, Any], str, Any]]) -> None:
-    """Sets entries (dict, key, value), all or none: Ctrl-C comes between two instructions of Python, and here is one.
+    """Sets entries (dict, key, value), all or none.
 
-    `deque` calls `setitem` from C. The old values live until it is done, so no destructor runs in between.
+    Python handles Ctrl-C between two of its instructions, and `deque` sets all entries within one, from C. The old
+    values live until all are set, so no destructor runs in between.
     """
     targets, keys, values = zip(*new, strict=True) if (new := list(new)) else ((), (), ())
     old = [target[key] for target, key in zip(targets, keys, strict=True)]
@@ -238,9 +243,9 @@ def _swap(new: Iterable[tuple[dict[str, Any], str, Any]]) -> None:
 
 @contextmanager
 def at_most(budget: Budget) -> Iterator[None]:
-    """Inside the block, all parameters and buffers of modules that are made are spent from the budget.
+    """Makes all parameters and buffers that are created inside the block count against the budget.
 
-    For sizes that come from a file.
+    Loaders use it, because their sizes come from a file.
     """
     token = _BUDGET.set(budget)
     try:
@@ -250,12 +255,12 @@ def at_most(budget: Budget) -> Iterator[None]:
 
 
 def check_room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
-    """ValueError if an array of this shape, not made yet, is more than `at_most` allows; MemoryError if vast."""
+    """Raises ValueError if an array of this shape would exceed `at_most`, MemoryError from 2**60 bytes on."""
     size = math.prod(shape) * dtype.itemsize
     budget = _BUDGET.get()
     if budget is not None:
         budget.check(size, _LARGER.format(tuple(shape)))
-    if size >= 2**60:  # where NumPy speaks of its own names
+    if size >= 2**60:  # NumPy's own error there would not name the parameters
         raise MemoryError(f"not enough memory: parameters of shape {tuple(shape)} take {size} bytes")
 
 
@@ -281,7 +286,7 @@ def _checked(module: Module, name: str, value: Any) -> Array:
 
 
 def _read_only(value: Array) -> Array:
-    """A view that cannot be made writable again, over a private copy."""
+    """Copies the array and returns a view of the copy that nobody can make writable again."""
     owner = np.array(value, order="C", copy=True)
     owner.flags.writeable = False
     return owner.view()

@@ -1,4 +1,4 @@
-"""Packed weights: what the kernels read in place of the parameters."""
+"""The kernels read packed weights, a copy of the parameters in another order, which this module makes and keeps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Packed = TypeVar("Packed")
 
 
 class Packing(Module, Generic[Packed]):
-    """A module whose parameters the kernels read in packed form: a private cache, made at the next call."""
+    """A module whose parameters the kernels read in packed form, which the next call makes and later calls reuse."""
 
     def _pack(self, parameters: dict[str, Array]) -> Packed:
         raise NotImplementedError
 
     def _weights(self) -> Packed:
-        """What `_pack` makes of the parameters, kept until they are replaced."""
+        """Returns the packed parameters; packs them again only after they were replaced."""
         parameters = self._parameters
         packed = self.__dict__.get("_packed")
         if packed is None or packed[0] is not parameters:
@@ -30,7 +30,7 @@ class Packing(Module, Generic[Packed]):
 
 
 class Specified(Packing[_core.Weights]):
-    """A module that is one network of the kernels."""
+    """A module that is one recurrent network of the kernels, which `_spec` describes."""
 
     def _spec(self) -> _core.Spec:
         raise NotImplementedError

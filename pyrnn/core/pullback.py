@@ -1,4 +1,4 @@
-"""Pullback: the way back of one call, and the gradients it returns."""
+"""A pullback computes the gradients of one call in reverse mode."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from pyrnn.checks.arrays import Array
 
 
 class Gradients(NamedTuple):
-    """What a pullback returns: gradients with respect to the input, the initial state and the parameters.
+    """The gradients that a pullback returns.
 
-    reset_state is that of the state after a reset, shaped as the state; None where there was no reset.
+    Attributes:
+        input: with respect to the input, of its shape.
+        state: with respect to the initial state, of its shape; for the LSTM a pair. None for a layer without a state.
+        parameters: with respect to each parameter, by name.
+        reset_state: with respect to `reset_state`, of its shape; None if the call had no reset.
     """
 
     input: Array
@@ -33,7 +37,7 @@ class Pullback:
     def __call__(
         self, grad_output: Array | None = None, grad_state: Any = None, grad_states: Array | None = None
     ) -> Gradients:
-        """Gradients of a loss, given its gradients with respect to what the call returned.
+        """Computes the gradients of a loss from its gradients with respect to what the call returned.
 
         Args:
             grad_output: shaped as the output; None for zero.
@@ -42,7 +46,7 @@ class Pullback:
             grad_states: shaped as the cell states of all steps (`return_states=True`); None for zero.
 
         Returns:
-            Gradients: `.input` shaped as the input, `.state` as the initial state, `.parameters` by name.
+            `Gradients`, each shaped as the value it belongs to; `.parameters` is a dict by name.
 
         Raises:
             TypeError: if a gradient is not a NumPy array.
@@ -62,12 +66,12 @@ class Pullback:
 
 
 def state_of(parts: Sequence[Array], is_pair: bool) -> Any:
-    """h, or the pair (h, c)."""
+    """Returns h alone, or for a pair the tuple (h, c)."""
     return tuple(parts) if is_pair else parts[0]
 
 
 def state_parts(state: Any, is_pair: bool, what: str, kind: type = np.ndarray) -> list[Any]:
-    """[], [h] or [h, c]; TypeError for anything but arrays of this kind (or None, inside a pair)."""
+    """Splits a state into [], [h] or [h, c]; raises TypeError for other than arrays of `kind` (or None, in a pair)."""
     kinds = "NumPy arrays" if kind is np.ndarray else "tensors"
     if state is None:
         return []

@@ -1,12 +1,13 @@
-"""Quantized: a recurrent layer with smaller weights, for inference.
+"""Quantized is a recurrent layer with smaller weights, for inference.
 
-    bf16   the matrices W_ih and W_hh rounded to bfloat16 (to nearest, ties to even), half the size; all else is
-           float32: the same bits as a float32 layer with the rounded matrices
-    int8   each row w of W_ih and W_hh as a scale and integers, a quarter of the size: w = s q, |q| <= 127,
-           s = max |w| / 127; inputs and states likewise, anew at each step and for each row of the batch; sums of
-           integers, the same on every machine; biases and the cell's equations in float32
+    bf16   The matrices W_ih and W_hh are rounded to bfloat16 (to nearest, ties to even) and take half the memory.
+           Everything else is float32, so the bits are those of a float32 layer with the rounded matrices.
+    int8   Each row w of W_ih and W_hh becomes a scale s and integers q, a quarter of the memory: w = s q,
+           s = max |w| / 127, |q| <= 127. Inputs and states are quantized likewise, anew at each step and for each
+           row of the batch. The sums are of integers, so they are the same on every machine. Biases and the cell's
+           equations stay float32.
 
-At batch 1 a step takes as long as its weights take to be read.
+At batch 1 a step takes as long as reading its weights, so smaller weights make it faster.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FORMATS = ("bf16", "int8")
 
 
 class QuantizationError(NamedTuple):
-    """How far the outputs of a quantized network are from those of the float32 one.
+    """The difference between the outputs of a quantized network and those of the float32 one.
 
     Attributes:
         maximum: the largest absolute difference of an output.
@@ -45,7 +46,7 @@ class QuantizationError(NamedTuple):
 
     @classmethod
     def between(cls, exact: Array, approximate: Array) -> QuantizationError:
-        """The error of one array of outputs against another of the same shape."""
+        """Computes the error of `approximate` against `exact`, two arrays of outputs of one shape."""
         noise = approximate.astype(np.float64) - exact
         power, signal = float(np.sum(noise * noise)), float(np.sum(np.square(exact, dtype=np.float64)))
         if power == 0 or signal == 0:
@@ -60,11 +61,15 @@ class QuantizationError(NamedTuple):
 
 
 class Quantized(Recurrent):
-    """A recurrent layer with smaller weights, made by `layer.quantize(format)`; see above for the formats.
+    """A recurrent layer with smaller weights, made by `layer.quantize(format)`.
 
-    It is called and streamed from as the layer is, without dropout; there is no way back (vjp) and no trace. It is
-    made of the layer's parameters of that moment, which it shares, and has their state dict, in float32; a new state
-    dict is quantized at the next call. Copies and pickles hold the float32 parameters too, and have the same bits.
+    "bf16" rounds W_ih and W_hh to bfloat16; "int8" stores each of their rows as integers and a scale. Biases and the
+    cell's equations stay float32 in both.
+
+    A caller runs it and streams from it as from the layer. It has no dropout, no `vjp` and no `trace`. It shares the
+    parameters that the layer has when `quantize` is called, and its state dict is theirs, in float32; after
+    `load_state_dict` the next call quantizes the new weights. Copies and pickles hold the float32 parameters too, and
+    compute the same bits.
 
     Attributes:
         format: "bf16" or "int8".
@@ -89,7 +94,7 @@ class Quantized(Recurrent):
     def __init__(self, layer: Recurrent, format: str, data: Array | None = None) -> None:
         check_format(format)
         if isinstance(layer, Quantized):
-            layer.quantize()  # which refuses
+            layer.quantize()  # raises: the layer is quantized already
         wrong = {value.dtype.name for value in layer.parameters().values()} - {"float32"}
         if wrong:
             raise ValueError(f"a layer to quantize should be of float32, got {wrong.pop()}; make one with "
@@ -101,37 +106,46 @@ class Quantized(Recurrent):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the packed weights: matrices in the format, their scales, biases."""
+        """The size in bytes of the packed weights: the matrices in the format, their scales and the biases."""
         return self._weights().nbytes
 
     def error(self, input: Array, state: Any = None, **options: Any) -> QuantizationError:
-        """How far the outputs are from the float32 layer's; takes what a call takes."""
+        """Measures how far the outputs are from those of the float32 layer.
+
+        Args:
+            input: as in a call.
+            state: as in a call.
+            **options: the other arguments of a call.
+
+        Returns:
+            The `QuantizationError` of the outputs.
+        """
         exact = self.unquantized()(input, state, **options)[0]
         return QuantizationError.between(exact, self(input, state, **options)[0])
 
     def unquantized(self) -> Recurrent:
-        """The float32 layer, in evaluation mode; it shares the parameters of this moment."""
+        """Returns the float32 layer in evaluation mode; the two share the parameters that this one has now."""
         layer: Recurrent = object.__new__(self._of)
         extra = ("format", "report", "_of", "_is_pair")
         layer.__dict__.update({name: value for name, value in _shared(self).items() if name not in extra})
         return layer
 
     def quantize(self, *args: Any, **options: Any) -> NoReturn:
-        """ValueError: it is quantized already."""
+        """Raises ValueError, because the layer is quantized already."""
         raise ValueError(f"the layer is quantized already, to {self.format}; quantize the float32 layer it is of")
 
     def vjp(self, *args: Any, **options: Any) -> NoReturn:
-        """AttributeError: quantized layers are for inference."""
+        """Raises AttributeError, because quantized layers are for inference."""
         raise AttributeError(
             "a quantized layer has no vjp, it is for inference; train the float32 layer and quantize it"
         )
 
     def trace(self, *args: Any, **options: Any) -> NoReturn:
-        """AttributeError: quantized layers are for inference."""
+        """Raises AttributeError, because quantized layers are for inference."""
         raise AttributeError("a quantized layer has no trace, it keeps no gates; trace the float32 layer")
 
     def config(self) -> NoReturn:
-        """TypeError: a file holds the float32 layer."""
+        """Raises TypeError, because files hold the float32 layer."""
         raise TypeError("a quantized layer has no config; save the float32 layer, and quantize what is loaded")
 
     def _options(self) -> dict[str, Any]:
@@ -150,13 +164,16 @@ class Quantized(Recurrent):
 
 
 def check_format(format: Any) -> None:
-    """ValueError for what is not the name of a format."""
+    """Raises ValueError for what is not the name of a format."""
     if format not in FORMATS:
         raise ValueError(f'format should be "bf16" or "int8", got {brief(format)}')
 
 
 def converted(module: Module, change: Callable[[Any], Recurrent]) -> Module:
-    """A network in evaluation mode with the same arrays, each recurrent layer replaced by change(layer)."""
+    """Returns a copy of the network in evaluation mode, with change(layer) in place of each recurrent layer.
+
+    The copy shares the arrays of all other layers.
+    """
     if isinstance(module, Recurrent):
         return change(module)
     copy = object.__new__(type(module))
@@ -171,5 +188,8 @@ def converted(module: Module, change: Callable[[Any], Recurrent]) -> Module:
 
 
 def _shared(module: Module) -> dict[str, Any]:
-    """What a copy in evaluation mode shares. Parameters are replaced whole, so neither sees what the other does."""
+    """Returns the attributes of a copy in evaluation mode that shares the arrays.
+
+    Since parameters are replaced as a whole, a later change of one module does not show in the other.
+    """
     return {name: value for name, value in module.__dict__.items() if name != "_packed"} | {"training": False}

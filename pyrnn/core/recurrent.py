@@ -1,4 +1,4 @@
-"""What RNN, LSTM and GRU share: the call, its reverse mode, traces and streams.
+"""Recurrent is the base class of RNN, LSTM and GRU: their call, its gradients, traces and streams.
 
 Letters in shapes: T time, B batch, I input_size, H hidden_size, P proj_size or H, L layers, D directions.
 """
@@ -33,16 +33,16 @@ from .pullback import Pullback, state_of, state_parts
 from .steps import active_steps, extent
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
     from .stream import Stream
     from .trace import Trace
 
-OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # of single steps
+OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # the arguments that tell single steps apart
 
 
 class Recurrent(Specified):
-    """What RNN, LSTM and GRU share. `mode` names the cell of the kernels."""
+    """Base class of RNN, LSTM and GRU; `mode` is the name that the kernels give the cell."""
 
     _is_pair = False
 
@@ -91,32 +91,38 @@ class Recurrent(Specified):
         reset_state: Any = None,
         return_states: bool = False,
     ) -> tuple[Any, ...]:
-        """Runs the layers over a sequence.
+        """Runs the layers over a batch of sequences.
 
         Args:
             input: [T,B,I], [B,T,I] with batch_first, or [T,I]; of the layer's dtype; read in place.
-            state: the initial hidden state [L*D,B,P] ([L*D,P] without a batch); for the LSTM a pair (h, c), c of
-                [L*D,B,H]; None for zeros.
-            lengths: [B] integers from 0 to T, in any order: each sequence ends after so many steps. Outputs past
-                the end are zero (or as masked_output says), the final state is that at the end, and the reverse
-                direction starts there. Work is done for the steps that are left.
-            mask: bool, [T,B] or [B,T] or [T] as the input is: a step marked False leaves the state alone (padding
-                in front, holes in the middle), in both directions.
-            masked_output: what the output of such a step is: "zero", or "hold" for the state that was left alone;
-                by default, what the layer was made with.
-            reset: bool, laid out as `mask`: before a step marked True the row's state of every layer becomes zero,
-                or `reset_state`. Not for bidirectional layers.
-            reset_state: shaped as `state`.
-            return_states: also return the cell states of all steps of the last layer (LSTM only).
+            state: hx, the initial state: h of shape [L*D,B,P] ([L*D,P] without a batch); for the LSTM a pair (h, c),
+                c of shape [L*D,B,H]. None for zeros.
+            lengths: [B] integers from 0 to T, in any order: each sequence ends after so many steps. Outputs past the
+                end are zero (or as masked_output says), the final state is the one at the end, and the reverse
+                direction starts there. Steps past the end are not computed.
+            mask: bool, [T,B], [B,T] or [T], laid out as the input: a step marked False leaves the state alone, in both
+                directions. So padding may stand in front, and holes in the middle.
+            masked_output: the output at such a step: "zero", or "hold" for the state, which the step left alone; by
+                default the layer's own `masked_output`.
+            reset: bool, laid out as `mask`: before a step marked True, the state of that sequence becomes zero, or
+                `reset_state`, in every layer. Not for bidirectional layers.
+            reset_state: shaped as the initial state.
+            return_states: whether to return the cell states of all steps of the last layer too (LSTM only).
 
         Returns:
-            The output of the last layer, [T,B,D*P] in the input's layout, the final state, shaped as `state`, and
-            with return_states the cell states, [T,B,D*H] in the input's layout.
+            The output of the last layer, [T,B,D*P] in the input's layout; the final state, shaped as the initial one;
+            and with return_states the cell states, [T,B,D*H] in the input's layout.
 
         Raises:
             TypeError: if an argument is not a NumPy array.
             ValueError: if a dtype, a number of dimensions or the shape of lengths, mask or reset is wrong.
             RuntimeError: if a size is wrong, as in torch.
+
+        Example:
+            >>> import numpy as np, pyrnn
+            >>> y, h = pyrnn.GRU(3, 5, seed=0)(np.ones((7, 2, 3), np.float32), lengths=[7, 4])
+            >>> bool((y[3, 1] == h[0, 1]).all()), bool((y[4:, 1] == 0).all())
+            (True, True)
         """
         asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)
         output, final, states, _ = self._run(input, state, False, asked)
@@ -136,18 +142,20 @@ class Recurrent(Specified):
         return_states: bool = False,
         checkpoint: int | None = None,
     ) -> tuple[Any, ...]:
-        """Runs the layers and returns what a call returns, and a `Pullback` after it.
+        """Runs the layers as a call does; returns its outputs followed by a `Pullback`, which computes the gradients.
 
-        Keeps the gates of every step: a layer and direction of an LSTM takes 7 T B H numbers, of a GRU 5, of an
-        RNN 2, and the pullback 4 (RNN: 1) more. With `checkpoint=k` only the state before every k-th step is kept,
-        and the pullback computes the others again, k steps at a time: the same bits, about a third more time, and
-        memory for k + T / k steps (about sqrt(T) is the best k). The input is not copied then: leave it as it is
-        until the pullback has run. Inputs of further layers are kept in any case.
-        All other arguments are those of a call.
+        It takes the arguments of a call, raises the same errors, and keeps the gates of every step: 7 T B H numbers
+        for each layer and direction of an LSTM, 5 T B H for a GRU, 2 T B H for an RNN. The pullback takes 4 T B H more
+        (RNN: 1).
+
+        With `checkpoint=k` it keeps only the state before every k-th step. The pullback then computes the rest again,
+        k steps at a time: the same bits in about a third more time, with memory for k + T / k steps, which is least at
+        k = sqrt(T). The input is not copied then: do not change it before the pullback has run. The inputs of all
+        layers but the first are kept even so.
         """
         asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)
         if checkpoint is not None:
-            check_size("checkpoint", checkpoint, math.inf)  # any number from T on means the same
+            check_size("checkpoint", checkpoint, math.inf)  # all numbers from T on have one effect
             asked["every"] = min(checkpoint, 2**31 - 1)
         output, final, states, tape = self._run(input, state, True, asked)
         pullback = Pullback(tape, list(self._parameters), self._is_pair)
@@ -155,9 +163,9 @@ class Recurrent(Specified):
         return (output, final, states, pullback) if return_states else (output, final, pullback)
 
     def trace(self, input: Array, state: Any = None, **options: Any) -> Trace:
-        """Runs the layers and keeps every gate and state of every layer and direction: see `Trace`.
+        """Runs the layers without dropout, and returns a `Trace` of every gate and state of every layer and direction.
 
-        Takes what a call takes, but for return_states. Dropout is off.
+        It takes the arguments of a call except return_states, and raises the same errors.
         """
         from .trace import Trace
 
@@ -168,13 +176,14 @@ class Recurrent(Specified):
                 )
         asked = self._asked(input, **options)
         output, final, _, tape = self._run(input, state, True, asked, dropout=False)
-        active = asked["active"].copy() if asked.get("active") is not None else None  # the caller's may change
+        active = asked["active"].copy() if asked.get("active") is not None else None  # the caller may change its own
         return Trace(self, output, state_of(final, self._is_pair), tape, active)
 
     def stream(self, batch: int = 1) -> Stream:
-        """Makes a `Stream` of `batch` running sequences that owns their state.
+        """Makes a `Stream` of `batch` running sequences, which holds their state and this layer's present weights.
 
-        It keeps the weights of this moment. ValueError for a bidirectional layer.
+        Raises:
+            TypeError, ValueError: if batch is no number from 0 to 2**31 - 1, or the layer is bidirectional.
         """
         from .stream import Stream
 
@@ -190,10 +199,10 @@ class Recurrent(Specified):
         reset_state: Any = None,
         return_states: bool = False,
     ) -> dict[str, Any]:
-        """The keywords of a call as the kernels take them."""
+        """Returns the keywords of a call in the form that the kernels take."""
         hold = check_masked_output(self.masked_output if masked_output == "default" else masked_output)
         if lengths is None and mask is None and reset is None and reset_state is None and not return_states:
-            return {}  # a plain call at T = 1 takes 4 us with all keywords, 2.5 us without
+            return {}  # a plain call at T = 1 takes 2.5 us; with all keywords it would take 4 us
         if reset_state is not None and reset is None:
             raise ValueError("reset_state is given without reset: say at which steps with reset=")
         if return_states and not self._is_pair:
@@ -203,7 +212,7 @@ class Recurrent(Specified):
         check_arrays(mask=mask, reset=reset, **{f"reset_state[{i}]": part for i, part in enumerate(parts)})
         if lengths is not None:
             within = active_steps(input, self.batch_first, lengths)
-            # Nothing past its end touches a sequence, not even a reset. Wrong shapes are refused by the call itself.
+            # A reset past the end of a sequence has no effect either. The kernels refuse wrong shapes.
             mask, reset = (
                 flags & within if flags is not None and flags.dtype == bool and flags.shape == within.shape else flags
                 for flags in (within if mask is None else mask, reset)
@@ -219,7 +228,7 @@ class Recurrent(Specified):
     def _run(
         self, input: Array, state: Any, record: bool, asked: dict[str, Any], dropout: bool = True
     ) -> tuple[Any, ...]:
-        if type(input) is not np.ndarray:  # the sentence costs 0.2 us
+        if type(input) is not np.ndarray:  # saves 0.2 us: the name for the error is then not formatted
             check_array(f"{type(self).__name__}: input", input)
         parts = state_parts(state, self._is_pair, "the state")
         if any(part is None for part in parts):
@@ -229,11 +238,11 @@ class Recurrent(Specified):
         return self._weights().run(input, parts, self.batch_first, masks, record, **asked)
 
     def _dropout_masks(self, input: Array) -> list[Array]:
-        """Factors 0 or 1/(1-p) on the output of every layer but the last, [T,B,D*P]."""
+        """Draws factors 0 or 1/(1-p) for the output of every layer but the last, [T,B,D*P]."""
         if not 0 <= self.dropout <= 1:
             raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {self.dropout}")
         if input.ndim not in (2, 3):
-            return []  # the call itself says what is wrong
+            return []  # the kernels raise the error
         steps, batch = extent(input, self.batch_first)
         width = (2 if self.bidirectional else 1) * (self.proj_size or self.hidden_size)
         scale = 1 / (1 - self.dropout) if self.dropout < 1 else 0.0

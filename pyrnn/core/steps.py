@@ -1,4 +1,4 @@
-"""Variable lengths as the kernels take them: which steps of which rows are active."""
+"""Lengths become a mask of the active steps of each row, in the form that the kernels take."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from pyrnn.checks.arrays import Array
 
 
 def extent(input: Array, batch_first: bool) -> tuple[int, int]:
-    """Steps and sequences (1 without a batch) of an input [T,B,I], [B,T,I] with batch_first, or [T,I]."""
+    """Returns the numbers of steps and sequences (1 without a batch) of an input [T,B,I], [B,T,I] or [T,I]."""
     if input.ndim == 2:
         return input.shape[0], 1
     return (input.shape[1], input.shape[0]) if batch_first else (input.shape[0], input.shape[1])
 
 
 def active_steps(input: Array, batch_first: bool, lengths: Any) -> Array:
-    """bool [T,B], [B,T] or [T], laid out as the input: True before each sequence's end.
+    """Returns a mask, laid out as the input, that is True before each sequence's end.
 
     Args:
         input: [T,B,I], [B,T,I] with batch_first, or [T,I].
         batch_first: the layout of the input.
         lengths: [B] integers from 0 to T, or one for an input without a batch.
 
+    Returns:
+        bool [T,B], [B,T] or [T].
+
     Raises:
         ValueError: if lengths are not integers, not one for each sequence, or out of range.
     """
     if not isinstance(input, np.ndarray) or input.ndim not in (2, 3):
-        return np.ones(0, bool)  # the call itself says what is wrong
+        return np.ones(0, bool)  # the kernels raise the error
     if isinstance(lengths, np.ma.MaskedArray):
         raise TypeError("lengths is a MaskedArray, and its mask would be ignored: fill it with .filled(0)")
     ends = np.asarray(lengths)

@@ -1,4 +1,4 @@
-"""Stream: sequences that arrive step by step, with a state that is kept between calls."""
+"""A stream runs sequences that arrive step by step, and keeps their state between calls."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from .pullback import state_parts
 
 
 class Stream:
-    """The state of `batch` running sequences; made by `layer.stream(batch)`.
+    """A batch of running sequences and their state; made by `layer.stream(batch)`.
 
-    All memory is taken at construction: a step allocates nothing but its output, and not that with `out`. The steps
-    of a stream are the same bits as a call over the whole sequence, however they are cut. One thread at a time.
+    The constructor allocates all memory: a step allocates only its output, and with `out` not even that. However a
+    sequence is cut into calls, a stream computes the same bits as one call over the whole sequence. Only one thread
+    may use a stream at a time.
 
     Example:
         >>> import numpy as np, pyrnn
@@ -28,7 +29,7 @@ class Stream:
         True
     """
 
-    _kind: type = np.ndarray  # of what goes in and comes out
+    _kind: type = np.ndarray  # the type of inputs, outputs and states
 
     def __init__(
         self, weights: _core.Weights, batch: int, is_pair: bool, batch_first: bool, masked_output: str = "zero"
@@ -43,20 +44,21 @@ class Stream:
         self._hold = check_masked_output(masked_output)
 
     def step(self, input: Any, out: Any = None, *, active: Any = None, masked_output: str = "default") -> Any:
-        """One step of all sequences.
+        """Computes one step of all sequences.
 
         Args:
             input: [B,I], of the layer's dtype.
-            out: where the output goes, [B,P], contiguous; None for a new array. It may share memory with input, which
-                is copied then.
-            active: bool [B]; a row marked False keeps its state. None for all.
-            masked_output: the output of such a row: "zero", or "hold" for its state; by default, what the layer was
-                made with.
+            out: an array [B,P], contiguous, that receives the output; None for a new array. It may share memory with
+                input, which is copied then.
+            active: bool [B]; a row marked False keeps its state. None for all True.
+            masked_output: the output of such a row: "zero", or "hold" for its state; by default the layer's own
+                `masked_output`.
 
         Returns:
             The output of the last layer, [B,P]; `out` if it was given.
 
         Raises:
+            TypeError: if an argument is not an array.
             ValueError: if a shape or dtype is wrong.
         """
         check_array("input", input, self._kind)
@@ -67,9 +69,20 @@ class Stream:
         return self._stream.run(input, out, active, self._holds(masked_output))
 
     def run(self, input: Any, *, mask: Any = None, masked_output: str = "default") -> Any:
-        """Several steps: input [T,B,I] ([B,T,I] if the layer is batch_first), output likewise; T = 0 is fine.
+        """Computes several steps of all sequences.
 
-        `mask` is bool, [T,B] or [B,T]: a step marked False leaves its row's state alone.
+        Args:
+            input: [T,B,I], or [B,T,I] if the layer is batch_first; of the layer's dtype. T may be 0.
+            mask: bool, [T,B] or [B,T] as the input: a step marked False keeps its row's state. None for all True.
+            masked_output: the output at such a step: "zero", or "hold" for the state; by default the layer's own
+                `masked_output`.
+
+        Returns:
+            The output of the last layer, [T,B,P] or [B,T,P].
+
+        Raises:
+            TypeError: if an argument is not an array.
+            ValueError: if a shape or dtype is wrong.
         """
         check_array("input", input, self._kind)
         if input.ndim != 3:
@@ -85,13 +98,13 @@ class Stream:
         return self._hold if masked_output == "default" else check_masked_output(masked_output)
 
     def reset(self, mask: Any = None) -> None:
-        """Sets the state to zero: of all sequences, or of those marked True in mask, bool [B]."""
+        """Sets the state of all sequences to zero, or only of those marked True in mask, bool [B]."""
         check_flags("mask", mask, (self.batch,), self._kind)
         self._stream.reset(mask)
 
     @property
     def state(self) -> Any:
-        """The state as a call returns it, h [L,B,P] or for the LSTM (h, c): a copy. Assign to replace it."""
+        """A copy of the state as a call returns it, h [L,B,P] or for the LSTM (h, c). Assign to replace the state."""
         parts = self._stream.state()
         return tuple(parts) if self._is_pair else parts[0]
 
@@ -103,7 +116,7 @@ class Stream:
         self._stream.set_state(parts)
 
     def clone(self) -> Stream:
-        """A second stream that goes on from the same state, independently, with the same weights."""
+        """Makes a second stream that goes on from the same state with the same weights, independently of this one."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._stream = _core.Stream.make(self._weights, self.batch)

@@ -1,4 +1,4 @@
-"""Trace: every gate and state of a call, and how its gradients flow through time."""
+"""A trace holds every gate and state of a call, and computes how its gradients flow through time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIELDS = {"lstm": "ifgoc", "gru": "rzn", "gru_reset_before": "rzn", "rnn_tanh": 
 
 
 class TraceKeyError(KeyError):
-    """A KeyError whose text is its sentence: that of a KeyError is the repr of it."""
+    """A KeyError that prints its message as it is; str() of a KeyError would print the message's repr."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -34,19 +34,19 @@ class TraceKeyError(KeyError):
 class Fields(SimpleNamespace):
     """The gates and states of one layer and direction, as attributes."""
 
-    def __getattr__(self, name: str) -> Any:  # only reached when ordinary look-up fails
+    def __getattr__(self, name: str) -> Any:  # Python calls it when ordinary look-up fails
         raise AttributeError(f"no {brief(name)} in this layer of the trace, which has {', '.join(vars(self))}")
 
 
 class Trace:
-    """What `layer.trace(x)` returns.
+    """Every gate and state of a call; made by `layer.trace(x)`.
 
-    `trace[layer, "forward"]` and `trace[layer, "reverse"]` hold one array [T,B,H] a field, in the order of time:
-    i f g o c h of an LSTM, r z n h of a GRU, h of an RNN (h is [T,B,P] with a projection). Steps that a mask left
-    out are zero.
+    `trace[layer, "forward"]` and `trace[layer, "reverse"]` have one array [T,B,H] for each gate and state, in the
+    order of time: i, f, g, o, c, h for an LSTM, r, z, n, h for a GRU, h for an RNN. With a projection h is [T,B,P]. At
+    steps that a mask left out all are zero.
 
     Attributes:
-        output: as a call returns it.
+        output: the output, as a call returns it.
         state: the final state, as a call returns it.
 
     Example:
@@ -79,19 +79,23 @@ class Trace:
         return Fields(**fields)
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
-        """The keys: layer by layer, forward then reverse."""
+        """Yields the keys, layer by layer, forward before reverse."""
         return ((i, name) for i in range(self._layer.num_layers) for name in DIRECTIONS[: self._directions])
 
     def gradients(self, grad_output: Array | None = None, grad_state: Any = None) -> dict[tuple[int, str], Any]:
-        """How much a loss depends on each step: the norms of dLoss/dh_t and, for the LSTM, dLoss/dc_t.
+        """Measures how much a loss depends on each step, by the norms of dLoss/dh_t and, for the LSTM, dLoss/dc_t.
 
         Args:
             grad_output: the loss's gradient with respect to the output, or None for zero.
-            grad_state: with respect to the final state, or None for zero.
+            grad_state: the loss's gradient with respect to the final state, or None for zero.
 
         Returns:
-            By (layer, direction) an object with `.h` and `.c` (None without a cell state): [T], in the order of
-            time, Euclidean over batch and units. A norm that shrinks towards the first step has vanished.
+            A dict that maps (layer, direction) to an object with `.h` and `.c` (None without a cell state): arrays
+            [T], in the order of time, of Euclidean norms over batch and units. Norms that shrink towards the first
+            step show that the gradient vanishes.
+
+        Raises:
+            TypeError, ValueError: if a gradient is of a wrong type, shape or dtype.
         """
         norms = {}
         for key, arrays in self._flow(grad_output, grad_state).items():
@@ -100,7 +104,7 @@ class Trace:
         return norms
 
     def _flow(self, grad_output: Array | None, grad_state: Any = None) -> dict[tuple[int, str], list[Array]]:
-        """dLoss/dh_t [T,B,P] and, for the LSTM, dLoss/dc_t [T,B,H], in the order of time, float64."""
+        """Computes dLoss/dh_t [T,B,P] and, for the LSTM, dLoss/dc_t [T,B,H], in the order of time, as float64."""
         check_arrays(grad_output=grad_output)
         parts = state_parts(grad_state, self._layer._is_pair, "grad_state")
         all_states = self._tape.backward(grad_output, parts, None, True, False, False)[4]
@@ -117,16 +121,21 @@ class Trace:
         row: int = 0,
         grad_output: Array | None = None,
     ) -> Any:
-        """Draws the gates of one layer and direction over time, and the flow of gradients (matplotlib).
+        """Draws the gates of one layer and direction over time, and the norms of the gradients (matplotlib).
 
         Args:
-            path: file to write, or None.
-            key: which layer and direction.
-            row: which sequence of the batch.
-            grad_output: of the loss whose gradients are drawn; None for that of the sum of the last step's output.
+            path: the file to write, or None.
+            key: the layer and direction.
+            row: the index of the sequence in the batch.
+            grad_output: the gradient, with respect to the output, of the loss whose gradients are drawn; None for the
+                loss that sums the output of the last step.
 
         Returns:
             The matplotlib figure.
+
+        Raises:
+            ImportError: if matplotlib is not installed.
+            ValueError: if row is out of range.
         """
         try:
             from matplotlib.figure import Figure
@@ -156,7 +165,7 @@ class Trace:
         return figure
 
     def _draw(self, axis: Any, name: str, values: Array, row: int) -> None:
-        """One field of one sequence, units against time; steps that were left out are grey."""
+        """Draws one field of one sequence, units against time; steps that a mask left out are grey."""
         if self._active is not None:
             values = np.where(self._active[:, row, None], values, np.nan)
         top = float(np.nanmax(np.abs(values), initial=1e-9))
@@ -186,7 +195,7 @@ class Trace:
         return 2 if self._layer.bidirectional else 1
 
     def _by_time(self, array: Array) -> Array:
-        """[T,B,...] of an array laid out as the input."""
+        """Returns the array, which is laid out as the input, as [T,B,...]."""
         if self.output.ndim == 2:
             return array[:, None]
         return array.swapaxes(0, 1) if self._batch_first else array
