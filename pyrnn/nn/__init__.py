@@ -1,9 +1,10 @@
-"""The layers around the recurrence, on NumPy arrays, with torch's names: whole networks as a `Sequential`.
+"""The layers around the recurrence on NumPy arrays, with torch's names; a `Sequential` makes a network of them.
 
-from pyrnn import LSTM, nn, train
-model = nn.Sequential(LSTM(5, 32, batch_first=True), nn.LastStep(batch_first=True), nn.Linear(32, 1))
-train.fit(model, (x, y), epochs=20)       # x: float32 [N,T,5]
-model.save("model.safetensors")                 # nn.Sequential.load reads it
+Example:
+    from pyrnn import LSTM, nn, train
+    model = nn.Sequential(LSTM(5, 32, batch_first=True), nn.LastStep(batch_first=True), nn.Linear(32, 1))
+    train.fit(model, (x, y), epochs=20)       # x: float32 [N,T,5]
+    model.save("model.safetensors")           # nn.Sequential.load reads it
 """
 
 from __future__ import annotations

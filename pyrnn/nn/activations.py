@@ -1,4 +1,4 @@
-"""Activations: functions of one element, and softmax."""
+"""Activations apply a function to each element; Softmax and LogSoftmax work along an axis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyrnn.checks.quoting import brief
 
 from .layer import Back, Layer, kept
 
-# The kernels' functions, the same bits on every machine (csrc/cells/elementwise.h), by their names there.
+# Maps names here to the kernels' functions in csrc/cells/elementwise.h, which give the same bits on every machine.
 KERNELS = {
     "linear": "identity",
     "swish": "silu",
@@ -29,7 +29,7 @@ KERNELS = {
 
 
 def _kernel(name: str) -> Callable[[Any], Array]:
-    """A function of the kernels; of an array without axes NumPy's own functions give a number, hence asarray."""
+    """Returns a kernel function that takes NumPy scalars too, which NumPy makes of arrays without axes."""
 
     def function(x: Any) -> Array:
         found: Array = _core.activate(name, np.asarray(x))
@@ -51,36 +51,37 @@ def _gelu(x: Array) -> Array:
 
 
 def _normal_cdf(x: Array) -> Array:
-    erf = np.asarray(np.frompyfunc(math.erf, 1, 1)(x * math.sqrt(0.5))).astype(x.dtype)  # NumPy has none
+    erf = np.asarray(np.frompyfunc(math.erf, 1, 1)(x * math.sqrt(0.5))).astype(x.dtype)  # NumPy has no erf
     below: Array = 0.5 * (1 + erf)
     return below
 
 
-# The others are NumPy's, whose exp and log differ from machine to machine in the last bit.
+# These use NumPy's exp and log, whose last bit differs from machine to machine.
 OTHERS = {"softplus": _softplus, "gelu": _gelu}
 
 
-# The way back of each function: grad to the gradient of x, of grad, x, y = f(x) and alpha. Where torch selects, these
-# select (np.where, kept), because a slope of 0 times infinity would be NaN; where torch multiplies, they multiply.
+# Computes the gradient with respect to x from the gradient with respect to y = f(x), x, y and alpha. Where torch
+# selects, the functions below select too (np.where, kept), because a slope of 0 times infinity would be NaN; where
+# torch multiplies, they multiply.
 Slope = Callable[[Array, Array, Array, Any], Array]
 
 
 def _elu_back(grad: Array, x: Array, alpha: float, scale: float = 1.0) -> Array:
-    # alpha e^x, and not y + alpha, which is 0 from x = -17 on
+    # alpha e^x equals y + alpha, but the latter rounds to 0 for x below -17.
     below = grad * (x.dtype.type(alpha * scale) * _exp(np.minimum(x, 0)))
-    found: Array = np.where(x <= 0, below, grad * x.dtype.type(scale))  # at NaN the gradient passes
+    found: Array = np.where(x <= 0, below, grad * x.dtype.type(scale))  # NaN counts as x > 0
     return found
 
 
 def _softplus_back(grad: Array, x: Array) -> Array:
-    e = _exp(-np.abs(x))  # in (0, 1]: cannot overflow
+    e = _exp(-np.abs(x))  # at most 1, so it cannot overflow
     found: Array = grad * (np.where(x >= 0, x.dtype.type(1), e) / (1 + e))
     return found
 
 
 def _softsign_back(grad: Array, x: Array) -> Array:
     below, zero = 1 + np.abs(x), x.dtype.type(0)
-    # torch's second term is NaN for an infinite x, as softsign itself is, and for an infinite gradient
+    # The second term is 0, or NaN for an infinite x or gradient, as torch's is.
     second = np.where(np.isfinite(grad), zero * (x / below), zero * np.nan)
     found: Array = grad / np.square(below) + second
     return found
@@ -123,18 +124,19 @@ BACKWARD: dict[str, Slope] = {
     "gelu": lambda grad, x, y, alpha: _gelu_back(grad, x),
     "gelu_tanh": lambda grad, x, y, alpha: _gelu_tanh_back(grad, x),
 }
-# torch's defaults; Keras has 0.2 for leaky_relu, or 0.3 in its layer.
+# These are torch's defaults; for leaky_relu Keras has 0.2 in its function and 0.3 in its layer.
 ALPHAS = {"elu": 1.0, "leaky_relu": 0.01}
 
 
 class Activation(Layer):
-    """A function of each element, by name.
+    """Applies a function, chosen by name, to each element.
 
     Args:
-        name: linear or identity, relu, sigmoid, tanh, hard_sigmoid_keras2 (clip(0.2 x + 0.5)),
-            hard_sigmoid_keras3 (relu6(x + 3) / 6), elu, selu, softplus, softsign, exponential, leaky_relu, swish
-            or silu, gelu (by the error function), gelu_tanh (its approximation).
-        alpha: of elu (1.0 if None) and leaky_relu (torch's 0.01 if None): the slope or scale below zero.
+        name: "linear" or "identity", "relu", "sigmoid", "tanh", "hard_sigmoid_keras2" (clip(0.2 x + 0.5, 0, 1)),
+            "hard_sigmoid_keras3" (relu6(x + 3) / 6), "elu", "selu", "softplus", "softsign", "exponential",
+            "leaky_relu", "swish" or "silu", "gelu" (with the error function) or "gelu_tanh" (approximated with tanh).
+        alpha: the scale below zero of elu (None for 1.0) or the slope below zero of leaky_relu (None for 0.01, as in
+            torch).
 
     Raises:
         ValueError: for another name, or alpha for a function that has none.
@@ -163,7 +165,7 @@ class Activation(Layer):
 
 
 class _Named(Activation):
-    """An activation with a class of its own, as in torch.nn."""
+    """Base class of the activations that have a class of their own, as in torch.nn."""
 
     _function = "identity"
 
@@ -175,43 +177,55 @@ class _Named(Activation):
 
 
 class ReLU(_Named):
-    """max(x, 0): torch.nn.ReLU.
+    """Rectified linear unit: torch.nn.ReLU on NumPy arrays.
+
+        y = max(x, 0)
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
         >>> nn.ReLU()(np.array([-1.0, 2.0]))
         array([0., 2.])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html
     """
 
     _function = "relu"
 
 
 class Sigmoid(_Named):
-    """1 / (1 + exp(-x)) by the kernels of the recurrent layers: torch.nn.Sigmoid.
+    """Logistic sigmoid, by the kernels of the recurrent layers: torch.nn.Sigmoid on NumPy arrays.
+
+        y = 1 / (1 + exp(-x))
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
         >>> nn.Sigmoid()(np.array([-1000.0, 0.0, 1000.0]))
         array([0. , 0.5, 1. ])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Sigmoid.html
     """
 
     _function = "sigmoid"
 
 
 class Tanh(_Named):
-    """tanh(x) by the kernels of the recurrent layers: torch.nn.Tanh.
+    """Hyperbolic tangent, by the kernels of the recurrent layers: torch.nn.Tanh on NumPy arrays.
+
+        y = tanh(x)
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
         >>> nn.Tanh()(np.array([-1000.0, 0.0, 1000.0]))
         array([-1.,  0.,  1.])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Tanh.html
     """
 
     _function = "tanh"
 
 
 class AlongAxis(Layer):
-    """What Softmax and LogSoftmax share: the axis `dim` of the sum."""
+    """Base class of Softmax and LogSoftmax, which sum along the axis `dim`."""
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -225,7 +239,9 @@ class AlongAxis(Layer):
 
 
 class Softmax(AlongAxis):
-    """exp(x) / sum(exp(x)) along one axis: torch.nn.Softmax.
+    """Makes positive numbers that sum to 1 along one axis: torch.nn.Softmax on NumPy arrays.
+
+        y_i = exp(x_i) / sum over j of exp(x_j)
 
     Args:
         dim: the axis of the sum.
@@ -234,6 +250,8 @@ class Softmax(AlongAxis):
         >>> import numpy as np, pyrnn.nn as nn
         >>> nn.Softmax()(np.array([[1000.0, 1000.0]]))
         array([[0.5, 0.5]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html
     """
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
@@ -247,7 +265,9 @@ class Softmax(AlongAxis):
 
 
 class LogSoftmax(AlongAxis):
-    """log(softmax(x)) along one axis, without the overflow of either: torch.nn.LogSoftmax.
+    """Logarithm of the softmax along one axis, computed without overflow: torch.nn.LogSoftmax on NumPy arrays.
+
+        y_i = x_i - log(sum over j of exp(x_j))
 
     Args:
         dim: the axis of the sum.
@@ -256,12 +276,14 @@ class LogSoftmax(AlongAxis):
         >>> import numpy as np, pyrnn.nn as nn
         >>> nn.LogSoftmax()(np.array([[1000.0, 1000.0]])).round(6)
         array([[-0.693147, -0.693147]])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html
     """
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         self._check_axis(input)
-        with np.errstate(invalid="ignore"):  # an axis that holds infinity gives NaN, as torch's
-            shifted = input - input.max(axis=self.dim, keepdims=True, initial=-np.inf)  # an empty axis has no maximum
+        with np.errstate(invalid="ignore"):  # where x is infinite the result is NaN, as in torch
+            shifted = input - input.max(axis=self.dim, keepdims=True, initial=-np.inf)  # for an empty axis
         output = shifted - np.log(np.exp(shifted).sum(axis=self.dim, keepdims=True))
 
         def back(grad: Array) -> Any:

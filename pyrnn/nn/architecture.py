@@ -1,4 +1,4 @@
-"""A layer as a description, {"type": name, "config": arguments}, and back: what JSON holds of a network."""
+"""A description, {"type": name, "config": arguments}, is a layer as JSON holds it; this module converts both ways."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 from pyrnn.core.module import Module
 
-# Type names to classes; pyrnn.nn fills it. A class of one's own may be added: it needs config().
+# Maps type names to classes; pyrnn/nn/__init__.py fills it. Callers may add their own classes, which need config().
 LAYERS: dict[str, type[Module]] = {}
 
 Description = dict[str, Any]
 
 
 def describe(layer: Module) -> Description:
-    """{"type", "config"} of a layer.
+    """Returns the description {"type", "config"} of a layer.
 
     Raises:
         TypeError: if its class is not in `LAYERS`.
+
+    Example:
+        >>> import pyrnn.nn as nn
+        >>> nn.describe(nn.Softmax(dim=1))
+        {'type': 'Softmax', 'config': {'dim': 1}}
     """
     name = type(layer).__name__
     if LAYERS.get(name) is not type(layer):
@@ -31,15 +36,24 @@ def describe(layer: Module) -> Description:
 
 
 def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None = None) -> Module:
-    """The layer of a description, with fresh weights.
+    """Makes the layer of a description, with fresh weights.
 
     Args:
-        description: {"type", "config"}; other layers may stand in the config as such descriptions.
-        where: the layer's name, for messages, and before its parameters in `tensors`.
-        tensors: the network's arrays by state-dict name: they tell the precision of each layer; float32 without.
+        description: {"type", "config"}; values in the config may be descriptions of further layers.
+        where: the layer's name, which messages quote; in `tensors` its parameters begin with it.
+        tensors: the network's arrays by state-dict name: each layer gets the dtype of its own arrays. None for
+            float32.
+
+    Returns:
+        The layer.
 
     Raises:
-        ValueError: for a type that is not in `LAYERS`, or a config that its class does not take; it names the layer.
+        ValueError: for a type that is not in `LAYERS`, or a config that its class refuses; it names the layer.
+
+    Example:
+        >>> import pyrnn.nn as nn
+        >>> nn.build({"type": "Linear", "config": {"in_features": 3, "out_features": 2}})
+        Linear(3, 2)
     """
     kind, config = _parts(description, where)
     if kind == "Sequential":
@@ -61,7 +75,7 @@ def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None
 
 
 def named_layers(descriptions: Any, where: str = "", tensors: Mapping[str, Array] | None = None) -> dict[str, Module]:
-    """The layers of a list of {"name", "type", "config"}, by name."""
+    """Makes the layers of a list of {"name", "type", "config"}; returns them by name."""
     if not isinstance(descriptions, list):
         raise ValueError(f"the layers should be a list, got {type(descriptions).__name__}")
     found: dict[str, Module] = {}
@@ -98,6 +112,6 @@ def _sequential(config: dict[str, Any], where: str, tensors: Mapping[str, Array]
 
 
 def _dtype(where: str, tensors: Mapping[str, Array] | None) -> np.dtype[Any]:
-    """That of the layer's own arrays; float32 where they say nothing."""
+    """Returns the dtype of the layer's own arrays, float32 if it has none."""
     own = [array for name, array in (tensors or {}).items() if name.startswith(f"{where}.")]
     return np.dtype(np.float64 if any(array.dtype == np.float64 for array in own) else np.float32)

@@ -1,8 +1,4 @@
-"""BatchNorm1d and BatchNorm2d: every channel to mean 0 and variance 1 over the batch, then scaled and shifted.
-
-y = (x - mean) / sqrt(var + eps) * weight + bias, with the statistics of this batch in training mode and with the
-running ones in evaluation mode.
-"""
+"""BatchNorm1d and BatchNorm2d bring every channel to mean 0 and variance 1 over the batch, then scale and shift it."""
 
 from __future__ import annotations
 
@@ -19,17 +15,17 @@ from .moments import repaired
 from .windows import check_channels
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
 
 class BatchNorm(Layer):
-    """What BatchNorm1d and BatchNorm2d share."""
+    """Base class of BatchNorm1d and BatchNorm2d."""
 
-    _dims: tuple[int, ...]  # how many axes there may be after the channels
+    _dims: tuple[int, ...]  # the numbers of axes that may follow the channels
     running_mean: Array
     running_var: Array
     num_batches_tracked: Array
-    _version = 2  # the first that has num_batches_tracked
+    _version = 2  # the first version of torch's state dict with num_batches_tracked
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, *, dtype: DTypeLike = np.float32
@@ -53,14 +49,14 @@ class BatchNorm(Layer):
         return check_channels(self, input, dims, self.num_features, self.weight.dtype)
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
-        """In training mode the running statistics take this batch in."""
+        """Normalises the input; in training mode also updates the running statistics."""
         training, weight = self.training, self.weight
         mean, variance = self._batch_statistics(input) if training else (self.running_mean, self.running_var)
         scale = (1 / np.sqrt(variance.astype(np.float64) + self.eps)).astype(input.dtype)
         unit = (input - _wide(mean.astype(input.dtype), input)) * _wide(scale, input)
         axes, count = (0, *range(2, input.ndim)), input.size // self.num_features
         if training:
-            # No number lies further from the mean than this, so that none overflows on its way to unit.
+            # No number of a channel lies further from its mean than this. If it is finite, `unit` did not overflow.
             furthest = np.sqrt(variance) * np.sqrt(count)
             found, sound = (unit, _wide(scale, input)), _wide(furthest <= np.finfo(input.dtype).max, input)
             unit, wide_scale = repaired(input, axes, self.eps, found, sound)
@@ -69,14 +65,14 @@ class BatchNorm(Layer):
         def back(grad: Array) -> Gradients:
             dweight, dbias = (grad * unit).sum(axes), grad.sum(axes)
             dinput = grad
-            if training:  # the mean and the variance moved with the input
+            if training:  # mean and variance depend on the input
                 dinput = grad - (_wide(dbias, unit) + unit * _wide(dweight, unit)) / unit.dtype.type(count)
             return Gradients(dinput * _wide(weight * scale, unit), None, {"weight": dweight, "bias": dbias})
 
         return unit * _wide(weight, unit) + _wide(self.bias, unit), back
 
     def _batch_statistics(self, input: Array) -> tuple[Array, Array]:
-        """Mean and variance [C] of the batch, float64 as in torch, and the running ones brought up to date."""
+        """Computes mean and variance [C] of the batch in float64, as torch, and updates the running statistics."""
         count = input.size // self.num_features
         if count < 2:
             raise ValueError(
@@ -93,23 +89,27 @@ class BatchNorm(Layer):
 
 
 def _wide(values: Array, like: Array) -> Array:
-    """[C] as it broadcasts against [B,C,*]."""
+    """Returns values [C] in a shape that broadcasts against [B,C,*]."""
     return values.reshape(-1, *[1] * (like.ndim - 2))
 
 
 class BatchNorm1d(BatchNorm):
-    """torch.nn.BatchNorm1d on NumPy arrays, of [B,C] or [B,C,L].
+    """Batch normalisation of [B,C] or [B,C,L]: torch.nn.BatchNorm1d on NumPy arrays.
+
+    For each channel, with its mean and variance over the batch in training mode, its running ones in evaluation mode:
+
+        y = (x - mean) / sqrt(variance + eps) * weight + bias
 
     Args:
-        num_features: C.
-        eps: added to the variance, against division by zero.
-        momentum: what share of the running statistics a batch replaces; None for the plain average of all batches.
-            In Keras' word it is 1 - momentum. The running variance is the unbiased one, as in torch.
-        dtype: float32 or float64.
+        num_features: C, the number of channels.
+        eps: a positive number that keeps the divisor from zero.
+        momentum: the share of the running statistics that each batch replaces; None for the plain average of all
+            batches. Keras calls 1 - momentum its momentum. The running variance is the unbiased one, as in torch.
+        dtype: of parameters and inputs: float32 or float64.
 
     Attributes:
-        running_mean, running_var: [C], what evaluation mode uses; in the state dict, but no parameters.
-        num_batches_tracked: int64, how many batches they have seen.
+        running_mean, running_var: [C], the statistics of evaluation mode; buffers, not parameters.
+        num_batches_tracked: int64, the number of batches that have gone into them.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -118,14 +118,17 @@ class BatchNorm1d(BatchNorm):
         >>> bool(abs(y.mean(axis=(0, 2))).max() < 1e-6), int(norm.num_batches_tracked)
         (True, 1)
 
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm1d.html; Ioffe & Szegedy 2015
+    (arXiv:1502.03167).
     """
 
     _dims = (0, 1)
 
 
 class BatchNorm2d(BatchNorm):
-    """torch.nn.BatchNorm2d on NumPy arrays, of [B,C,H,W]. Arguments are those of `BatchNorm1d`.
+    """Batch normalisation of images [B,C,H,W]: torch.nn.BatchNorm2d on NumPy arrays.
+
+    Equation, arguments and attributes are those of `BatchNorm1d`.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn

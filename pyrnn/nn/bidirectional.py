@@ -1,4 +1,4 @@
-"""Bidirectional: two recurrent layers, one from the front and one from the back, and how their outputs are merged."""
+"""Bidirectional runs two recurrent layers, one from the front and one from the back, and merges their outputs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ MERGE_MODES = ("concat", "sum", "mul", "ave")
 class Bidirectional(Module):
     """Runs one layer from the front and one from the back of a sequence, as Keras' layer of this name.
 
-    RNN, LSTM and GRU have `bidirectional=True`, which is torch's and faster; here the two may differ, and their
-    outputs be merged in other ways. Parameters are named "forward.weight_ih_l0", "backward.weight_ih_l0" and so on.
+    RNN, LSTM and GRU with `bidirectional=True`, as in torch, are faster. Here the two layers may differ, and
+    `merge_mode` says how their outputs become one. Parameters are named "forward.weight_ih_l0",
+    "backward.weight_ih_l0" and so on.
 
     Args:
         forward: an RNN, LSTM or GRU of one direction.
         backward: such a layer for the other direction; None for one like the first with fresh weights.
-        merge_mode: "concat" (side by side), "sum", "mul" or "ave".
-        return_sequences: whether to give all steps, [T,B,*] or with batch_first [B,T,*]; else each direction's own
-            last step, [B,*]: for the backward one that is the first of the sequence.
+        merge_mode: "concat" (side by side), "sum", "mul" (product) or "ave" (average).
+        return_sequences: whether to return all steps, [T,B,*] or with batch_first [B,T,*]. Otherwise the output,
+            [B,*], merges the last step that each layer computes; for the backward one that is the first of the
+            sequence.
         seed: of the fresh weights; None for a fresh one.
 
     Raises:
@@ -43,6 +45,8 @@ class Bidirectional(Module):
         >>> both = nn.Bidirectional(pyrnn.GRU(3, 4, batch_first=True), merge_mode="sum", return_sequences=False)
         >>> both(np.ones((2, 7, 3), np.float32)).shape
         (2, 4)
+
+    Source: https://keras.io/api/layers/recurrent_layers/bidirectional/
     """
 
     takes_mask = True
@@ -75,15 +79,18 @@ class Bidirectional(Module):
 
     @property
     def ends_mask(self) -> bool:
-        """Whether the output has no time axis."""
+        """Whether the output has no time axis, to which a mask could belong."""
         return not self.return_sequences
 
     def __call__(self, input: Array, *, mask: Array | None = None) -> Array:
-        """The merged output; see the class.
+        """Computes the merged output.
 
         Args:
             input: [T,B,I], or [B,T,I] with batch_first layers.
             mask: bool [T,B] or [B,T]: a step marked False leaves the state alone, in both directions.
+
+        Returns:
+            [T,B,*] or [B,T,*], or without return_sequences [B,*].
 
         Raises:
             TypeError, ValueError, RuntimeError: as the layers' own calls.
@@ -95,7 +102,7 @@ class Bidirectional(Module):
         return self._merged(parts)
 
     def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
-        """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
+        """Returns the output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
         ways: list[tuple[str, Callable[[Array], Gradients]]] = []
         parts = []
         for name, layer, values, flags in self._both(input, mask):
@@ -117,7 +124,7 @@ class Bidirectional(Module):
         return output, pullback_of(output, back)
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments; the layers as {"type", "config"}."""
+        """Returns the constructor's arguments, with the layers as descriptions {"type", "config"}."""
         return {
             "forward": describe(self.forward),
             "backward": describe(self.backward),
@@ -133,7 +140,7 @@ class Bidirectional(Module):
         return 1 if self.forward.batch_first else 0
 
     def _both(self, input: Array, mask: Array | None) -> Iterator[tuple[str, Recurrent, Array, Array | None]]:
-        # One after the other: what is wrong with the input is said by the first layer's call.
+        # This is a generator, so that the forward layer has checked the input before np.flip gets it.
         if isinstance(input, np.ndarray) and input.ndim != 3:
             raise ValueError(f"Bidirectional: input should have 3 axes, got shape {input.shape}")
         yield "forward", self.forward, input, mask
@@ -147,7 +154,7 @@ class Bidirectional(Module):
         return output if name == "forward" else np.flip(output, self._time)
 
     def _way(self, name: str, pullback: Callable[..., Gradients], final: Any) -> Callable[[Array], Gradients]:
-        """From the gradient of what `_output` gave to the layer's own."""
+        """Returns a function that maps the gradient of what `_output` returned to the gradients of the layer."""
         is_pair = isinstance(final, tuple)
         state = final[0] if is_pair else final
 

@@ -1,4 +1,4 @@
-"""ChannelsLast: a layer of torch's layout on arrays that have their channels last, as Keras has them."""
+"""ChannelsLast applies a layer with torch's layout, channels first, to arrays with Keras' layout, channels last."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from .layer import Back, Layer, float_array, shape_error
 
 
 class ChannelsLast(Layer):
-    """Runs a layer that takes [B,C,*] on [B,*,C], and gives its output with the channels last again.
+    """Runs a layer that takes [B,C,*] on an input [B,*,C]; the output has its channels last too.
 
     Args:
         layer: a convolution, pooling or batch norm. Its parameters are named "layer.weight" and so on.
+
+    Raises:
+        TypeError: if it is not a module of pyrnn.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -35,11 +38,11 @@ class ChannelsLast(Layer):
         self.ends_mask = bool(getattr(layer, "ends_mask", False))
 
     def config(self) -> dict[str, Any]:
-        """The layer inside, as {"type", "config"}."""
+        """Returns the layer inside as a description {"type", "config"}."""
         return {"layer": describe(self.layer)}
 
     def __call__(self, input: Array) -> Array:
-        """The output for an input; what the layer inside refuses is refused with its sentence."""
+        """Computes the output [B,*,O] of an input [B,*,C]; raises what the layer inside raises."""
         return self._last(self.layer(self._array(input)))
 
     def _array(self, input: Any) -> Array:
@@ -59,7 +62,7 @@ class ChannelsLast(Layer):
         return self._last(output), back
 
     def _last(self, y: Any) -> Array:
-        """[B,C,*] as [B,*,C], in C order: the kernels read no other."""
+        """Copies [B,C,*] to [B,*,C] in C order, the only one that the kernels read."""
         if not isinstance(y, np.ndarray) or y.ndim < 2:
             raise ValueError(
                 "ChannelsLast: the layer inside should give one array (batch, channels, *); "

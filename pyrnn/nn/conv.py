@@ -1,7 +1,7 @@
-"""Conv1d and Conv2d: every window of the input a row of one matrix, times the weights, by the product of Linear.
+"""Conv1d and Conv2d copy the windows of the input into rows of a matrix, and multiply it by the weights as in Linear.
 
-So the bits are the same everywhere: an output is its bias, and then one fused multiply-add after the other over the
-places of the kernel, and at each place over the channels.
+An output is its bias plus one fused multiply-add after the other, over the places of the kernel and at each place over
+the channels. So its bits are the same on every machine.
 
 Letters in shapes: B batch, C channels in, O channels out, g groups, N windows. [*] is the length of a sequence, or
 the height and width of an image.
@@ -27,14 +27,14 @@ from .layer import Back, Layer
 from .windows import Padding, Sizes, Windows, check_channels, listed
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
-# Windows are copied a block at a time: a 3 x 3 kernel would need nine times the memory of its input otherwise.
-BLOCK_BYTES = 2**21  # blocks of 16 MiB fall out of the cache, and took 1.3 times as long
+# Windows are copied in blocks: all windows of a 3 x 3 kernel would take nine times the memory of the input.
+BLOCK_BYTES = 2**21  # blocks of 16 MiB leave the cache and take 1.3 times as long
 
 
 class Conv(Layer, Packing[list[_core.Linear]]):
-    """What Conv1d and Conv2d share."""
+    """Base class of Conv1d and Conv2d."""
 
     ends_mask = True
     _dims: int
@@ -70,7 +70,7 @@ class Conv(Layer, Packing[list[_core.Linear]]):
             self._add_parameter("bias", random.uniform((out_channels,), fan, float_dtype(dtype)))
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Returns the constructor's arguments, without dtype and seed."""
         windows = self._windows
         return {
             "in_channels": self.in_channels,
@@ -94,13 +94,13 @@ class Conv(Layer, Packing[list[_core.Linear]]):
             for part, rows, group in zip(parts, windows, packed, strict=True):
                 part[...] = group.forward(rows).reshape(part.shape)
 
-        def back(grad: Array) -> Gradients:  # makes the windows again: kept, they are the kernel times the input
+        def back(grad: Array) -> Gradients:  # copies the windows again: to keep them takes too much memory
             return self._backward(wide, lengths, packed, grad)
 
         return output, back
 
     def _pack(self, parameters: dict[str, Array]) -> list[_core.Linear]:
-        """One product a group: its outputs from its channels at each place of the kernel, [O/g, kernel * C/g]."""
+        """Packs the weights of each group as a matrix [O/g, kernel * C/g], each row in the order kernel, channels."""
         weight, bias = np.moveaxis(parameters["weight"], 1, -1), parameters.get("bias")
         matrices = np.split(weight.reshape(self.out_channels, -1), self.groups)
         biases = [None] * self.groups if bias is None else np.split(bias, self.groups)
@@ -131,13 +131,14 @@ class Conv(Layer, Packing[list[_core.Linear]]):
         return Gradients(self._windows.inner(dwide, lengths), None, sums)
 
     def _grouped(self, array: Array, channels: int) -> list[Array]:
-        """[B,C,*] as a view [B,*,C/g] of each group."""
+        """Returns [B,C,*] as a view [B,*,C/g] of each group."""
         return np.split(np.moveaxis(array, 1, -1), self.groups, axis=-1)
 
     def _blocks(self, wide: Array) -> Iterator[tuple[tuple[slice, slice, slice], list[Array]]]:
-        """Blocks of the output (samples, all channels, places on the first axis), with the windows of each group.
+        """Yields blocks of the output (samples, all channels, places on the first axis) and the windows of each group.
 
-        Windows are rows [N, kernel * C/g] of at most BLOCK_BYTES together, or of one line of one sample.
+        The windows are rows [N, kernel * C/g]; those of a block take at most BLOCK_BYTES, or more if one line of one
+        sample does.
         """
         view, dims = self._windows.view(wide), self._dims
         batch, _, lines = view.shape[:3]
@@ -153,21 +154,30 @@ class Conv(Layer, Packing[list[_core.Linear]]):
 
 
 class Conv1d(Conv):
-    """torch.nn.Conv1d on NumPy arrays: [B,C,L] -> [B,O,M], M = (L + padding - dilation (K - 1) - 1) // stride + 1.
+    """Convolution over time: torch.nn.Conv1d on NumPy arrays.
+
+    It takes [B,C,L] and returns [B,O,M], where padding is the sum of both ends':
+
+        M = (L + padding - dilation (K - 1) - 1) // stride + 1
 
     Args:
         in_channels: C.
         out_channels: O.
-        kernel_size: K, the length of a window.
-        stride: steps from a window to the next.
-        padding: zeros at both ends; or "valid" for none; or "same" for ceil(L / stride) outputs, the odd zero at the
-            end, as in Keras (torch has it for stride 1); or a list of one pair, [(before, after)]: Keras' "causal" is
-            [(dilation (K - 1), 0)].
-        dilation: steps between the elements of a window.
-        groups: channels are cut into so many parts that do not see each other.
+        kernel_size: K, the number of steps in a window.
+        stride: the number of steps from a window to the next.
+        padding: the number of zeros at each end; "valid" for none; "same" for ceil(L / stride) outputs, the odd zero
+            at the end, as in Keras (torch has "same" for stride 1 only); or a list of one pair, [(before, after)].
+            Keras' "causal" is [(dilation (K - 1), 0)].
+        dilation: the number of steps between neighbouring elements of a window.
+        groups: the number of parts into which the channels are split; each part of the outputs sees one part of the
+            inputs.
         bias: whether there is a bias.
-        dtype: float32 or float64.
-        seed: of the initial weights, U(-1/sqrt(n), 1/sqrt(n)) with n = C / groups * K; None for a fresh one.
+        dtype: of parameters and inputs: float32 or float64.
+        seed: of the initial parameters, which are drawn from U(-1/sqrt(n), 1/sqrt(n)), n = C / groups * K; None for a
+            fresh one.
+
+    Raises:
+        TypeError, ValueError: if an argument is of a wrong type or out of range.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -183,10 +193,11 @@ class Conv1d(Conv):
 
 
 class Conv2d(Conv):
-    """torch.nn.Conv2d on NumPy arrays: [B,C,H,W] -> [B,O,*,*].
+    """Convolution of images: torch.nn.Conv2d on NumPy arrays.
 
-    Arguments are those of `Conv1d`; kernel_size, stride and dilation are a number or one for each of height and
-    width, padding likewise, or two pairs [(above, below), (left, right)].
+    It takes [B,C,H,W] and returns [B,O,*,*]. Arguments are those of `Conv1d`. kernel_size, stride and dilation are
+    each a number, or a pair for height and width. padding is a number, such a pair, or two pairs [(above, below),
+    (left, right)].
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn

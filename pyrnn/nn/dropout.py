@@ -1,4 +1,4 @@
-"""Dropout: of elements, and of whole channels."""
+"""Dropout zeroes elements at random, SpatialDropout1D whole channels."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .layer import Back, Layer, float_array, shape_error
 
 
 class Dropout(Layer):
-    """Zeroes elements at random in training mode and scales the others by 1 / (1 - p): torch.nn.Dropout.
+    """In training mode zeroes elements at random and scales the others by 1 / (1 - p), as torch.nn.Dropout.
 
     Args:
         p: the probability of zeroing an element.
-        seed: of the draws; None for a fresh one.
+        seed: of the random draws; None for a fresh one.
 
     Raises:
         ValueError: if p is not a number from 0 to 1.
@@ -31,6 +31,8 @@ class Dropout(Layer):
         array([2., 0., 0., 0., 2., 2.])
         >>> dropout.eval()(np.ones(6))
         array([1., 1., 1., 1., 1., 1.])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout.html; Hinton et al. 2012 (arXiv:1207.0580).
     """
 
     def __init__(self, p: float = 0.5, *, seed: int | None = None) -> None:
@@ -49,23 +51,28 @@ class Dropout(Layer):
         return input * factor, lambda grad: grad * factor
 
     def _drawn(self, input: Array) -> tuple[int, ...]:
-        """The shape of the draws: one for each element."""
+        """Returns the shape of the draws; here one for each element."""
         return tuple(input.shape)
 
 
 class SpatialDropout1D(Dropout):
-    """Dropout of whole channels: a channel of a sequence is zeroed at all its steps, as in Keras.
+    """Zeroes whole channels at random in training mode: a channel of a sequence at all its steps, as in Keras.
 
     Args:
         p: the probability of zeroing a channel.
-        batch_first: whether sequences are [B,T,C], and not [T,B,C].
-        seed: of the draws; None for a fresh one.
+        batch_first: whether sequences are [B,T,C] rather than [T,B,C].
+        seed: of the random draws; None for a fresh one.
+
+    Raises:
+        ValueError: if p is not a number from 0 to 1.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
         >>> nn.SpatialDropout1D(0.5, batch_first=True, seed=0)(np.ones((1, 2, 4)))
         array([[[2., 0., 0., 0.],
                 [2., 0., 0., 0.]]])
+
+    Source: https://keras.io/api/layers/regularization_layers/spatial_dropout1d/
     """
 
     def __init__(self, p: float = 0.5, batch_first: bool = False, *, seed: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Embedding: a row of a table for each integer."""
+"""Embedding looks up a row of a table for each integer."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from pyrnn.core.pullback import Gradients
 from .layer import Back, Layer, plain_array
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
 
 class OutOfRangeError(IndexError, ValueError):
-    """An index that the table does not have: torch's IndexError, and a ValueError as other wrong inputs are."""
+    """An index is not in the table. It is an IndexError, as in torch, and a ValueError, as for other wrong inputs."""
 
 
 class Embedding(Layer):
-    """The rows of a table that integers name, [*] to [*, embedding_dim]: torch.nn.Embedding.
+    """Looks up a row of a table for each integer: torch.nn.Embedding on NumPy arrays.
+
+    It takes integers [*] and returns [*, embedding_dim].
 
     Args:
-        num_embeddings: rows of the table; indices go from 0 to num_embeddings - 1.
+        num_embeddings: the number of rows; indices go from 0 to num_embeddings - 1.
         embedding_dim: the size of a row.
-        padding_idx: a row that starts as zeros and gets no gradient; negative counts from the end.
-        mask_zero: whether index 0 means "no step here": in a `Sequential` such steps are masked.
-        dtype: float32 or float64.
-        seed: of the initial weights, normal with variance 1; None for a fresh one.
+        padding_idx: a row that starts as zeros and gets no gradient; a negative one counts from the end.
+        mask_zero: whether index 0 means that there is no step: a `Sequential` masks such steps.
+        dtype: of the table: float32 or float64.
+        seed: of the initial table, which is drawn from the normal distribution of variance 1; None for a fresh one.
+
+    Raises:
+        IndexError: when called with an index that the table does not have.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -70,7 +75,7 @@ class Embedding(Layer):
         self._add_parameter("weight", weight)
 
     def make_mask(self, input: Array) -> Array | None:
-        """bool, shaped as the input: where it is not 0; None without mask_zero."""
+        """Returns a mask, bool, shaped as the input, that is False where the input is 0; None without mask_zero."""
         return np.not_equal(self._array(input), 0) if self.mask_zero else None
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
@@ -82,11 +87,11 @@ class Embedding(Layer):
                 rows, grads = rows[rows != padding], grads[rows != padding]
             total = np.zeros_like(table)
             np.add.at(total, rows, grads)
-            # Integers have no gradient; an array of zeros would say that they have.
+            # Integers have no gradient. An array of zeros would suggest that they have one.
             none: Any = None
             return Gradients(none, None, {"weight": total})
 
-        return table.take(input, axis=0), back  # in a third of the time of table[input]
+        return table.take(input, axis=0), back  # takes a third of the time of table[input]
 
     def _array(self, input: Any) -> Array:
         array = plain_array(self, input)

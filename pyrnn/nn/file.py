@@ -1,4 +1,4 @@
-"""A Sequential in a .safetensors file: the arrays by state-dict name, the architecture as JSON in the metadata."""
+"""A .safetensors file holds a Sequential: its arrays by state-dict name, and as metadata its architecture in JSON."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pyrnn.weights.source import printable as printable
 
 from .architecture import named_layers
 
-LONGEST = 500  # letters of a sentence: names and values in it are the file's
-SMALL = 2**16  # a size up to here is taken from any file, and parameters of so many numbers together
+LONGEST = 500  # the most letters of a message, because names and values in it come from the file
+SMALL = 2**16  # any file may have sizes up to this, and this many parameters in all
 
 Path = str | os.PathLike[str]
 
 
 def save(network: Module, path: Path) -> None:
-    """Writes arrays and architecture; the file appears whole or not at all."""
+    """Writes arrays and architecture. If it fails, it leaves no incomplete file."""
     _check_suffix(path)
     package = safetensors_package()
     architecture = json.dumps(network.config()["layers"], allow_nan=False)
@@ -34,7 +34,7 @@ def save(network: Module, path: Path) -> None:
 
 
 def load(path: Path, limit: int | None = None) -> tuple[dict[str, Module], dict[str, Any]]:
-    """The layers by name, with weights of zeros, and the arrays that belong to them."""
+    """Returns the layers by name, with weights of zeros, and the arrays that belong into them."""
     tensors = load_state_dict(path, limit=limit)
     try:
         descriptions = _architecture(path)
@@ -57,7 +57,7 @@ def _architecture(path: Path) -> Any:
 
 
 def _check_sizes(descriptions: Any, most: int, layers: int) -> None:
-    """ValueError for a size that no honest file of this length has: before memory is taken for it."""
+    """Raises ValueError for a size too large for a file of this length, before any layer allocates memory for it."""
     for name, size in _integers(descriptions, ""):
         if abs(size) > (layers if name == "num_layers" else most):
             raise ValueError(f"{escaped(name)} is {escaped(size)}, too large for a file of this length")

@@ -1,4 +1,4 @@
-"""Layers that make one vector of a sequence: the last step, the mean, the maximum."""
+"""These layers make one vector of a sequence: its last step, mean or maximum."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .layer import Back, MaskedLayer, kept
 
 
 class LastStep(MaskedLayer):
-    """The last step of a sequence, with a mask the last one that counts; zeros if none does.
+    """Returns the last step of a sequence; with a mask the last step marked True, zeros if there is none.
 
-    A bidirectional layer's output there has seen only one step in the reverse direction; `Bidirectional` with
-    return_sequences=False gives each direction's own last step.
+    At the last step the reverse direction of a bidirectional layer has seen one step only. For the last step that each
+    direction computes, use `Bidirectional` with return_sequences=False.
 
     Args:
-        batch_first: whether sequences are [B,T,*], and not [T,B,*].
+        batch_first: whether sequences are [B,T,*] rather than [T,B,*].
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -40,7 +40,7 @@ class LastStep(MaskedLayer):
         steps, batch = sequence.shape[:2]
         if not steps:
             raise ValueError(f"LastStep: a sequence without steps has no last one, got shape {input.shape}")
-        if mask is None:  # without the gathering below, which takes 10 us
+        if mask is None:  # saves 10 us of indexing
             chosen: Any = -1
             there = np.array(True)
         else:
@@ -57,7 +57,7 @@ class LastStep(MaskedLayer):
 
 
 class _Pooling(MaskedLayer):
-    """Args: batch_first, the layout; masked, whether steps that a mask leaves out are left out here too."""
+    """Base class of the mean and the maximum over time."""
 
     ends_mask = True
 
@@ -67,18 +67,18 @@ class _Pooling(MaskedLayer):
         self.batch_first, self.masked = batch_first, masked
 
     def _counts(self, input: Array, mask: Array | None) -> Array:
-        """bool, which elements count, of a shape that broadcasts to the input's."""
+        """Returns a bool array that broadcasts to the input's shape and is True for the elements to pool."""
         if mask is None or not self.masked:
             mask = np.ones(input.shape[:2], bool)
         return mask.reshape(*mask.shape, *[1] * (input.ndim - 2))
 
 
 class GlobalAveragePool1d(_Pooling):
-    """The mean over time of the steps that count; zeros if none does.
+    """Averages over time; with a mask over the steps marked True, zeros if there is none.
 
     Args:
-        batch_first: whether sequences are [B,T,*], and not [T,B,*].
-        masked: whether a mask is heeded.
+        batch_first: whether sequences are [B,T,*] rather than [T,B,*].
+        masked: whether the layer follows a mask; False averages over all steps.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -97,13 +97,13 @@ class GlobalAveragePool1d(_Pooling):
 
 
 class GlobalMaxPool1d(_Pooling):
-    """The maximum over time of the steps that count; zeros if none does.
+    """Returns the maximum over time; with a mask over the steps marked True, zeros if there is none.
 
-    Where several are equal, the gradient goes to the first.
+    The gradient goes to the first of several equal maxima.
 
     Args:
-        batch_first: whether sequences are [B,T,*], and not [T,B,*].
-        masked: whether a mask is heeded; Keras' GlobalMaxPooling1D heeds none.
+        batch_first: whether sequences are [B,T,*] rather than [T,B,*].
+        masked: whether the layer follows a mask; Keras' GlobalMaxPooling1D does not.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -118,7 +118,7 @@ class GlobalMaxPool1d(_Pooling):
         counts = self._counts(input, mask)
         counts = np.broadcast_to(counts, input.shape)
         best = np.where(counts, input, -np.inf).argmax(self._time, keepdims=True)
-        # Where all that count are -inf, the best may be one that does not count: then the first that does.
+        # If all unmasked steps are -inf, argmax may have chosen a masked one; the first unmasked one replaces it.
         first = counts.argmax(self._time, keepdims=True)
         place = np.where(np.take_along_axis(counts, best, self._time), best, first)
         there: Array = np.asarray(counts.any(self._time, keepdims=True))

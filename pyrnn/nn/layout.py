@@ -1,6 +1,6 @@
-"""Where the layers of a network take the batch, the time and the features to be, and a word where two disagree.
+"""This module knows which axes of a network are batch, time and features, and warns if two layers disagree.
 
-No array tells its axes apart: a layer that takes [T,B,C] runs on [B,T,C] as well, and computes something else.
+An array does not name its axes: a layer that takes [T,B,C] runs on [B,T,C] too, and computes something else.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ MOVED: dict[tuple[str, tuple[int, ...]], str] = {
     (CHANNELS_FIRST, (2, 0, 1)): TIME_FIRST,
 }
 ELEMENTWISE = (Activation, Softmax, LogSoftmax, Dropout, LayerNorm, Masking)
-STAYING = (*ELEMENTWISE, *HEADS, Linear, Embedding, Recurrent, Bidirectional)  # no axis changes its place
+STAYING = (*ELEMENTWISE, *HEADS, Linear, Embedding, Recurrent, Bidirectional)  # layers that move no axis
 
 
 class Output(NamedTuple):
-    """What is known of a layer's output.
+    """The known properties of a layer's output.
 
     Attributes:
         axes: one of the layouts above.
-        channels: the size of C, 0 if it is not known.
-        layer: who gives it, in words.
+        channels: the size of C, 0 if it is unknown.
+        layer: the layer that returned it, as messages name it.
     """
 
     axes: str
@@ -62,7 +62,7 @@ class Output(NamedTuple):
 
 
 def taken_by(layer: Module) -> str | None:
-    """The layout that a layer takes and needs to be told of, None if it works on any."""
+    """Returns the layout that a layer takes and cannot see from its input; None if it works on any."""
     if isinstance(layer, Bidirectional):
         layer = layer.forward
     if isinstance(layer, ChannelsLast):
@@ -76,10 +76,12 @@ def taken_by(layer: Module) -> str | None:
 
 
 def check_layout(layers: Iterable[tuple[str, Module]]) -> None:
-    """Warns once of each layer that takes other axes than the layer before it gives; a loader's layers are the file's.
+    """Warns once of each layer that takes other axes than the layer before it returns.
+
+    It does not warn while a loader makes the layers, because their order comes from the file.
 
     Args:
-        layers: of a network, one after the other, by their names in it.
+        layers: the network's layers in order, with their names.
     """
     if is_skipped():
         return
@@ -93,13 +95,13 @@ def check_layout(layers: Iterable[tuple[str, Module]]) -> None:
 
 
 def check_cuts(network: Module, layers: Iterable[tuple[str, Module]], input: Array, axis: int) -> None:
-    """Warns once where batches that are cut along an axis of the input would be pieces of sequences.
+    """Warns once if batches cut along an axis of the input would be pieces of sequences.
 
     Args:
-        network: which the warning is about.
-        layers: of it, one after the other, by their names.
-        input: what is cut.
-        axis: along which.
+        network: the network, which gets the warning once.
+        layers: its layers in order, with their names.
+        input: the array that is cut.
+        axis: the axis along which it is cut.
     """
     name, layer = first_in_time(layers)
     if layer is None:
@@ -116,7 +118,7 @@ def check_cuts(network: Module, layers: Iterable[tuple[str, Module]], input: Arr
 
 
 def first_in_time(layers: Iterable[tuple[str, Module]]) -> tuple[str, Module | None]:
-    """The first layer that has a time axis, with its name, if the layers before it leave the input's axes in place."""
+    """Returns the first layer with a time axis and its name, provided that the layers before it move no axis."""
     for name, layer in layers:
         if taken_by(layer) in TIME_AXIS:
             return name, layer
@@ -126,12 +128,12 @@ def first_in_time(layers: Iterable[tuple[str, Module]]) -> tuple[str, Module | N
 
 
 def holds_sequences(input: Array) -> bool:
-    """Whether it has axes for batch and time: [T,B] of integers, [T,B,F] of floats."""
+    """Whether the input has axes for batch and time: [T,B] of integers, [T,B,F] of floats."""
     return input.ndim > 1 + (input.dtype.kind == "f")
 
 
 def batch_axis_of(layers: Iterable[tuple[str, Module]]) -> int | None:
-    """The axis of the input that counts the sequences, if the layers alone tell it: none of them moves an axis."""
+    """Returns the axis of the input that counts the sequences; None if some layer moves an axis or may do so."""
     every = list(layers)
     _, first = first_in_time(every)
     if first is None or not all(isinstance(layer, STAYING) and is_ours(layer) for _, layer in every):
@@ -141,12 +143,12 @@ def batch_axis_of(layers: Iterable[tuple[str, Module]]) -> int | None:
 
 
 def is_ours(layer: Module) -> bool:
-    """Whether its class is pyrnn's: a caller's subclass may do anything."""
+    """Whether the layer's class is pyrnn's; a caller's subclass may do anything."""
     return type(layer).__module__.startswith("pyrnn.")
 
 
 def _problem(layer: Module, before: Output) -> str | None:
-    """The end of a sentence that says how a layer disagrees with its input."""
+    """Returns the end of a sentence that says how a layer disagrees with its input; None if it does not."""
     given = f"{before.layer} gives {before.axes}"
     taken = taken_by(layer)
     if before.axes == TIME_FIRST and isinstance(layer, (Flatten, Reshape)) and _merges_the_batch(layer):
@@ -157,19 +159,19 @@ def _problem(layer: Module, before: Output) -> str | None:
         return f"takes {taken}, but {given}; write batch_first={before.axes == BATCH_FIRST}."
     wanted = getattr(layer, "in_channels", getattr(layer, "num_features", getattr(layer, "input_size", None)))
     if wanted is not None and wanted != before.channels:
-        return None  # its channels fit another axis: it may well mean that one
+        return None  # C does not fit the layer, so the caller may mean another axis
     if taken == CHANNELS_FIRST:
         return f"takes {taken}, but {given}; put it in nn.ChannelsLast, behind layers with batch_first=True."
     return f"takes {taken}, but {given}; put nn.Permute((0, 2, 1)) between them, and write batch_first=True."
 
 
 def _merges_the_batch(layer: Any) -> bool:
-    """Whether it makes one axis of [T,B,C]'s batch and channels, rather than of time and batch."""
+    """Whether it would merge the batch of [T,B,C] with the channels, rather than time with batch."""
     return isinstance(layer, Reshape) or layer.start_dim in (1, -2) or (layer.start_dim, layer.end_dim) in WHOLE
 
 
 def _after(layer: Module, before: Output | None, words: str) -> Output | None:
-    """What is known of a layer's output, given what is known of its input."""
+    """Returns the known properties of a layer's output, given those of its input."""
     if isinstance(layer, Recurrent):
         directions = 2 if layer.bidirectional else 1
         return Output(str(taken_by(layer)), directions * (layer.proj_size or layer.hidden_size), words)

@@ -1,4 +1,4 @@
-"""Masking: a value that means "no step here"."""
+"""Masking masks the steps that hold a certain value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .layer import Back, Layer, float_array, kept, shape_error
 
 
 class Masking(Layer):
-    """Masks the steps whose features all equal one value, and makes them zero, as in Keras.
+    """Masks the steps whose features all equal one value, and sets them to zero, as in Keras.
 
     Args:
         mask_value: that value.
@@ -25,6 +25,8 @@ class Masking(Layer):
         >>> masking(x), masking.make_mask(x)
         (array([[[ 0.,  0.],
                 [-1.,  5.]]]), array([[False,  True]]))
+
+    Source: https://keras.io/api/layers/core_layers/masking/
     """
 
     def __init__(self, mask_value: float = 0.0) -> None:
@@ -40,8 +42,8 @@ class Masking(Layer):
         return array
 
     def make_mask(self, input: Array) -> Array:
-        """bool, shaped as the input without its last axis: False where all features equal the value."""
-        # In the input's precision: 0.1 in float32 is another number than in float64.
+        """Returns a bool mask of the input's shape without the last axis: False where all features equal mask_value."""
+        # The value is rounded to the input's dtype, because 0.1 in float32 is another number than in float64.
         array = self._array(input)
         return np.asarray(np.any(array != array.dtype.type(self.mask_value), axis=-1))
 

@@ -1,4 +1,4 @@
-"""Groups of numbers brought to mean 0 and variance 1, also where their squares leave the range of the dtype."""
+"""Groups of numbers are brought to mean 0 and variance 1, even if their squares overflow or underflow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyrnn.checks.arrays import Array
 
 
 def normalised(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
-    """(x - mean) / sqrt(variance + eps) over some axes, and 1 / sqrt(variance + eps) with these axes of size 1."""
+    """Returns (x - mean) / sqrt(variance + eps) over some axes, and 1 / sqrt(variance + eps), where they have size 1."""
     centred = x - x.mean(axes, keepdims=True)
     variance = (centred * centred).mean(axes, keepdims=True) + x.dtype.type(eps)
     scale = 1 / np.sqrt(variance)
@@ -18,10 +18,10 @@ def normalised(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Arra
 def repaired(
     x: Array, axes: tuple[int, ...], eps: float, found: tuple[Array, Array], sound: Array
 ) -> tuple[Array, Array]:
-    """What `normalised` returns, made anew for the groups that are not `sound` or whose scale is no normal number.
+    """Computes those groups of `normalised` again that are not `sound`, or whose scale is not a normal number.
 
-    An overflow would leave a scale of 0, and zeros that look like numbers. Such a group is computed after a division
-    by a power of two that brings it below 1; a group with a NaN or an infinity becomes NaN, as in torch.
+    Without this, an overflow would give a scale of 0, and outputs of 0 that look valid. Such a group is computed after
+    a division by a power of two that brings it below 1. A group with a NaN or an infinity becomes NaN, as in torch.
     """
     unit, scale = found
     lost = ~(sound & np.isfinite(scale) & (scale >= np.finfo(x.dtype).tiny))
@@ -31,5 +31,5 @@ def repaired(
     small = np.ldexp(x, -exponent)
     centred = small - small.mean(axes, keepdims=True)
     deviation = np.sqrt((centred * centred).mean(axes, keepdims=True))
-    below = np.hypot(deviation, np.ldexp(np.sqrt(x.dtype.type(eps)), -exponent))  # eps itself would underflow
+    below = np.hypot(deviation, np.ldexp(np.sqrt(x.dtype.type(eps)), -exponent))  # the root of eps does not underflow
     return np.where(lost, centred / below, unit), np.where(lost, 1 / np.ldexp(below, exponent), scale)

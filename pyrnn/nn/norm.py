@@ -1,4 +1,4 @@
-"""LayerNorm."""
+"""LayerNorm brings the last axes of each sample to mean 0 and variance 1."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ from .layer import Back, Layer, shape_error
 from .moments import normalised
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike  # a tenth of the time of `import pyrnn` otherwise
+    from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
 
 class LayerNorm(Layer):
-    """(x - mean) / sqrt(variance + eps) * weight + bias over the last axes: torch.nn.LayerNorm.
+    """Layer normalisation: torch.nn.LayerNorm on NumPy arrays.
+
+    With mean and variance over the last axes:
+
+        y = (x - mean) / sqrt(variance + eps) * weight + bias
 
     Args:
-        normalized_shape: the sizes of those axes, or the size of one.
-        eps: added to the variance.
-        elementwise_affine: whether there are weight and bias.
+        normalized_shape: the sizes of these axes; an int for the last axis alone.
+        eps: a positive number that keeps the divisor from zero.
+        elementwise_affine: whether there are weight and bias, of these sizes.
         bias: whether there is a bias.
-        dtype: float32 or float64.
+        dtype: of parameters and inputs: float32 or float64.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -64,7 +68,7 @@ class LayerNorm(Layer):
                 self._add_parameter("bias", np.zeros(self.normalized_shape, self._dtype))
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, but for dtype."""
+        """Returns the constructor's arguments, without dtype."""
         return {
             "normalized_shape": self.normalized_shape,
             "eps": self.eps,

@@ -1,4 +1,4 @@
-"""Pooling over time or space: the largest or the average of every window, or of everything.
+"""Pooling takes the maximum or the average over time or space, of every window or of everything.
 
 Letters in shapes: B batch, C channels. [*] is the length of a sequence, or the height and width of an image.
 """
@@ -20,7 +20,7 @@ from .windows import Padding, Sizes, Windows, check_channels, listed
 
 
 class Pool(Layer):
-    """What pooling in windows shares."""
+    """Base class of pooling in windows."""
 
     ends_mask = True
     _dims: int
@@ -31,7 +31,7 @@ class Pool(Layer):
         windows = Windows(type(self).__name__, self._dims, kernel_size, step, padding)
         if not isinstance(windows.padding, str):
             for size, pad in zip(windows.kernel_size, windows.padding, strict=True):
-                # A window of nothing but padding has no largest element and no average.
+                # A window that lies in the padding alone has no maximum and no average.
                 if size <= (max(pad) if isinstance(pad, tuple) else pad):
                     raise ValueError(
                         f"padding should be less than kernel_size, got {brief(padding)} for {brief(kernel_size)}"
@@ -47,7 +47,7 @@ class Pool(Layer):
 
 
 class MaxPool(Pool):
-    """What MaxPool1d and MaxPool2d share."""
+    """Base class of MaxPool1d and MaxPool2d."""
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         wide, lengths = self._windows.padded(input, -np.inf), input.shape[2:]
@@ -55,10 +55,10 @@ class MaxPool(Pool):
         output = self._filled(wide, -np.inf)
         winner = np.zeros(output.shape, np.int32)
         for i, seen in enumerate(self._windows.taps(wide, output.shape[2:])):
-            better = (seen > output) | np.isnan(seen)  # as torch: the first of the largest, and NaN before all
+            better = (seen > output) | np.isnan(seen)  # as in torch, the first of equal maxima wins, and NaN beats all
             np.copyto(output, seen, where=better)
             np.copyto(winner, i, where=better)
-        # As torch: the first of several -inf, and never padding.
+        # As in torch, if all are -inf, the first wins that is not padding.
         if wide is not input and (lost := np.isneginf(output)).any():
             inside = np.zeros(wide_shape, bool)
             self._windows.inner(inside, lengths)[...] = True
@@ -75,7 +75,7 @@ class MaxPool(Pool):
 
 
 class AvgPool(Pool):
-    """What AvgPool1d and AvgPool2d share."""
+    """Base class of AvgPool1d and AvgPool2d."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class AvgPool(Pool):
         return output, back
 
     def _counted(self, lengths: Sequence[int], output: Array) -> Array:
-        """How many elements of every window count, [*]."""
+        """Returns the number of elements over which each window averages, [*]."""
         windows, pads = self._windows, self._windows.pads(lengths)
         all_count = self.count_include_pad and windows.padding != "same"
         counted = []
@@ -121,13 +121,20 @@ class AvgPool(Pool):
 
 
 class MaxPool1d(MaxPool):
-    """torch.nn.MaxPool1d on NumPy arrays: [B,C,L] -> [B,C,M], M = (L + padding - K) // stride + 1.
+    """Maximum of each window over time: torch.nn.MaxPool1d on NumPy arrays.
+
+    It takes [B,C,L] and returns [B,C,M], where padding is the sum of both ends':
+
+        M = (L + padding - K) // stride + 1
 
     Args:
-        kernel_size: K, the length of a window.
-        stride: steps from a window to the next; None for K.
-        padding: how far windows reach over either end; or "valid" for not at all; or "same" for ceil(L / stride)
-            windows, as in Keras; or a list of one pair, [(before, after)]. What lies outside is never the largest.
+        kernel_size: K, the number of steps in a window.
+        stride: the number of steps from a window to the next; None for K.
+        padding: the number of steps by which windows reach over each end; "valid" for none; "same" for ceil(L /
+            stride) windows, as in Keras; or a list of one pair, [(before, after)]. Padding is never the maximum.
+
+    Raises:
+        TypeError, ValueError: if an argument is of a wrong type or out of range.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -141,9 +148,10 @@ class MaxPool1d(MaxPool):
 
 
 class MaxPool2d(MaxPool):
-    """torch.nn.MaxPool2d on NumPy arrays: [B,C,H,W] -> [B,C,*,*].
+    """Maximum of each window of an image: torch.nn.MaxPool2d on NumPy arrays.
 
-    Arguments are those of `MaxPool1d`, each a number or one for height and one for width.
+    It takes [B,C,H,W] and returns [B,C,*,*]. Arguments are those of `MaxPool1d`, each a number, or one for height and
+    one for width.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -157,12 +165,12 @@ class MaxPool2d(MaxPool):
 
 
 class AvgPool1d(AvgPool):
-    """torch.nn.AvgPool1d on NumPy arrays: [B,C,L] -> [B,C,M].
+    """Average of each window over time: torch.nn.AvgPool1d on NumPy arrays.
 
-    Arguments are those of `MaxPool1d`, and:
+    It takes [B,C,L] and returns [B,C,M]. M and the other arguments are those of `MaxPool1d`.
 
     Args:
-        count_include_pad: whether padding counts, as zeros. With "same" it never does, as in Keras.
+        count_include_pad: whether padding enters the average as zeros. With "same" it never does, as in Keras.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -176,9 +184,10 @@ class AvgPool1d(AvgPool):
 
 
 class AvgPool2d(AvgPool):
-    """torch.nn.AvgPool2d on NumPy arrays: [B,C,H,W] -> [B,C,*,*].
+    """Average of each window of an image: torch.nn.AvgPool2d on NumPy arrays.
 
-    Arguments are those of `AvgPool1d`, each a number or one for height and one for width.
+    It takes [B,C,H,W] and returns [B,C,*,*]. Arguments are those of `AvgPool1d`, each a number, or one for height and
+    one for width.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -202,7 +211,7 @@ class _Global(Layer):
 
 
 class GlobalAveragePool2d(_Global):
-    """The average over height and width: [B,C,H,W] -> [B,C].
+    """Averages over height and width: it takes [B,C,H,W] and returns [B,C].
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -220,7 +229,9 @@ class GlobalAveragePool2d(_Global):
 
 
 class GlobalMaxPool2d(_Global):
-    """The largest over height and width: [B,C,H,W] -> [B,C]. Its gradient goes to the first of the largest.
+    """Takes the maximum over height and width: it takes [B,C,H,W] and returns [B,C].
+
+    The gradient goes to the first of several equal maxima.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn

@@ -1,4 +1,4 @@
-"""What a network has whose recurrent layers have smaller weights, for inference."""
+"""QuantizedNetwork is a network for inference, whose recurrent layers have smaller weights."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pyrnn.core.quantized import QuantizationError, Quantized, check_format, con
 
 
 class QuantizedNetwork(Module):
-    """A network for inference, made by `network.quantize(format)`: each RNN, LSTM and GRU is a `Quantized`.
+    """A network for inference, made by `network.quantize(format)`: each RNN, LSTM and GRU in it is a `Quantized`.
 
-    A call is in evaluation mode: no dropout. The other layers share the arrays of that moment with the network's;
-    nothing that is done here changes those.
+    It is always in evaluation mode. The other layers share the arrays that the network's layers have when `quantize`
+    is called; a change in one of the two networks does not show in the other.
 
     Attributes:
         format: "bf16" or "int8".
@@ -33,7 +33,7 @@ class QuantizedNetwork(Module):
     report: QuantizationError | None = None
 
     def _become(self, format: str, data: Array | None) -> None:
-        """Sets what the constructor was given, once the layers stand there."""
+        """Sets the attributes; constructors call it once the layers are in place."""
         if not any(isinstance(module, Quantized) for _, module in self.named_modules()):
             raise ValueError("there is no RNN, LSTM or GRU in this Sequential to quantize")
         self.__dict__.update(format=format, training=False)
@@ -42,30 +42,30 @@ class QuantizedNetwork(Module):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the weights: packed those of recurrent layers, as they are those of the others."""
+        """The size in bytes of the weights: the packed ones of recurrent layers, the arrays of all others."""
         total = 0
         for _, module in self.named_modules():
             total += module.nbytes if isinstance(module, Quantized) else sum(v.nbytes for v in module._held().values())
         return total
 
     def error(self, input: Array, *, mask: Array | None = None) -> QuantizationError:
-        """How far the outputs are from the float32 network's; takes what a call takes."""
+        """Measures how far the outputs are from those of the float32 network; it takes the arguments of a call."""
         small: Any = self
         exact: Any = converted(self, lambda layer: layer.unquantized())
         return QuantizationError.between(exact(input, mask=mask), small(input, mask=mask))
 
     def vjp(self, *args: Any, **options: Any) -> NoReturn:
-        """AttributeError: quantized networks are for inference."""
+        """Raises AttributeError, because quantized networks are for inference."""
         raise AttributeError(
             "a quantized network has no vjp, it is for inference; train the float32 one and quantize it"
         )
 
     def config(self) -> NoReturn:
-        """TypeError: a file holds the float32 network."""
+        """Raises TypeError, because files hold the float32 network."""
         raise TypeError("a quantized network is not saved; save the float32 one, and quantize what is loaded")
 
     def save(self, path: str | os.PathLike[str]) -> NoReturn:
-        """TypeError: a file holds the float32 network."""
+        """Raises TypeError, because files hold the float32 network."""
         self.config()
 
     def extra_repr(self) -> str:
@@ -73,6 +73,6 @@ class QuantizedNetwork(Module):
 
 
 def quantized_layers(network: Module, format: str) -> dict[str, Module]:
-    """The network's layers by name, their weights in the format; ValueError for what is none."""
+    """Returns the network's layers by name, with weights in the format; raises ValueError for what is no format."""
     check_format(format)
     return dict(converted(network, lambda layer: Quantized(layer, format))._modules)

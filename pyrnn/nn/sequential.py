@@ -1,4 +1,4 @@
-"""Sequential: layers one after the other, with the mask that travels beside the values."""
+"""Sequential runs layers one after the other, and passes a mask along with the values."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ Axis = int | tuple[int, int]
 
 
 class Sequential(Module):
-    """Layers one after the other: torch.nn.Sequential, with masks.
+    """Runs layers one after the other: torch.nn.Sequential on NumPy arrays, with masks.
 
-    Of a recurrent layer the output goes on, the state is dropped. A mask, bool [B,T] (or [T,B]: as the layers'
-    batch_first says), is made by `Embedding(mask_zero=True)` and `Masking`, or given; recurrent layers,
-    `Bidirectional` and the heads heed it, layers without a time axis in their output end it, others pass it on.
+    The next layer gets the output of a recurrent layer, not its state. A caller gives a mask, bool [B,T] (or [T,B], as
+    the layers' batch_first says), or `Embedding(mask_zero=True)` or `Masking` makes it. Recurrent layers,
+    `Bidirectional` and the layers that reduce over time use it. It ends at layers whose output has no time axis;
+    others pass it on.
 
     Args:
         layers: modules; or one dict of them by name, as in `Sequential({"rnn": ..., "out": ...})`. Parameters are
@@ -59,6 +60,8 @@ class Sequential(Module):
         3 (Linear)     (None, 2)              34
         ----------------------------------------
         total                              2,498
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Sequential.html
     """
 
     takes_mask = True
@@ -90,16 +93,16 @@ class Sequential(Module):
         return iter(self._modules.values())
 
     def __getitem__(self, key: int | str) -> Module:
-        """A layer, by its place or its name."""
+        """Returns a layer, by its place or its name."""
         found: Module = self._modules[key] if isinstance(key, str) else list(self._modules.values())[key]
         return found
 
     def __call__(self, input: Array, *, mask: Array | None = None) -> Array:
-        """The output of the last layer.
+        """Computes the output of the last layer.
 
         Args:
-            input: what the first layer takes.
-            mask: bool, which steps count, for the first layer that heeds one; None for all.
+            input: an array that the first layer takes.
+            mask: bool, True for the steps that count, for the first layer that uses one; None for all.
 
         Raises:
             TypeError, ValueError, RuntimeError, IndexError: as the layer that refuses its input; a note names it.
@@ -108,21 +111,24 @@ class Sequential(Module):
         return self._through(input, mask, [])[0]
 
     def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
-        """The output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None).
+        """Returns the output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None).
 
-        `.input` is None if the network begins with an Embedding: integers have no gradient.
+        `.input` is None if the network begins with an Embedding, because integers have no gradient.
         """
         self._check(input, mask)
         output, _, way = self._recorded(input, mask)
         return output, way
 
     def predict(self, input: Array, batch_size: int = 256, batch_axis: Axis = 0) -> Array:
-        """The output in evaluation mode (no dropout), a batch at a time; the training flags stay as they are.
+        """Computes the output in evaluation mode (no dropout), a batch at a time; the training flags stay as they are.
 
         Args:
-            input: what the first layer takes, as an array, list, tensor or DataFrame.
-            batch_size: samples in a batch.
-            batch_axis: which axis counts the samples; a pair, for input and output, if they differ.
+            input: all samples, as an array, list, tensor or DataFrame that the first layer takes.
+            batch_size: the number of samples in a batch.
+            batch_axis: the axis that counts the samples; a pair, for input and output, if they differ.
+
+        Returns:
+            The outputs of all samples in one array.
 
         Raises:
             ValueError: if batch_size is less than 1, or there is no such axis.
@@ -140,10 +146,10 @@ class Sequential(Module):
             return np.concatenate([self(part) for part in np.split(input, cuts, source)], axis=target)
 
     def summary(self, input_shape: Sequence[int | None]) -> str:
-        """A table as text: each layer's output shape and number of parameters.
+        """Returns a table as text: each layer's output shape and number of parameters.
 
         Args:
-            input_shape: of an input, with the batch; None for an axis of no fixed size.
+            input_shape: the shape of an input, with the batch; None for an axis of no fixed size.
         """
 
         def run(values: Array) -> Shapes:
@@ -155,11 +161,11 @@ class Sequential(Module):
             return table(self, run, input_shape)
 
     def quantize(self, format: str, data: Array | None = None) -> QuantizedSequential:
-        """Makes a `QuantizedSequential`: every recurrent layer with smaller weights. This network stays as it is.
+        """Makes a `QuantizedSequential`, whose recurrent layers have smaller weights. This network stays as it is.
 
         Args:
             format: "bf16" or "int8".
-            data: an input to measure the error of the whole network on: it becomes `.report`. None for no report.
+            data: an input on which the error of the whole network is measured for `.report`. None for no report.
 
         Raises:
             ValueError: for another format, a recurrent layer of float64, or a network without a recurrent layer.
@@ -167,7 +173,7 @@ class Sequential(Module):
         return QuantizedSequential(self, format, data)
 
     def config(self) -> dict[str, Any]:
-        """{"layers": a list of {"name", "type", "config"}}."""
+        """Returns {"layers": a list of {"name", "type", "config"}}."""
         return {"layers": [{"name": name, **describe(layer)} for name, layer in self._modules.items()]}
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -182,11 +188,12 @@ class Sequential(Module):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, limit: int | None = None) -> Self:
-        """The network of a file that `save` wrote, in evaluation mode. Files may come from strangers.
+        """Reads a network, in evaluation mode, from a file that `save` wrote. Files of strangers can do no harm.
 
         Args:
-            path: of the file.
-            limit: bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
+            path: the file.
+            limit: the number of bytes that its contents may take in memory; by default 64 times its length, and 16
+                MiB.
 
         Raises:
             ValueError: if the file is damaged, names a layer or an argument that is not known, or sizes that its
@@ -194,12 +201,13 @@ class Sequential(Module):
             FileNotFoundError: if there is no such file.
             ImportError: if the package safetensors is not installed.
 
-        >>> import tempfile, pyrnn.nn as nn
-        >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     model.save(f"{folder}/model.safetensors")
-        ...     bool((nn.Sequential.load(f"{folder}/model.safetensors")[0].weight == model[0].weight).all())
-        True
+        Example:
+            >>> import tempfile, pyrnn.nn as nn
+            >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     model.save(f"{folder}/model.safetensors")
+            ...     bool((nn.Sequential.load(f"{folder}/model.safetensors")[0].weight == model[0].weight).all())
+            True
         """
         layers, tensors = file.load(path, limit)
         try:
@@ -210,7 +218,7 @@ class Sequential(Module):
         return network.eval()
 
     def _check(self, input: Any, mask: Any) -> None:
-        """What no layer may look at: an empty Sequential has none, and a mask goes on without them."""
+        """Checks the mask, which no layer may check, and if there is no layer, the input."""
         check_arrays(mask=mask)
         if mask is not None and (mask.dtype != bool or mask.ndim != 2):
             raise ValueError(f"mask should be an array of bool with two axes, got {mask.dtype} of shape {mask.shape}")
@@ -218,7 +226,7 @@ class Sequential(Module):
             plain_array(self, input)
 
     def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """The layers of this network and of those in it, in the order they run, by their dotted names."""
+        """Yields the layers of this network and of those in it, in the order they run, with their dotted names."""
         for name, layer in self._modules.items():
             if isinstance(layer, Sequential):
                 yield from layer._leaves(f"{prefix}{name}.")
@@ -226,7 +234,7 @@ class Sequential(Module):
                 yield f"{prefix}{name}", layer
 
     def _through(self, input: Array, mask: Array | None, shapes: Shapes) -> tuple[Array, Array | None]:
-        """The output and the mask beside it; each layer's output shape is put in `shapes`."""
+        """Returns the output and its mask, and appends each layer's output shape to `shapes`."""
         for name, layer in self._modules.items():
             with Naming(name, layer):
                 after = mask_after(layer, input, mask)
@@ -240,7 +248,7 @@ class Sequential(Module):
         return input, mask
 
     def _recorded(self, input: Array, mask: Array | None) -> tuple[Array, Array | None, Way]:
-        """As `_through`, and the pullback."""
+        """Returns the output, its mask, and a pullback."""
         ways: list[tuple[str, Way]] = []
         for name, layer in self._modules.items():
             with Naming(name, layer):
@@ -257,7 +265,7 @@ class Sequential(Module):
             for name, way in reversed(ways):
                 gradients = way(grad)
                 found[name], grad = gradients.parameters, gradients.input
-                if grad is None:  # of integers; whatever moved them about has no parameters
+                if grad is None:  # the layer took integers, and layers before it have no parameters
                     break
             parameters = {f"{name}.{key}": value for name, _ in ways for key, value in found.get(name, {}).items()}
             return Gradients(grad, None, parameters)
@@ -276,7 +284,7 @@ class Sequential(Module):
 
 
 class QuantizedSequential(QuantizedNetwork, Sequential):
-    """A `Sequential` whose recurrent layers have smaller weights: see `QuantizedNetwork`."""
+    """A `Sequential` whose recurrent layers have smaller weights; `QuantizedNetwork` has the details."""
 
     def __init__(self, network: Sequential, format: str, data: Array | None = None) -> None:
         Sequential.__init__(self, quantized_layers(network, format))

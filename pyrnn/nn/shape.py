@@ -1,4 +1,4 @@
-"""Layers that only move numbers: Flatten, Reshape, Permute, RepeatVector, Reverse."""
+"""Flatten, Reshape, Permute, RepeatVector and Reverse move numbers and compute nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .layer import Back, Layer, plain_array
 
 
 class _Moving(Layer):
-    """A layer for arrays of any dtype."""
+    """Base class of the layers that take arrays of any dtype."""
 
     ends_mask = True
 
@@ -25,15 +25,18 @@ class _Moving(Layer):
 
 
 class Flatten(_Moving):
-    """Makes one axis of several: torch.nn.Flatten.
+    """Merges several axes into one: torch.nn.Flatten on NumPy arrays.
 
     Args:
-        start_dim: the first of them. end_dim: the last.
+        start_dim: the first of these axes.
+        end_dim: the last of these axes.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
         >>> nn.Flatten()(np.zeros((2, 3, 4))).shape
         (2, 12)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Flatten.html
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
@@ -54,10 +57,10 @@ class Flatten(_Moving):
 
 
 class Reshape(_Moving):
-    """Gives each sample another shape; the first axis, the batch, stays (as in Keras).
+    """Gives each sample another shape, as in Keras; the first axis, the batch, stays.
 
     Args:
-        shape: without the batch axis; one size may be -1.
+        shape: the new shape, without the batch axis; one size may be -1.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -82,10 +85,10 @@ class Reshape(_Moving):
 
 
 class Permute(_Moving):
-    """Puts the axes in another order: torch.permute.
+    """Puts the axes in another order, as torch.permute does.
 
     Args:
-        dims: the axis of the input that each axis of the output is; the batch is counted.
+        dims: for each axis of the output, the number of the input's axis that goes there; the batch axis counts too.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -106,11 +109,11 @@ class Permute(_Moving):
 
 
 class RepeatVector(_Moving):
-    """Makes a sequence of n equal steps of each vector, [B,C] to [n,B,C], or [B,n,C] with batch_first.
+    """Repeats each vector as n equal steps: [B,C] becomes [n,B,C], or with batch_first [B,n,C].
 
     Args:
         n: the number of steps.
-        batch_first: where the axis of the steps goes.
+        batch_first: whether the batch axis comes before the steps.
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -132,10 +135,10 @@ class RepeatVector(_Moving):
 
 
 class Reverse(_Moving):
-    """Turns the time axis around, that of the first (or with batch_first the second) axis; masks turn with it.
+    """Reverses the time axis, which is the first, or with batch_first the second. It reverses masks too.
 
     Args:
-        batch_first: whether sequences are [B,T,*].
+        batch_first: whether sequences are [B,T,*] rather than [T,B,*].
 
     Example:
         >>> import numpy as np, pyrnn.nn as nn
@@ -151,7 +154,7 @@ class Reverse(_Moving):
         self.batch_first = batch_first
 
     def pass_mask(self, mask: Array) -> Array:
-        """The mask of the output, given that of the input."""
+        """Returns the mask of the output, given that of the input."""
         return np.flip(mask, 1 if self.batch_first else 0)
 
     def _forward(self, input: Array) -> tuple[Array, Back]:

@@ -1,4 +1,4 @@
-"""The table of a Sequential: layer, output shape, parameters."""
+"""`Sequential.summary` prints the table that this module makes: layer, output shape, parameters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pyrnn.core.module import Module
 from .embedding import Embedding
 
 Shapes = list[tuple[int, ...]]
-Run = Callable[[Array], Shapes]  # an input to the output shape of each layer
+Run = Callable[[Array], Shapes]  # maps an input to the output shape of each layer
 
-FREE = (32, 64)  # two sizes for an axis of no fixed one: what follows from it in the output is what differs
+FREE = (32, 64)  # sizes of a free axis in two runs: where the output shapes differ, the table says None
 
 
 def table(network: Module, run: Run, input_shape: Sequence[int | None]) -> str:
-    """The text. The first axis, if free, is 1 and 2 long; the shapes are those of two runs on zeros."""
+    """Returns the table. It runs the network twice on zeros; a free first axis has size 1, then 2."""
     for size in input_shape:
         if size is not None and (not isinstance(size, (int, np.integer)) or size < 0):
             raise ValueError(f"input_shape should hold sizes, or None for a free one, got {tuple(input_shape)}")

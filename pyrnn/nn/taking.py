@@ -1,4 +1,4 @@
-"""What a network takes: a caller's integers, lists and tables as floats of its precision, where it wants floats."""
+"""Callers give a network integers, lists and tables; here they become arrays of the dtype that it takes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .layer import Layer
 from .layout import is_ours
 from .shape import Flatten, Permute, RepeatVector, Reshape, Reverse
 
-MOVING = (Flatten, Permute, RepeatVector, Reshape, Reverse)  # they take any dtype, and pass it on
+MOVING = (Flatten, Permute, RepeatVector, Reshape, Reverse)  # layers that take any dtype, and return it
 
-# Methods that users of Keras look for, and what to write.
+# Maps methods that users of Keras look for to advice on what to write.
 KERAS = {
     "compile": 'loss and optimizer go to pyrnn.train.fit(model, (x, y), loss="mse", optimizer="adam", epochs=10)',
     "fit": "write pyrnn.train.fit(model, (x, y), epochs=10)",
@@ -30,7 +30,7 @@ KERAS = {
 
 
 def dtype_taken(model: Module) -> np.dtype[Any] | None:
-    """float32 or float64 for a network whose first layer takes floats alone; None if it may take integers."""
+    """Returns float32 or float64 if the network's first layer takes floats only; None if it may take integers."""
     first = _first(model)
     if first is None or not is_ours(first) or isinstance(first, Embedding):
         return None
@@ -41,12 +41,12 @@ def dtype_taken(model: Module) -> np.dtype[Any] | None:
 
 
 def as_input(model: Module, value: Any, what: str = "inputs") -> Array:
-    """The array that a network is to be called with.
+    """Returns the array with which to call a network.
 
     Args:
         model: the network.
         value: an array, list, tensor or DataFrame.
-        what: what errors call it.
+        what: the name of the value in errors.
 
     Raises:
         TypeError, ValueError: as `as_array`.
@@ -56,7 +56,7 @@ def as_input(model: Module, value: Any, what: str = "inputs") -> Array:
 
 
 def axes_of(batch_axis: Any) -> tuple[int, int]:
-    """The axes that count the samples in inputs and outputs, of one number or two; TypeError for anything else."""
+    """Returns the axes that count the samples in inputs and outputs, given one number or a pair of them."""
     pair = batch_axis if isinstance(batch_axis, tuple) else (batch_axis, batch_axis)
     if len(pair) != 2 or not all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in pair):
         raise TypeError(
@@ -66,7 +66,7 @@ def axes_of(batch_axis: Any) -> tuple[int, int]:
 
 
 def _first(model: Module) -> Module | None:
-    """The first layer that computes something, also within networks in the network."""
+    """Returns the first layer that computes something; it looks into networks in the network too."""
     for layer in getattr(model, "_leaves", lambda: [("", model)])():
         if not isinstance(layer[1], MOVING):
             found: Module = layer[1]

@@ -1,4 +1,4 @@
-"""Windows: where the kernel of a convolution or a pooling lies on its input; and the checks of both.
+"""Windows are the places of a kernel of a convolution or a pooling on its input; this module finds and checks them.
 
 Letters in shapes: B batch, C channels. [*] is the length of a sequence, or the height and width of an image.
 """
@@ -23,11 +23,11 @@ Padding = str | int | Sequence[int | Sequence[int]]
 
 
 class Windows:
-    """Where the windows of a convolution or a pooling lie: one entry of everything an axis.
+    """The places of a kernel on an input: sizes and padding, each with one entry for every axis.
 
     Attributes:
         layer: the name of the layer, for messages.
-        padding: "same", "valid", or a number an axis, or a pair (before, after).
+        padding: "same", "valid", or for each axis a number or a pair (before, after).
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Windows:
         self.extent = tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
 
     def pads(self, lengths: Sequence[int]) -> list[tuple[int, int]]:
-        """Padding before and after, an axis. "same" makes ceil(length / stride) windows, as in Keras and torch."""
+        """Returns the padding (before, after) of each axis; "same" makes ceil(length / stride) windows."""
         if self.padding == "same":
             missing = [
                 max((-(-n // s) - 1) * s + e - n, 0) for n, s, e in zip(lengths, self.stride, self.extent, strict=True)
@@ -54,7 +54,7 @@ class Windows:
         return [pad if isinstance(pad, tuple) else (pad, pad) for pad in self.padding]
 
     def padded(self, x: Array, fill: float = 0.0) -> Array:
-        """x [B,C,*] with its padding, or x itself where there is none; ValueError if no window fits."""
+        """Returns x [B,C,*] with its padding, x itself if it has none; raises ValueError if no window fits."""
         pads, lengths = self.pads(x.shape[2:]), x.shape[2:]
         sizes = tuple(n + before + after for n, (before, after) in zip(lengths, pads, strict=True))
         if any(n == 0 or size < e for n, size, e in zip(lengths, sizes, self.extent, strict=True)):
@@ -69,25 +69,25 @@ class Windows:
         return wide
 
     def inner(self, wide: Array, lengths: Sequence[int]) -> Array:
-        """The view [B,C,*] of a padded array without its padding."""
+        """Returns a padded array without its padding, as a view [B,C,*]."""
         pads = self.pads(lengths)
         inside: list[Any] = [slice(before, before + n) for n, (before, _) in zip(lengths, pads, strict=True)]
         return wide[(..., *inside)]
 
     def counts(self, wide: Array) -> tuple[int, ...]:
-        """How many windows a padded array has, an axis."""
+        """Returns the number of windows along each axis of a padded array."""
         sizes = zip(wide.shape[2:], self.extent, self.stride, strict=True)
         return tuple((size - e) // s + 1 for size, e, s in sizes)
 
     def taps(self, wide: Array, counts: Sequence[int]) -> Iterator[Array]:
-        """For every place in the kernel, row by row, the view [B,C,*counts] of what the windows have there."""
+        """Yields for every place of the kernel, row by row, a view [B,C,*counts] of that element of all windows."""
         for place in itertools.product(*map(range, self.kernel_size)):
             axes = zip(place, self.dilation, self.stride, counts, strict=True)
             seen: list[Any] = [slice(i * d, i * d + (n - 1) * s + 1, s) for i, d, s, n in axes]
             yield wide[(..., *seen)]
 
     def view(self, wide: Array) -> Array:
-        """All windows as a view [B,C,*counts,*kernel_size]."""
+        """Returns all windows as a view [B,C,*counts,*kernel_size]."""
         axes = tuple(range(2, wide.ndim))
         every = np.lib.stride_tricks.sliding_window_view(wide, self.extent, axis=axes)
         steps = (slice(None, None, step) for step in (*self.stride, *self.dilation))
@@ -95,7 +95,7 @@ class Windows:
 
 
 def per_axis(name: str, value: Any, dims: int) -> tuple[int, ...]:
-    """A size for every axis, from one for all or one each."""
+    """Returns one size for each axis, from one for all axes or one for each."""
     sizes = tuple(value) if isinstance(value, (list, tuple)) else (value,) * dims
     if len(sizes) != dims:
         raise ValueError(f"{name} should be one number or {dims}, got {brief(value)}")
@@ -105,7 +105,7 @@ def per_axis(name: str, value: Any, dims: int) -> tuple[int, ...]:
 
 
 def _pads(padding: Any, dims: int) -> tuple[Any, ...]:
-    """A number or a pair (before, after) for every axis."""
+    """Returns a number or a pair (before, after) for each axis."""
     given = tuple(padding) if isinstance(padding, (list, tuple)) else (padding,) * dims
     pads = tuple(tuple(pad) if isinstance(pad, (list, tuple)) else pad for pad in given)
     for pad in pads:
@@ -119,12 +119,12 @@ def _pads(padding: Any, dims: int) -> tuple[Any, ...]:
 
 
 def listed(padding: str | tuple[Any, ...]) -> Any:
-    """Padding as JSON has it."""
+    """Returns the padding in the form that JSON holds."""
     return padding if isinstance(padding, str) else [list(p) if isinstance(p, tuple) else int(p) for p in padding]
 
 
 def check_channels(layer: Module, input: Any, dims: int, channels: int | None = None, dtype: Any = None) -> Array:
-    """The input back, if it is an array [B,C,*] of the layer's channels and dtype."""
+    """Returns the input if it is an array [B,C,*] with the layer's channels and dtype; else raises an error."""
     array = float_array(layer, input)
     if array.ndim != dims + 2 or channels not in (None, array.shape[1]):
         wanted = ["batch", str(channels or "channels"), *[["length"], ["height", "width"]][dims - 1]][: dims + 2]
