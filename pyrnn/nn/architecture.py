@@ -53,7 +53,7 @@ def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None
     Example:
         >>> import pyrnn.nn as nn
         >>> nn.build({"type": "Linear", "config": {"in_features": 3, "out_features": 2}})
-        Linear(3, 2)
+        Linear(in_features=3, out_features=2, bias=True)
     """
     kind, config = _parts(description, where)
     if kind == "Sequential":

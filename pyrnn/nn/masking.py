@@ -42,7 +42,7 @@ class Masking(Layer):
         return array
 
     def make_mask(self, input: Array) -> Array:
-        """Returns a bool mask of the input's shape without the last axis: False where all features equal mask_value."""
+        """Returns a bool mask, of the input's shape without its last axis: False where all features are mask_value."""
         # The value is rounded to the input's dtype, because 0.1 in float32 is another number than in float64.
         array = self._array(input)
         return np.asarray(np.any(array != array.dtype.type(self.mask_value), axis=-1))

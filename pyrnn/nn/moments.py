@@ -8,7 +8,7 @@ from pyrnn.checks.arrays import Array
 
 
 def normalised(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
-    """Returns (x - mean) / sqrt(variance + eps) over some axes, and 1 / sqrt(variance + eps), where they have size 1."""
+    """Returns (x - mean) / sqrt(variance + eps) over some axes, and the factors 1 / sqrt(variance + eps)."""
     centred = x - x.mean(axes, keepdims=True)
     variance = (centred * centred).mean(axes, keepdims=True) + x.dtype.type(eps)
     scale = 1 / np.sqrt(variance)

@@ -1,4 +1,4 @@
-"""Training without torch: losses, optimizers, clipping, schedules and a training loop, on NumPy arrays."""
+"""This folder trains networks on NumPy arrays: losses, optimizers, clipping, schedules and a training loop."""
 
 from __future__ import annotations
 

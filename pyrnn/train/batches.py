@@ -1,4 +1,4 @@
-"""What `fit` goes over in an epoch: batches cut from a pair of arrays, or batches that come ready-made."""
+"""Batches yields the batches of an epoch, which it cuts from a pair of arrays, or which the caller made."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pyrnn.nn.taking import as_input, axes_of
 
 from .loss_inputs import numbers
 
-Data = Any  # a pair of arrays, or an iterable of such pairs; what may stand for an array, checks/arrays.py says
+Data = Any  # a pair of arrays, or an iterable of pairs; checks/arrays.py lists what it accepts as an array
 Axis = int | tuple[int, int]
 
 
 class Batches:
-    """(inputs, targets, number of sequences) for every batch of one epoch; iterated anew each epoch.
+    """Yields (inputs, targets, number of sequences) for every batch of an epoch; each iteration is a new epoch.
 
     Args:
-        model: the network: its first layer tells whether integers are to become floats.
+        model: the network, whose first layer tells whether integers become floats.
         data: a pair of arrays, or an iterable of such pairs; or the inputs alone.
-        targets: where data are the inputs alone.
-        batch_size: sequences in a batch cut from arrays; the last batch holds what is left.
-        axis: where the sequences are counted; a pair if it is another place in the targets.
-        shuffle: draws the order of the sequences for each epoch; None keeps it.
-        name: what errors call the data.
+        targets: the targets if data are the inputs alone.
+        batch_size: the number of sequences in a batch cut from arrays; the last batch holds the rest.
+        axis: the axis that counts the sequences; a pair if inputs and targets differ in it.
+        shuffle: the generator that draws the order of the sequences for each epoch; None keeps their order.
+        name: the name of the data in errors.
 
     Raises:
         ValueError: if the arrays do not hold equally many sequences, at least one.
-        TypeError: for what is neither, and for what holds no numbers.
+        TypeError: for data of another kind, and for arrays that hold no numbers.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Batches:
 
     @property
     def is_one_shot(self) -> bool:
-        """Whether the batches can be gone over once only, as a generator's."""
+        """Whether one iteration uses the batches up, as with a generator."""
         return self.arrays is None and isinstance(self.batches, Iterator)
 
     def __iter__(self) -> Iterator[tuple[Array, Array, int]]:
@@ -77,13 +77,13 @@ class Batches:
             yield inputs, np.take(self.arrays[1], chosen, self.axes[1]), len(chosen)
 
     def count(self) -> int | None:
-        """Batches in an epoch, None if only going over them tells."""
+        """Returns the number of batches in an epoch; None if only an iteration can tell."""
         if self.arrays is not None:
             return -(-self.sequences // self.batch_size)
         return len(self.batches) if isinstance(self.batches, Sized) else None
 
     def counting(self) -> tuple[int, bool]:
-        """The axis of the inputs that counts the sequences, and whether their order is drawn."""
+        """Returns the axis of the inputs that counts the sequences, and whether their order is drawn."""
         return self.axes[0], self.arrays is not None and self.shuffle is not None
 
     def _pair(self, batch: Any) -> tuple[Array, Array]:
@@ -114,7 +114,7 @@ class Batches:
 
 
 def _is_pair_of_arrays(data: Any) -> bool:
-    """Whether this is (inputs, targets), and not two batches."""
+    """Whether this is a pair (inputs, targets) and not a list of two batches."""
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         return False
     if any(hasattr(part, "shape") for part in data):
@@ -127,7 +127,7 @@ def _is_batch(part: Any) -> bool:
 
 
 def _check_iterable(data: Any, name: str) -> None:
-    """TypeError for what gives no pairs when it is gone over."""
+    """Raises TypeError for data whose iteration cannot yield pairs."""
     is_alone = hasattr(data, "shape") or isinstance(data, (str, bytes, dict))
     if is_alone or not isinstance(data, Iterable):
         raise TypeError(

@@ -1,7 +1,7 @@
-"""The training loop: batches, validation, early stopping, and an orderly end whatever ends it.
+"""`fit` is the training loop: batches, validation and early stopping.
 
-Every way out (all epochs done, patience, Ctrl-C, a loss that is not finite, an error in the caller's code)
-leaves the model with the weights of its best epoch and with the training flags it came with.
+It may end with the last epoch, by `patience`, Ctrl-C, a loss that is not finite, or an error in the caller's code. In
+every case the model gets the weights of its best epoch and its former training flags.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .traps import check_first_batch
 
 
 class Schedule(Protocol):
-    """What `fit` asks of a scheduler: `step` after each epoch; `ReduceLROnPlateau`'s is given the loss."""
+    """A scheduler as `fit` uses it: `step` ends each epoch; only `ReduceLROnPlateau`'s gets the loss."""
 
     @property
     def step(self) -> Callable[..., None]: ...
@@ -61,58 +61,49 @@ def fit(
 ) -> History:
     """Trains `model` in place and returns the record of it.
 
-    The epoch with the lowest validation loss (training loss without `validation`) is the best one. However
-    the training ends, the model has that epoch's weights; the optimizer's state stays that of the last whole
-    step. Ctrl-C ends it without an error, `stopped == "interrupted"`; in the first epoch, where there is no
-    best yet, the weights of the last whole step stay.
+    The best epoch is the one with the lowest validation loss, or without `validation` the lowest training loss.
+    However the training ends, the model gets the weights of its best epoch; the optimizer keeps the state of its last
+    step. Ctrl-C ends it without an error, `stopped == "interrupted"`; if it comes in the first epoch, the weights of
+    the last step stay.
 
     Args:
-        model: a Module that can be called, `y = model(x)`, and has `vjp`: `y, pullback = model.vjp(x)`, where
+        model: a Module with a call, `y = model(x)`, and `vjp`: `y, pullback = model.vjp(x)`, where
             `pullback(gradient of y).parameters` are gradients by parameter name.
-        data: (inputs, targets), two arrays; or an iterable of such pairs, the batches, gone over every epoch. Lists,
-            tensors and DataFrames stand for arrays. Inputs take the precision of a first layer that wants floats.
-        targets: where data are the inputs alone: `fit(model, inputs, targets, epochs=5)`.
-        loss: takes (y, targets), returns (value, gradient with respect to y), as `pyrnn.train.mse_loss` does; or its
+        data: (inputs, targets), two arrays; or an iterable of such pairs, the batches, which every epoch iterates.
+            Lists, tensors and DataFrames stand for arrays. If the first layer takes floats, the inputs get its dtype.
+        targets: the targets if data are the inputs alone: `fit(model, inputs, targets, epochs=5)`.
+        loss: a function of (y, targets) that returns (value, gradient with respect to y), as `mse_loss`; or a
             name: "mse", "mae", "huber", "cross_entropy", "bce_with_logits", "nll", "bce", and Keras'
             "categorical_crossentropy", "sparse_categorical_crossentropy" and "binary_crossentropy" of probabilities.
-        optimizer: made for this model; or a class, or "adam", "adamw", "sgd", with its defaults (lr=0.01 for SGD);
-            Adam if None.
-        epochs: how often to go over the data.
-        batch_size: sequences in a batch that is cut from arrays.
-        validation: data as above, held out: gone over in evaluation mode after each epoch.
-        patience: stop after this many epochs without a new best.
-        clip_norm: limit on the norm of all gradients together, see `clip_grad_norm`.
-        scheduler: `step` is called after each epoch; it drives the same optimizer.
-        batch_axis: where arrays count the sequences: 0 for [B,T,I], 1 for [T,B,I]. A pair of numbers, for
-            inputs and targets, if they differ.
-        shuffle: whether sequences cut from arrays come in a new random order each epoch.
+        optimizer: one made for this model; a class, or "adam", "adamw", "sgd", with its defaults (lr=0.01 for SGD);
+            None for Adam.
+        epochs: the number of passes over the data.
+        batch_size: the number of sequences in a batch that is cut from arrays.
+        validation: data as above that the model is not trained on; `fit` evaluates it after each epoch.
+        patience: the number of epochs without a new best after which to stop.
+        clip_norm: the limit on the norm of all gradients together, as in `clip_grad_norm`.
+        scheduler: made for the same optimizer; `fit` calls its `step` after each epoch.
+        batch_axis: the axis that counts the sequences: 0 for [B,T,I], 1 for [T,B,I]. A pair, for inputs and
+            targets, if they differ.
+        shuffle: whether each epoch takes sequences cut from arrays in a new random order.
         seed: of that order; None for a fresh one.
-        progress: whether to show a bar (a few lines where standard error is no terminal).
-        **unknown: nothing; for arguments of Keras' fit and others the error says what to write.
+        progress: whether to show a bar, or a few lines where standard error is no terminal.
+        **unknown: none is valid; for an argument of Keras' fit the error says what to write.
 
-    Warns (UserWarning, once for each model): if a layer takes the sequences of the batch for the steps of one, or a
-    loss of logits follows an activation.
+    Warns (UserWarning, once for each model): if a layer takes the batch axis for the time axis, or if a loss of logits
+    follows an activation.
 
     Raises:
         ValueError: for data or settings that do not fit together, and for unknown names.
         TypeError: if the model, the data or the loss is not of the kind described, and for unknown arguments.
         RuntimeError: if a loss or a gradient is not finite; it names epoch and batch.
 
-    >>> from types import SimpleNamespace
-    >>> from pyrnn.train import Adam
-    >>> class Scale(Module):
-    ...     def __init__(self):
-    ...         super().__init__()
-    ...         self._add_parameter("weight", np.array(0.0))
-    ...     def __call__(self, x):
-    ...         return x * self.weight
-    ...     def vjp(self, x):
-    ...         pullback = lambda dy: SimpleNamespace(parameters={"weight": np.array((dy * x).sum())})
-    ...         return self(x), pullback
-    >>> model, x = Scale(), np.linspace(-1, 1, 64)
-    >>> history = fit(model, (x, 3 * x), optimizer=Adam(model, lr=0.1), epochs=60, seed=0, progress=False)
-    >>> round(float(model.weight), 2), history.stopped
-    (3.0, 'epochs')
+    Example:
+        >>> import pyrnn.nn as nn
+        >>> model, x = nn.Linear(1, 1, dtype=np.float64, seed=0), np.linspace(-1, 1, 64)[:, None]
+        >>> history = fit(model, (x, 3 * x), epochs=60, batch_size=4, optimizer="sgd", seed=0, progress=False)
+        >>> round(float(model.weight[0, 0]), 2), history.stopped
+        (3.0, 'epochs')
     """
     refuse(unknown)
     check_model(model)
@@ -157,7 +148,7 @@ def fit(
 
 @dataclass
 class _Run:
-    """A model in training."""
+    """The parts of one training run, and what it has recorded so far."""
 
     model: Any  # a Module with __call__ and vjp
     loss: LossFunction
@@ -171,7 +162,7 @@ class _Run:
     best: dict[str, Array] = field(init=False)
 
     def __post_init__(self) -> None:
-        # No copy: parameters are replaced whole, so these arrays keep the values they have now.
+        # These need no copy: steps replace parameters as a whole and never write into the arrays.
         self.best = _values(self.model)
 
     def epochs(self, epochs: int, shown: Progress) -> None:
@@ -211,7 +202,7 @@ class _Run:
         _require_finite("The loss", value, where, inputs, targets)
         gradients = pullback(gradient).parameters
         for name, array in gradients.items():
-            # Here, and not at the next loss: the step would carry it into the optimizer's state too.
+            # A check of the next loss would come too late: the optimizer's state would hold nan by then.
             _require_finite(f"The gradient of {name}", array, where)
         if self.clip_norm is not None:
             gradients, _ = clip_grad_norm(gradients, self.clip_norm)
@@ -247,15 +238,15 @@ class _Run:
 
 
 def _values(model: Module) -> dict[str, Array]:
-    """Parameters and buffers: the statistics of a batch norm belong to the weights they were taken with."""
+    """Returns parameters and buffers: the weights, with the statistics of batch norms that belong to them."""
     return {**model.parameters(), **model.buffers()}
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Holds Ctrl-C back until the block is done: what it writes, it writes whole."""
+    """Delays Ctrl-C until the block has ended, so that it writes all of its values or none."""
     handler = signal.getsignal(signal.SIGINT)
-    # Elsewhere Python raises no KeyboardInterrupt, and lets no handler be set.
+    # Python raises KeyboardInterrupt in the main thread only, and forbids handlers in others.
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
@@ -279,7 +270,7 @@ def _value_and_gradient(result: Any) -> tuple[float, Array]:
 
 
 def _require_finite(what: str, values: Any, where: str, *data: Array) -> None:
-    """RuntimeError if a number is not finite; it tells where the batch, (inputs, targets), has such numbers itself."""
+    """Raises RuntimeError if a number is not finite; it tells if the batch, (inputs, targets), has such numbers itself."""
     if np.isfinite(values).all():
         return
     advice = "try a smaller learning rate or clip_norm, and look for nan in the data"

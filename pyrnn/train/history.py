@@ -1,4 +1,4 @@
-"""The record of a training run, and its picture."""
+"""History is the record of a training run, and draws it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """What happened in each epoch; epoch n is item n - 1 of every list.
+    """The record of a training run, as `fit` returns it; epoch n is item n - 1 of every list.
 
     Attributes:
         train_loss: mean over the epoch's sequences, measured while the weights were changing.
@@ -22,11 +22,12 @@ class History:
         lr: learning rate used in the epoch.
         seconds: wall time of the epoch, validation included.
         best_epoch: the epoch, counted from 1, whose weights the model has; 0 if none was finished.
-        stopped: why training ended: all "epochs" done, "patience" ran out, or "interrupted" by Ctrl-C.
+        stopped: the reason for the end: all "epochs" done, "patience" ran out, or "interrupted" by Ctrl-C.
 
-    >>> history = History(train_loss=[0.5, 0.2, 0.3], best_epoch=2)
-    >>> history.best_loss
-    0.2
+    Example:
+        >>> history = History(train_loss=[0.5, 0.2, 0.3], best_epoch=2)
+        >>> history.best_loss
+        0.2
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -38,7 +39,7 @@ class History:
 
     @property
     def monitored(self) -> list[float]:
-        """The loss that decides which epoch is best: the validation loss where there is one."""
+        """The loss that decides which epoch is best: the validation loss, or without validation the training loss."""
         return self.validation_loss or self.train_loss
 
     @property
@@ -47,13 +48,13 @@ class History:
         return self.monitored[self.best_epoch - 1] if self.best_epoch else math.nan
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Draws the loss of every epoch and marks the best; no display is needed.
+        """Draws the loss of every epoch and marks the best; it needs no display.
 
         Args:
-            path: file to write, its format told by the suffix; None writes none.
+            path: the file to write, whose suffix names the format; None writes no file.
 
         Returns:
-            The matplotlib figure, to change or show.
+            The matplotlib figure, which the caller may change or show.
 
         Raises:
             ImportError: if matplotlib is not installed.
@@ -89,6 +90,6 @@ def _curves(axes: Any, history: History) -> None:
         ring = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": "black", "markersize": 9}
         axes.plot(history.best_epoch, history.best_loss, linestyle="", label=label, **ring)
     shown = [loss for losses in curves.values() for loss in losses]
-    # On a linear axis a fall by more than ten squeezes all later epochs into the bottom line.
+    # If the loss falls to less than a tenth, a linear axis would show the later epochs as a flat line.
     if shown and min(shown) > 0 and max(shown) > 10 * min(shown):
         axes.set_yscale("log")

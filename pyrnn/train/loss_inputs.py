@@ -1,4 +1,4 @@
-"""What the losses share: their checks of input and target, and how they sum up."""
+"""The losses share these functions, which check input and target and compute sums and means."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pyrnn.nn.embedding import OutOfRangeError
 Reduction = Literal["mean", "sum"]
 Loss = tuple[float, Array]
 
-# A run that diverges overflows; it should show as a loss that is not finite, not as a warning from inside.
+# If training diverges, numbers overflow. The caller should see a loss that is not finite, not NumPy's warnings.
 quiet = Quiet(over="ignore", invalid="ignore")
 
 
 class Classes(NamedTuple):
-    """What a loss over classes compares, the classes on the last axis.
+    """The arrays that a loss over classes compares, with the classes on the last axis.
 
     Attributes:
         values: the input, [...,C].
         wanted: the target distribution times the weights of the classes, [...,C]; zeros where it is ignored.
-        divisor: what a mean divides by.
-        axis: where the classes are in the input.
+        divisor: the number by which a mean divides.
+        axis: the axis of the classes in the input.
     """
 
     values: Array
@@ -35,7 +35,7 @@ class Classes(NamedTuple):
 
 
 def classes_of(name: str, input: Any, target: Any, weight: Any, ignore_index: int, dim: int) -> Classes:
-    """Input and target of a loss over classes, checked; `name` is the loss in errors."""
+    """Checks input and target of a loss over classes; `name` is the loss in errors."""
     input, target = floating(name, input), numbers("target", target)
     axis = 0 if input.ndim == 1 else dim
     if not -input.ndim <= axis < input.ndim:
@@ -54,7 +54,7 @@ def classes_of(name: str, input: Any, target: Any, weight: Any, ignore_index: in
 
 
 def over_classes(classes: Classes, value: float, gradient: Array, dtype: Any, reduction: Reduction) -> Loss:
-    """The sum or mean, and its gradient [...,C] with the classes put back where they were."""
+    """Returns the sum or mean, and its gradient [...,C] with the classes back on their own axis."""
     if is_mean(reduction):
         value = value / classes.divisor if classes.divisor else float("nan")
         gradient = gradient / (classes.divisor or 1.0)
@@ -62,7 +62,7 @@ def over_classes(classes: Classes, value: float, gradient: Array, dtype: Any, re
 
 
 def _as_indices(name: str, target: Array, input: Array, axis: int) -> Array:
-    """Class indices as integers, without the axis of size 1 that tables and Keras leave where the classes would be.
+    """Returns class indices as integers, without the class axis of size 1 that tables and Keras have.
 
     Distributions, shaped as the input, come back as they are.
     """
@@ -80,14 +80,14 @@ def _as_indices(name: str, target: Array, input: Array, axis: int) -> Array:
 
 
 def _is_one_hot(target: Array, input: Array, axis: int) -> bool:
-    """Whether integers are no class indices, but say 1 for one class of each sample and 0 for the others."""
+    """Whether integers are no class indices, but 1 for one class of each sample and 0 for the others."""
     if target.shape != input.shape or input.shape[axis] < 2:
         return False
     return bool(((target == 0) | (target == 1)).all() and (target.sum(axis=axis) == 1).all())
 
 
 def _class_weights(weight: Any, values: Array) -> Array:
-    """[C], ones if none are given."""
+    """Returns the weights [C], ones if none are given."""
     classes = values.shape[-1]
     if weight is None:
         return np.ones(classes, values.dtype)
@@ -98,7 +98,7 @@ def _class_weights(weight: Any, values: Array) -> Array:
 
 
 def _one_hot(name: str, input: Array, target: Array, values: Array, ignore_index: int) -> Array:
-    """[...,C]: 1 at each target's class, 0 elsewhere and for the ignored."""
+    """Returns [...,C]: 1 at each target's class, 0 elsewhere and for ignored targets."""
     if target.shape != values.shape[:-1]:
         raise ValueError(
             f"{name} with class indices expects a target of shape {values.shape[:-1]}, input's "
@@ -117,13 +117,13 @@ def _one_hot(name: str, input: Array, target: Array, values: Array, ignore_index
 
 
 def numbers(what: str, value: Any) -> Array:
-    """An array of numbers; bools become 0 and 1."""
+    """Returns an array of numbers; bools become 0 and 1."""
     array = as_array(value, what)
     return array.astype(np.int64) if array.dtype.kind == "b" else array
 
 
 def floating(name: str, input: Any) -> Array:
-    """An array of floating point with at least one element."""
+    """Returns a floating-point array of at least one element, or raises an error."""
     array = to_array(input, "input")
     if array.dtype.kind != "f":
         raise TypeError(f"{name} expects a floating-point input, got {array.dtype}.")
@@ -133,14 +133,14 @@ def floating(name: str, input: Any) -> Array:
 
 
 def pair(name: str, input: Any, target: Any) -> tuple[Array, Array]:
-    """Input and target of one shape."""
+    """Returns input and target, which must have one shape."""
     arrays = floating(name, input), numbers("target", target)
     same_shape(name, *arrays)
     return arrays
 
 
 def same_shape(name: str, input: Array, target: Array) -> None:
-    """ValueError if the shapes differ."""
+    """Raises ValueError if the shapes differ."""
     if input.shape == target.shape:
         return
     advice = "Reshape the target to what the model gives out."
@@ -153,13 +153,13 @@ def same_shape(name: str, input: Array, target: Array) -> None:
 
 
 def reduced(input: Array, each: Array, slope: Array, reduction: Reduction) -> Loss:
-    """The sum or mean of `each`, and of its derivative `slope` what belongs to every element of `input`."""
+    """Returns the sum or mean of `each`, and its gradient, given the derivative `slope` of `each`."""
     count = input.size if is_mean(reduction) else 1
     return float(each.sum()) / count, np.asarray(slope / count).astype(input.dtype)
 
 
 def is_mean(reduction: Reduction) -> bool:
-    """Whether to divide by the count; ValueError for an unknown reduction."""
+    """Whether to divide by the count; raises ValueError for an unknown reduction."""
     if reduction not in ("mean", "sum"):
         raise ValueError(f'reduction should be "mean" or "sum", got {brief(reduction)}.')
     return reduction == "mean"

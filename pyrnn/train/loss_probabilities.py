@@ -1,11 +1,6 @@
-"""Losses of probabilities and of log-probabilities, for networks that end with Softmax, Sigmoid or LogSoftmax.
+"""Losses of probabilities and log-probabilities, for networks that end with Softmax, Sigmoid or LogSoftmax.
 
-    nll            -weight_t x_t                                    x log-probabilities, t the class
-    bce            -(t log x + (1 - t) log(1 - x))                  x probabilities of the class 1; logs >= -100
-    categorical    -sum_c weight_c q_c log clip(x_c / sum(x))       x probabilities, q the target distribution
-
-Values and gradients of the first two are torch.nn.functional's, those of the third keras.losses'. A loss of logits
-(`cross_entropy`, `bce_with_logits`) behind a network without the last activation is the more accurate form.
+`cross_entropy` and `bce_with_logits`, on a network without that last layer, are more accurate.
 """
 
 from __future__ import annotations
@@ -18,7 +13,7 @@ from pyrnn.checks.arrays import Array
 
 from .loss_inputs import Loss, Reduction, classes_of, over_classes, pair, quiet, reduced
 
-SMALLEST = float(np.float32(1e-12))  # what torch divides bce's gradient by at 0 and 1: a float there, in float64 too
+SMALLEST = float(np.float32(1e-12))  # torch's divisor of bce's gradient at 0 and 1, a float32 even for float64
 
 
 @quiet
@@ -31,15 +26,19 @@ def nll_loss(
     *,
     dim: int = 1,
 ) -> Loss:
-    """Negative log likelihood of class indices; torch's `nll_loss`.
+    """Negative log likelihood of class indices: torch's `nll_loss`.
+
+    With log-probabilities x and classes t, the mean of
+
+        -weight_t x_t
 
     Args:
-        input: log-probabilities [N,C], [N,C,d1,...] or [C], as nn.LogSoftmax gives them.
+        input: log-probabilities [N,C], [N,C,d1,...] or [C], as nn.LogSoftmax returns them.
         target: integer class indices, shaped as `input` without the class dimension or with size 1 there.
         weight: [C], a weight for each class.
-        ignore_index: class index whose elements count for nothing.
+        ignore_index: the class index that marks elements to leave out.
         reduction: "mean" or "sum".
-        dim: where the classes are.
+        dim: the axis of the classes.
 
     Returns:
         The value (nan for the mean if all is ignored, as in torch), and its gradient with respect to `input`.
@@ -48,8 +47,11 @@ def nll_loss(
         ValueError: if shapes do not fit, or the reduction is unknown.
         IndexError: for a class index outside [0, C).
 
-    >>> nll_loss(np.log([[0.25, 0.75]]), np.array([0]), reduction="sum")
-    (1.3862943611198906, array([[-1.,  0.]]))
+    Example:
+        >>> nll_loss(np.log([[0.25, 0.75]]), np.array([0]), reduction="sum")
+        (1.3862943611198906, array([[-1.,  0.]]))
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
     """
     found = classes_of("nll_loss", input, target, weight, ignore_index, dim)
     value = -float(np.where(found.wanted != 0, found.values * found.wanted, 0).sum(dtype=np.float64))
@@ -58,14 +60,18 @@ def nll_loss(
 
 @quiet
 def bce_loss(input: Any, target: Any, reduction: Reduction = "mean", *, epsilon: float = 0.0) -> Loss:
-    """Binary cross entropy of probabilities; torch's `binary_cross_entropy`.
+    """Binary cross entropy of probabilities: torch's `binary_cross_entropy`.
+
+    With probabilities x and targets t, the mean of
+
+        -(t log x + (1 - t) log(1 - x))        where each log is at least -100
 
     Args:
-        input: probabilities of the class 1, any shape, as nn.Sigmoid gives them.
-        target: as `input`: 0 and 1, or probabilities.
+        input: probabilities of the class 1, any shape, as nn.Sigmoid returns them.
+        target: 0 and 1, or probabilities, of the shape of `input`.
         reduction: "mean" or "sum" over all elements.
-        epsilon: keeps `input` so far from 0 and 1, with gradient 0 where it does; 1e-7 is Keras'
-            `binary_crossentropy`. With 0 the logarithms stop at -100, as in torch.
+        epsilon: the least distance of x from 0 and 1: an x closer to them is moved, and its gradient is 0. 1e-7 is the
+            epsilon of Keras' `binary_crossentropy`, 0 is torch's form.
 
     Returns:
         The value, and its gradient with respect to `input`.
@@ -73,13 +79,16 @@ def bce_loss(input: Any, target: Any, reduction: Reduction = "mean", *, epsilon:
     Raises:
         ValueError: if the shapes differ or are empty, the reduction is unknown, or `input` is outside [0, 1].
 
-    >>> value, gradient = bce_loss(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum")
-    >>> round(value, 6), gradient
-    (0.693147, array([-2.,  0.]))
+    Example:
+        >>> value, gradient = bce_loss(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum")
+        >>> round(value, 6), gradient
+        (0.693147, array([-2.,  0.]))
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy.html
     """
     input, target = pair("bce_loss", input, target)
     _check_probabilities("bce_loss", input, 1.0, "bce_with_logits")
-    kept = np.clip(input, epsilon, 1 - epsilon)  # in the input's precision, as in Keras
+    kept = np.clip(input, epsilon, 1 - epsilon)  # as in Keras, with limits rounded to the input's dtype
     x, t = kept.astype(np.float64), target.astype(np.float64)
     with np.errstate(divide="ignore"):
         log_x, log_rest = np.maximum(np.log(x), -100), np.maximum(np.log1p(-x), -100)
@@ -98,17 +107,20 @@ def categorical_crossentropy(
     dim: int = -1,
     epsilon: float = 1e-7,
 ) -> Loss:
-    """Cross entropy of class probabilities; Keras' `categorical_crossentropy` and its `sparse_` form.
+    """Cross entropy of class probabilities: Keras' `categorical_crossentropy` and `sparse_categorical_crossentropy`.
+
+    With probabilities x and the target distribution q, the mean of
+
+        -sum over c of weight_c q_c log clip(x_c / sum(x), epsilon, 1 - epsilon)
 
     Args:
-        input: probabilities, the classes on the last axis, as nn.Softmax gives them. They are divided by their sum
-            and kept `epsilon` away from 0 and 1, with gradient 0 where they are.
+        input: probabilities, the classes on the last axis, as nn.Softmax returns them.
         target: distributions shaped as `input`, or integer class indices without the class dimension.
         weight: [C], a weight for each class.
-        ignore_index: class index whose elements count for nothing.
+        ignore_index: the class index that marks elements to leave out.
         reduction: "mean" or "sum".
-        dim: where the classes are.
-        epsilon: how far the probabilities are kept from 0 and 1.
+        dim: the axis of the classes.
+        epsilon: the least distance of probabilities from 0 and 1; the gradient is 0 where it takes effect.
 
     Returns:
         The value, and its gradient with respect to `input`.
@@ -117,9 +129,12 @@ def categorical_crossentropy(
         ValueError: if shapes do not fit, the reduction is unknown, or `input` has negative elements.
         IndexError: for a class index outside [0, C).
 
-    >>> value, gradient = categorical_crossentropy(np.array([[0.25, 0.75]]), np.array([[0.0, 1.0]]))
-    >>> round(value, 6), gradient.round(6)
-    (0.287682, array([[ 1.      , -0.333333]]))
+    Example:
+        >>> value, gradient = categorical_crossentropy(np.array([[0.25, 0.75]]), np.array([[0.0, 1.0]]))
+        >>> round(value, 6), gradient.round(6)
+        (0.287682, array([[ 1.      , -0.333333]]))
+
+    Source: https://keras.io/api/losses/probabilistic_losses/
     """
     found = classes_of("categorical_crossentropy", input, target, weight, ignore_index, dim)
     _check_probabilities("categorical_crossentropy", found.values, np.inf, "cross_entropy")
@@ -133,7 +148,7 @@ def categorical_crossentropy(
 
 
 def _check_probabilities(name: str, input: Array, most: float, of_logits: str) -> None:
-    # NaN passes: it makes the loss NaN, of which `fit` says where it comes from.
+    # NaN passes this check: the loss becomes NaN, and `fit` raises an error that says where.
     if (input < 0).any() or (input > most).any():
         raise ValueError(
             f"{name} takes probabilities, between 0 and 1; got numbers from {input.min():.4g} to {input.max():.4g}. "

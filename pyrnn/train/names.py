@@ -1,4 +1,4 @@
-"""Losses and optimizers by the names that users of Keras, torch and scikit-learn give them."""
+"""Callers may name losses and optimizers as Keras, torch and scikit-learn do; this module finds the function."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOSSES: dict[str, LossFunction] = {
     "bce_with_logits": bce_with_logits,
     "nll": nll_loss,
     "bce": bce_loss,
-    # Keras' names mean what they mean there: probabilities, and classes on the last axis.
+    # As in Keras, these names stand for losses of probabilities, with the classes on the last axis.
     "binary_crossentropy": partial(bce_loss, epsilon=KERAS_EPSILON),
     "categorical_crossentropy": categorical_crossentropy,
     "sparse_categorical_crossentropy": categorical_crossentropy,
@@ -39,19 +39,20 @@ SYNONYMS = {
     "binary_cross_entropy_with_logits": "bce_with_logits",
     "ce": "cross_entropy",
 }
-# Keras' learning rate for SGD, which has none in torch; the others have theirs of torch and Keras.
+# SGD has no default learning rate in torch, so it gets Keras'.
 OPTIMIZERS: dict[str, Callable[[Module], Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": partial(SGD, lr=0.01)}
 
 
 def loss_named(loss: Any) -> LossFunction:
-    """The function for a name, or the function itself.
+    """Returns the function for a name, or the function itself.
 
     Raises:
         ValueError: for an unknown name; it lists the known ones.
-        TypeError: for what is no function of pyrnn's kind.
+        TypeError: for what is no function, or one of another package.
 
-    >>> loss_named("mse") is mse_loss
-    True
+    Example:
+        >>> loss_named("mse") is mse_loss
+        True
     """
     if isinstance(loss, str):
         known = {_letters(name): function for name, function in LOSSES.items()}
@@ -69,7 +70,7 @@ def loss_named(loss: Any) -> LossFunction:
 
 
 def optimizer_for(model: Module, optimizer: Any) -> Optimizer:
-    """The optimizer for a name, a class or None, or the optimizer itself.
+    """Returns the optimizer for a name, a class or None (Adam), or the optimizer itself.
 
     Raises:
         ValueError: for an unknown name; it lists the known ones.
@@ -90,19 +91,19 @@ def optimizer_for(model: Module, optimizer: Any) -> Optimizer:
     _refuse_others("optimizer", optimizer, advice)
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         return OPTIMIZERS.get(optimizer.__name__.lower(), optimizer)(model)
-    made = optimizer(model) if callable(optimizer) else None  # functools.partial(SGD, lr=0.1)
+    made = optimizer(model) if callable(optimizer) else None  # for example functools.partial(SGD, lr=0.1)
     if not isinstance(made, Optimizer):
         raise TypeError(f"optimizer should be {advice}; got {type(optimizer).__name__}")
     return made
 
 
 def _letters(name: str) -> str:
-    """A name as it is compared: "MSELoss", "mse_loss" and "mse" are one."""
+    """Returns the part of a name that is compared: "MSELoss", "mse_loss" and "mse" give one result."""
     return "".join(filter(str.isalnum, name.lower())).removesuffix("loss")
 
 
 def _refuse_others(word: str, given: Any, advice: str) -> None:
-    """TypeError for what belongs to another package: it computes on that package's tensors."""
+    """Raises TypeError for an object of another package, which computes on that package's tensors."""
     module = getattr(given, "__module__", None) or type(given).__module__
     root = str(module).partition(".")[0]
     if root in ("torch", "keras", "tensorflow", "tf_keras", "sklearn", "jax", "optax"):
@@ -110,7 +111,7 @@ def _refuse_others(word: str, given: Any, advice: str) -> None:
         raise TypeError(f"{word} should be {advice}; got {name} of {root}, which does not know pyrnn's arrays")
 
 
-# Arguments of Keras' and scikit-learn's fit, and what takes their place.
+# Below stands, for arguments of Keras' and scikit-learn's fit, the advice in the error.
 _HELD_OUT = "hold the last n samples out: fit(model, (x[:-n], y[:-n]), validation=(x[-n:], y[-n:]))"
 _RATE = "write optimizer=Adam(model, lr=...)"
 OTHERS = {
@@ -138,7 +139,7 @@ OTHERS = {
 
 
 def refuse(unknown: dict[str, Any]) -> None:
-    """TypeError for arguments that `fit` does not have, with what to write in place of those of other packages."""
+    """Raises TypeError for arguments that `fit` does not have, with advice for those of other packages."""
     for name in unknown:
         instead = f": {OTHERS[name]}" if name in OTHERS else "; help(pyrnn.train.fit) lists those that it has"
         raise TypeError(f"fit has no argument {brief(name)}{instead}.")

@@ -1,17 +1,6 @@
-"""Optimizers: SGD, Adam and AdamW, step for step those of torch.optim.
+"""SGD, Adam and AdamW compute the same steps as those of torch.optim.
 
-    g = gradient (+ weight_decay * p, except in AdamW)
-    SGD     b = g at the first step, then momentum * b + (1 - dampening) * g
-            p = p - lr * b        (nesterov: p - lr * (g + momentum * b))
-    Adam    m = m + (1 - beta1) * (g - m)        v = beta2 * v + (1 - beta2) * g * g
-            p = p - lr / (1 - beta1^n) * m / (sqrt(v) / sqrt(1 - beta2^n) + eps)        at step n = 1, 2, ...
-            amsgrad: the largest v so far takes the place of v in the last line
-    AdamW   p = p * (1 - lr * weight_decay) first, then Adam
-
-Operations come in torch's order, since float32 results are to agree over many steps. SGD: Sutskever et al.
-2013; Adam: Kingma & Ba 2015, arXiv:1412.6980; amsgrad: Reddi et al. 2018; AdamW: Loshchilov & Hutter 2019,
-arXiv:1711.05101. The exact forms are those of the algorithm boxes at
-https://docs.pytorch.org/docs/stable/optim.html.
+Their operations come in torch's order, so that float32 results agree with torch's over many steps.
 """
 
 from __future__ import annotations
@@ -33,11 +22,11 @@ State = dict[str, Any]
 
 
 class Optimizer:
-    """What the optimizers share: the model, the learning rate, and a state for each parameter.
+    """Base class of the optimizers: the model, the learning rate, and a state for each parameter.
 
     Attributes:
         model: the module whose parameters `step` replaces.
-        lr: learning rate. A plain attribute: schedulers change it between steps.
+        lr: the learning rate, which schedulers change between steps.
     """
 
     def __init__(self, model: Module, lr: float) -> None:
@@ -50,7 +39,7 @@ class Optimizer:
     def step(self, gradients: Mapping[str, Any]) -> None:
         """Replaces every parameter that has a gradient; the others keep their value and their state.
 
-        All new values are worked out before the first one is put in place: an error changes nothing.
+        It computes all new values before it sets the first, so an error changes nothing.
 
         Args:
             gradients: arrays by parameter name, shaped as the parameters: a pullback's `.parameters`.
@@ -72,10 +61,10 @@ class Optimizer:
         self._state = {**self._state, **states}
 
     def state_dict(self) -> dict[str, Array]:
-        """The learning rate and every parameter's state, as arrays: `np.savez(path, **state_dict)` takes it.
+        """Returns the learning rate and every parameter's state, as arrays for `np.savez(path, **state_dict)`.
 
-        Keys are "lr" and the parameter's name, a dot and torch's word: "weight.exp_avg". The other settings
-        are not in it; they come from the constructor.
+        The keys are "lr" and, for each state, the parameter's name, a dot and torch's name: "weight.exp_avg". The
+        other settings come from the constructor.
         """
         flat = {
             f"{name}.{slot}": np.array(value) for name, state in self._state.items() for slot, value in state.items()
@@ -83,10 +72,10 @@ class Optimizer:
         return {"lr": np.array(self.lr), **flat}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes what `state_dict` gave (or `np.load` of it), so that training goes on as if never stopped.
+        """Takes a `state_dict`, or `np.load` of its file, so that training goes on as if never stopped.
 
         Raises:
-            ValueError: for names or shapes not of this model and optimizer; then nothing is taken.
+            ValueError: for names or shapes not of this model and optimizer; then nothing changes.
         """
         if "lr" not in state_dict:
             raise ValueError('The state_dict of an optimizer has the key "lr"; this one has not.')
@@ -117,29 +106,39 @@ class Optimizer:
         raise NotImplementedError
 
     def _update(self, value: Array, gradient: Array, lr: float, state: State) -> tuple[Array, State]:
-        """The new value and state of one parameter; changes neither argument. `state` is empty at first."""
+        """Returns the new value and state of one parameter and changes neither argument; `state` is empty at first."""
         raise NotImplementedError
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum; as torch.optim.SGD.
+    """Stochastic gradient descent with momentum, as torch.optim.SGD.
+
+    With gradient g of the parameter p:
+
+        g = g + weight_decay * p
+        b = g at the first step, then momentum * b + (1 - dampening) * g
+        p = p - lr * b        with nesterov: p - lr * (g + momentum * b)
 
     Args:
         model: the module to train.
-        lr: learning rate.
-        momentum: how much of the last step is kept.
-        dampening: what is taken off the gradient in the momentum.
+        lr: the learning rate.
+        momentum: the share of the last step that the next one keeps.
+        dampening: the share of the gradient that momentum leaves out.
         weight_decay: L2 penalty, added to the gradient.
-        nesterov: whether the gradient is looked up one momentum step ahead.
+        nesterov: whether to use Nesterov's momentum.
 
     Raises:
-        ValueError: for a setting out of range; nesterov without momentum or with dampening.
+        ValueError: for a setting out of range, or for nesterov without momentum or with dampening.
 
-    >>> model = Module()
-    >>> model._add_parameter("weight", np.array([1.0, -1.0]))
-    >>> SGD(model, lr=0.5).step({"weight": np.array([1.0, 0.0])})
-    >>> model.weight
-    array([ 0.5, -1. ])
+    Example:
+        >>> import pyrnn
+        >>> model = pyrnn.Linear(1, 1, seed=0)
+        >>> before = model.bias
+        >>> SGD(model, lr=0.5).step({"bias": np.array([1.0])})
+        >>> (before - model.bias).round(6)
+        array([0.5], dtype=float32)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html; Sutskever et al. 2013.
     """
 
     def __init__(
@@ -178,27 +177,41 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam, with weight decay as an L2 penalty in the gradient; as torch.optim.Adam.
+    """Adam, with weight decay as an L2 penalty in the gradient, as torch.optim.Adam.
+
+    With gradient g of the parameter p, at step n = 1, 2, ...:
+
+        g = g + weight_decay * p
+        m = m + (1 - beta1) * (g - m)
+        v = beta2 * v + (1 - beta2) * g * g
+        p = p - lr / (1 - beta1^n) * m / (sqrt(v) / sqrt(1 - beta2^n) + eps)
+
+    With amsgrad the largest v so far replaces v in the last line.
 
     Args:
         model: the module to train.
-        lr: learning rate.
-        betas: how slowly the running means of the gradient and of its square move, each in [0, 1).
-        eps: added to the denominator.
-        weight_decay: L2 penalty.
-        amsgrad: whether the largest second moment so far is used.
+        lr: the learning rate.
+        betas: (beta1, beta2), the decay of the running means of the gradient and of its square, each in [0, 1).
+        eps: a number that keeps the divisor from zero.
+        weight_decay: L2 penalty, added to the gradient.
+        amsgrad: whether to use the largest v so far.
 
     Raises:
         ValueError: for a setting out of range.
 
-    >>> model = Module()
-    >>> model._add_parameter("weight", np.array([1.0, -1.0]))
-    >>> Adam(model, lr=0.1).step({"weight": np.array([2.0, 0.0])})
-    >>> model.weight.round(6)
-    array([ 0.9, -1. ])
+    Example:
+        >>> import pyrnn
+        >>> model = pyrnn.Linear(1, 1, seed=0)
+        >>> before = model.bias
+        >>> Adam(model, lr=0.1).step({"bias": np.array([2.0])})
+        >>> (before - model.bias).round(6)
+        array([0.1], dtype=float32)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html; Kingma & Ba 2015 (arXiv:1412.6980);
+    amsgrad: Reddi et al. 2018.
     """
 
-    decoupled = False  # whether weight decay stays out of the gradient
+    decoupled = False  # whether weight decay acts on the parameter itself, not on the gradient
 
     def __init__(
         self,
@@ -239,13 +252,22 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weight decay kept out of the gradient; as torch.optim.AdamW. Arguments as for `Adam`.
+    """Adam with weight decay outside the gradient, as torch.optim.AdamW. Arguments are those of `Adam`.
 
-    >>> model = Module()
-    >>> model._add_parameter("weight", np.array([1.0]))
-    >>> AdamW(model, lr=0.1, weight_decay=0.5).step({"weight": np.array([0.0])})
-    >>> model.weight
-    array([0.95])
+    It first decays the parameter, then does Adam's step without weight_decay:
+
+        p = p * (1 - lr * weight_decay)
+
+    Example:
+        >>> import pyrnn
+        >>> model = pyrnn.Linear(1, 1, seed=0)
+        >>> before = model.bias
+        >>> AdamW(model, lr=0.1, weight_decay=0.5).step({"bias": np.array([0.0])})
+        >>> (model.bias / before).round(6)
+        array([0.95], dtype=float32)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html; Loshchilov & Hutter 2019
+    (arXiv:1711.05101).
     """
 
     decoupled = True

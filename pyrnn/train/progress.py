@@ -1,4 +1,4 @@
-"""How `fit` shows where it is: a bar on a terminal, at most a dozen lines anywhere else."""
+"""`fit` shows its progress as a bar on a terminal, and as at most a dozen lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 
 class Progress(Protocol):
-    """A context that is told about every batch and every epoch."""
+    """A context that `fit` tells about every batch and every epoch."""
 
     def __enter__(self) -> Self: ...
 
@@ -17,10 +17,10 @@ class Progress(Protocol):
     ) -> None: ...
 
     def batch(self, done: float, loss: float) -> None:
-        """`done` epochs are behind, in fractions; the last batch had this loss."""
+        """Takes the number of epochs done, with fractions, and the loss of the last batch."""
 
     def epoch(self, epoch: int, losses: str) -> None:
-        """Epoch number `epoch` has ended with these losses."""
+        """Takes the number of the epoch that has ended, and its losses."""
 
 
 class Silent:
@@ -40,7 +40,7 @@ class Silent:
 
 
 class Lines(Silent):
-    """A line for every tenth of the epochs, and for the first and last shown."""
+    """Prints a line for the first epoch, every tenth of the epochs, and the last one."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs, self.every = epochs, -(-epochs // 10)
@@ -61,7 +61,7 @@ class Lines(Silent):
 
 
 class Bar(Silent):
-    """One line that is drawn over again, by rich."""
+    """Draws one line over and over, with rich."""
 
     def __init__(self, epochs: int) -> None:
         from rich.console import Console
@@ -95,7 +95,7 @@ class Bar(Silent):
 
 
 def progress_for(epochs: int, wanted: bool) -> Progress:
-    """A bar if standard error is a terminal and rich is installed, else lines; silence if none is wanted."""
+    """Returns a bar if standard error is a terminal and rich is installed, else lines; nothing if not wanted."""
     if not wanted:
         return Silent()
     if not sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""Standardizing by what a training part holds, where it may hold nothing but a constant."""
+"""Scale standardizes numbers by the mean and deviation of a training part, even if that part is constant."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import numpy as np
 
 from pyrnn.checks.arrays import Array
 
-ROUNDING = 2.0**-40  # of a value's size: the sine of an argument of thousands, in float64, errs by less
+ROUNDING = 2.0**-40  # relative; larger than the float64 error of, for example, sin(x) for x in the thousands
 
 
 class Scale:
     """Subtracts the mean of known values and divides by their standard deviation, column by column.
 
-    A column that is constant, but for rounding, has no standard deviation to divide by. It tells a model nothing,
-    and nothing is left to learn of it: such a column is scaled to 0, and 0 back to its mean.
+    A column that is constant, but for rounding, tells a model nothing, and its deviation cannot divide. `apply` makes
+    0 of such a column, and `undo` makes its mean of that 0.
 
     Args:
         known: [N] or [N,F], the values of the training part.
-        size: magnitude of the numbers that `known` was computed from, one a column; None for the largest of
-            `known` itself. The differences of large numbers are rounded as those are.
+        size: the magnitude of the numbers that `known` was computed from, one for each column; None for the largest of
+            `known` itself. The rounding error of a difference depends on the size of the numbers subtracted.
 
     Attributes:
-        mean: of each column.
-        deviation: of each column; 0 where it is constant.
+        mean: the mean of each column.
+        deviation: the standard deviation of each column; 0 where it is constant.
 
     Example:
         >>> scale = Scale(np.array([[1.0, 5.0], [3.0, 5.0]]))
@@ -32,7 +32,7 @@ class Scale:
 
     def __init__(self, known: Array, size: Array | float | None = None) -> None:
         largest = np.abs(known).max(axis=0)
-        # The squares of tiny or huge values would underflow or overflow.
+        # Without this division, the squares of tiny or huge values would underflow or overflow.
         unit = np.where(largest > 0, largest, 1.0)
         relative = known / unit
         self.mean: Array = relative.mean(axis=0) * unit
@@ -41,12 +41,12 @@ class Scale:
         self.deviation: Array = np.where(deviation > noise, deviation, 0.0)
 
     def apply(self, values: Array) -> Array:
-        """The values in standard deviations from the mean."""
+        """Returns the values in standard deviations from the mean."""
         divisor = np.where(self.deviation > 0, self.deviation, np.inf)
         scaled: Array = (values - self.mean) / divisor
         return scaled
 
     def undo(self, scaled: Array) -> Array:
-        """The values that `apply` would scale to these."""
+        """Returns the values that `apply` would scale to these."""
         values: Array = self.mean + scaled * self.deviation
         return values

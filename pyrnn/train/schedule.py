@@ -1,4 +1,4 @@
-"""Learning-rate schedules, as in torch.optim.lr_scheduler: `step`, once an epoch, sets `optimizer.lr`."""
+"""Learning-rate schedules set `optimizer.lr` once an epoch, in `step`, as in torch.optim.lr_scheduler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .optim import Optimizer
 
 
 class Scheduler:
-    """What the schedules share: the optimizer they drive, and a state for resuming."""
+    """Base class of the schedules: the optimizer whose rate they set, and a state for resuming."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         if not isinstance(optimizer, Optimizer):
@@ -21,14 +21,14 @@ class Scheduler:
         self.optimizer = optimizer
 
     def state_dict(self) -> dict[str, Any]:
-        """Settings and counters, all plain numbers and words. The learning rate itself is the optimizer's."""
+        """Returns settings and counters, all numbers and words. The learning rate is in the optimizer's state dict."""
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Takes what `state_dict` gave.
+        """Takes a `state_dict`.
 
         Raises:
-            ValueError: if the names are not those of this schedule; then nothing is taken.
+            ValueError: if the names are not those of this schedule; then nothing changes.
         """
         expected = self.state_dict()
         if set(state_dict) != set(expected):
@@ -38,30 +38,33 @@ class Scheduler:
 
 
 class ReduceLROnPlateau(Scheduler):
-    """Multiplies the learning rate by `factor` when a loss has stopped falling; as torch's.
+    """Multiplies the learning rate by `factor` when a loss has stopped falling, as torch's.
 
     Args:
-        optimizer: whose `lr` to change.
+        optimizer: the optimizer whose `lr` changes.
         mode: "min" if less is better, "max" if more is.
         factor: in (0, 1).
-        patience: epochs without improvement that are let pass.
-        threshold: how much better counts as an improvement.
+        patience: the number of epochs without improvement that change nothing.
+        threshold: the least improvement that counts.
         threshold_mode: "rel" to take `threshold` as a fraction of the best, "abs" as a difference from it.
-        cooldown: epochs after a reduction in which nothing is counted.
-        min_lr: the learning rate never goes below it.
-        eps: a reduction smaller than this is left out.
+        cooldown: the number of epochs after a reduction that do not count towards the next.
+        min_lr: the lowest learning rate.
+        eps: the least change of the learning rate; smaller ones are left out.
 
     Raises:
         ValueError: if a setting is out of range.
 
-    >>> from pyrnn.core.module import Module
-    >>> from pyrnn.train import SGD
-    >>> optimizer = SGD(Module(), lr=1.0)
-    >>> scheduler = ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
-    >>> for loss in [3.0, 3.0, 3.0]:
-    ...     scheduler.step(loss)
-    >>> optimizer.lr
-    0.5
+    Example:
+        >>> import pyrnn
+        >>> from pyrnn.train import SGD
+        >>> optimizer = SGD(pyrnn.Linear(1, 1), lr=1.0)
+        >>> scheduler = ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+        >>> for loss in [3.0, 3.0, 3.0]:
+        ...     scheduler.step(loss)
+        >>> optimizer.lr
+        0.5
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
     """
 
     def __init__(
@@ -94,7 +97,7 @@ class ReduceLROnPlateau(Scheduler):
         self.cooldown_counter = 0
 
     def step(self, metrics: float) -> None:
-        """Counts one epoch, whose loss (or other measure) was `metrics`."""
+        """Ends an epoch whose loss, or other measure, was `metrics`."""
         self.num_bad_epochs += 1
         if self._is_better(float(metrics)):
             self.best, self.num_bad_epochs = float(metrics), 0
@@ -115,27 +118,31 @@ class ReduceLROnPlateau(Scheduler):
 
 
 class CosineAnnealingLR(Scheduler):
-    """Lets the learning rate fall along half a cosine, and rise again if training goes on; as torch's.
+    """Makes the learning rate fall along half a cosine, and rise again after `T_max` epochs, as torch's.
 
         lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * epoch / T_max)) / 2
 
-    (Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.) base_lr is the optimizer's `lr` when made.
+    base_lr is the optimizer's `lr` when the schedule is made.
 
     Args:
-        optimizer: whose `lr` to set.
-        T_max: epochs until `eta_min` is reached.
+        optimizer: the optimizer whose `lr` it sets.
+        T_max: the number of epochs until `eta_min` is reached.
         eta_min: the lowest learning rate.
 
     Raises:
         ValueError: if `T_max` is less than 1.
 
-    >>> from pyrnn.core.module import Module
-    >>> from pyrnn.train import SGD
-    >>> optimizer = SGD(Module(), lr=1.0)
-    >>> scheduler = CosineAnnealingLR(optimizer, T_max=2)
-    >>> scheduler.step()
-    >>> round(optimizer.lr, 6)
-    0.5
+    Example:
+        >>> import pyrnn
+        >>> from pyrnn.train import SGD
+        >>> optimizer = SGD(pyrnn.Linear(1, 1), lr=1.0)
+        >>> scheduler = CosineAnnealingLR(optimizer, T_max=2)
+        >>> scheduler.step()
+        >>> round(optimizer.lr, 6)
+        0.5
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html; Loshchilov
+    & Hutter 2017 (arXiv:1608.03983), without restarts.
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803 (torch's name)
@@ -148,7 +155,7 @@ class CosineAnnealingLR(Scheduler):
         self.last_epoch = 0
 
     def step(self) -> None:
-        """Counts one epoch."""
+        """Ends an epoch."""
         self.last_epoch += 1
         height = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
         self.optimizer.lr = self.eta_min + (self.base_lr - self.eta_min) * height

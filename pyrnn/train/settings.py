@@ -1,4 +1,4 @@
-"""Checks of what `fit` is given besides the data."""
+"""These functions check the arguments of `fit` other than the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .optim import Optimizer
 
 
 def check_counts(**counts: Any) -> None:
-    """TypeError or ValueError for what is no whole number of at least 1."""
+    """Raises TypeError or ValueError for what is no whole number of at least 1."""
     for name, count in counts.items():
         try:
             number = 0 if isinstance(count, bool) else operator.index(count)
@@ -29,7 +29,7 @@ def check_counts(**counts: Any) -> None:
 
 
 def check_seed(seed: Any) -> None:
-    """TypeError or ValueError for what seeds no generator."""
+    """Raises TypeError or ValueError for what is no seed."""
     if seed is None:
         return
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
@@ -39,7 +39,7 @@ def check_seed(seed: Any) -> None:
 
 
 def check_model(model: Any) -> None:
-    """TypeError if `fit` cannot train it."""
+    """Raises TypeError if `fit` cannot train the model."""
     if isinstance(model, type):
         raise TypeError(f"fit needs a model, got the class {model.__name__}; make one of it.")
     if not isinstance(model, Module) or not callable(model) or not hasattr(model, "vjp"):
@@ -54,7 +54,7 @@ def check_model(model: Any) -> None:
 
 
 def check_together(model: Module, optimizer: Optimizer, scheduler: Any) -> None:
-    """ValueError or TypeError if the parts do not drive one another."""
+    """Raises ValueError or TypeError if the optimizer is of another model, or the scheduler of another optimizer."""
     if optimizer.model is not model:
         raise ValueError("The optimizer was made for another model; make one for this, as in Adam(model).")
     if scheduler is None:
@@ -69,7 +69,7 @@ def check_together(model: Module, optimizer: Optimizer, scheduler: Any) -> None:
 
 
 def check_epochs(batches: Batches, epochs: int) -> None:
-    """ValueError for data that can be gone over once only."""
+    """Raises ValueError if the data can be iterated only once."""
     if batches.is_one_shot and epochs > 1:
         raise ValueError(
             f"{batches.name} is an iterator, spent after one epoch; pass a list of batches, or an object "

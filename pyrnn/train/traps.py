@@ -1,7 +1,7 @@
-"""A word before the first step where a run would train something else than the caller means.
+"""Before the first step, `fit` warns if it would train something else than the caller means.
 
-Where the layers do not tell which axis of its input each takes to be the time, since a network of the caller's own may
-move the axes, a copy of the network runs twice, on one sequence and on two.
+The layers of pyrnn tell which axis they take for the time. A network of the caller's own may move the axes: then a
+copy of it runs twice, on one sequence and on two, and the shapes show which axis grows.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .loss_probabilities import bce_loss, nll_loss
 
 AVERAGES = (AvgPool1d, AvgPool2d, GlobalAveragePool1d, GlobalAveragePool2d)
 SIGMOIDS = ("sigmoid", "hard_sigmoid_keras2", "hard_sigmoid_keras3")
-# Losses of logits, and the losses of probabilities in their place. Of log-probabilities cross_entropy is right.
+# Maps losses of logits to those of probabilities. (cross_entropy is right for log-probabilities too.)
 BOUNDED = {"cross_entropy": "categorical_crossentropy", "bce_with_logits": "bce_loss"}
 KNOWN = (cross_entropy, bce_with_logits, bce_loss, nll_loss)
 
 
 class Call(NamedTuple):
-    """What a layer was given in a run, and what it gave back."""
+    """A layer's input and output in one call."""
 
     name: str
     layer: Module
@@ -42,7 +42,7 @@ class Call(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run of a copy: its output, and the calls of the layers of interest, in their order."""
+    """A run of a copy of the network: its output, and the calls of the watched layers in their order."""
 
     output: Array
     calls: list[Call]
@@ -55,10 +55,10 @@ def check_first_batch(
 
     Args:
         model: the network; it is left as it is.
-        loss: what `fit` calls.
-        inputs: of the first batch.
-        targets: of the first batch.
-        axis: which axis of the inputs counts the sequences.
+        loss: the loss that `fit` calls.
+        inputs: the inputs of the first batch.
+        targets: the targets of the first batch.
+        axis: the axis of the inputs that counts the sequences.
         shuffled: whether `fit` puts the sequences in random order.
     """
     of = _inside(loss)
@@ -80,13 +80,13 @@ def check_first_batch(
 
 
 def _axes_are_right(model: Any, inputs: Array, axis: int) -> bool:
-    """Whether the layers tell, without a run, that they count the sequences where `fit` does."""
+    """Whether the layers tell, without a run, that they count the sequences along the same axis as `fit`."""
     told = holds_sequences(inputs) and isinstance(model, Sequential) and is_ours(model)
     return told and batch_axis_of(model._leaves()) == axis % inputs.ndim
 
 
 def _check_axes(model: Module, one: Run, two: Run, axis: int, shuffled: bool) -> None:
-    """A layer whose sequences become longer with the number of sequences takes the batch for the time."""
+    """Warns of a layer whose sequences become longer with a second sequence: it takes the batch for the time."""
     single = {call.name: call for call in reversed(one.calls)}
     layers = dict(model.named_modules())
     for name, layer, input, _ in two.calls:
@@ -118,8 +118,8 @@ def _check_axes(model: Module, one: Run, two: Run, axis: int, shuffled: bool) ->
 
 
 def _check_activation(model: Module, of: Any, run: Run) -> None:
-    """Whether the network ends with an activation that its loss applies itself, or without one that it needs."""
-    if of is nll_loss and run.output.size and run.output.max() > 1e-6:  # rounding of log(1)
+    """Warns if the network ends with an activation that its loss applies itself, or lacks one that the loss needs."""
+    if of is nll_loss and run.output.size and run.output.max() > 1e-6:  # allows for rounding of log(1)
         caution(
             model,
             "activation",
@@ -145,13 +145,13 @@ def _check_activation(model: Module, of: Any, run: Run) -> None:
 
 
 def _consists_of(output: Array, inner: Array) -> bool:
-    """Whether a network's output is a layer's, perhaps with other axes or some of its steps."""
+    """Whether a network's output holds the numbers of a layer's, perhaps with other axes or some steps only."""
     few = output.ravel()[:64]
     return bool(few.size) and all((inner == number).any() for number in few)
 
 
 def _averaged(calls: list[Call]) -> Array:
-    """The output of the first call, or of the last of the poolings behind it: an average of probabilities is one."""
+    """Returns the output of the first call or of the last pooling after it, since averages of probabilities are such."""
     found: Array = calls[0].output[0]
     for call in calls[1:]:
         if isinstance(call.layer, AVERAGES) and _consists_of(call.input, found):
@@ -170,7 +170,7 @@ def _is_watched(layer: Module) -> bool:
 
 
 def _inside(loss: Any) -> Any:
-    """The loss of pyrnn's within functools.partial and within decorators; None for another."""
+    """Returns the pyrnn loss inside functools.partial and decorators; None for another loss."""
     while not any(loss is known for known in KNOWN):
         within = getattr(loss, "func" if isinstance(loss, functools.partial) else "__wrapped__", None)
         if within is None:
@@ -180,7 +180,7 @@ def _inside(loss: Any) -> Any:
 
 
 def _runs_of_a_copy(model: Module, inputs: Array, axis: int) -> tuple[Run, Run] | None:
-    """The runs of one sequence and of two; None if they do not succeed: what is wrong, the training itself says."""
+    """Returns the runs of one sequence and of two; None if they fail, since training will raise the error itself."""
     calls: list[Call] = []
     try:
         twin: Any = copy.deepcopy(model).eval()
@@ -201,7 +201,7 @@ def _run(twin: Any, inputs: Array, axis: int, sequences: int, calls: list[Call])
 
 
 def _watching(kind: Any, name: str, calls: list[Call]) -> Any:
-    """A subclass that notes what its calls are given and give."""
+    """Makes a subclass that records the inputs and outputs of its calls."""
 
     def noted(self: Any, method: Callable[..., Any], input: Any, *args: Any, **options: Any) -> Any:
         call = Call(name, self, np.asarray(input), [])
@@ -217,5 +217,5 @@ def _watching(kind: Any, name: str, calls: list[Call]) -> Any:
         def vjp(self, *args: Any, **options: Any) -> Any:
             return noted(self, kind.vjp, *args, **options)
 
-    Watching.__name__ = kind.__name__  # what its errors call it
+    Watching.__name__ = kind.__name__  # so that errors show the usual name
     return Watching

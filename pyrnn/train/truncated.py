@@ -1,4 +1,4 @@
-"""Truncated backpropagation through time: long sequences, a stretch at a time."""
+"""Truncated backpropagation through time trains on long sequences, one stretch at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .names import LossFunction, loss_named
 
 
 class Stretch(NamedTuple):
-    """One stretch: its loss, the gradients that end at its first step, and the state after it."""
+    """One stretch: its loss, the gradients, which do not reach before its first step, and the state after it."""
 
     loss: float
     gradients: Gradients
@@ -30,15 +30,16 @@ def truncated_bptt(
 ) -> Iterator[Stretch]:
     """Cuts sequences into stretches, carries the state from one to the next, and cuts the gradient between them.
 
-    Lazy: parameters replaced between two stretches (an optimizer's step) are used by the next.
+    It is lazy: if the caller replaces parameters between two stretches, as an optimizer's step does, the next stretch
+    uses them.
 
     Args:
         layer: an RNN, LSTM or GRU, not bidirectional.
         input: [T,B,I], or [B,T,I] if the layer is batch_first.
-        target: of the same layout, one entry a step.
-        loss: such as `mse_loss`: from the output of a stretch and its target to (value, gradient); or its name.
-        steps: of a stretch, at least 1; the last may be shorter.
-        state: before the first step; None for zeros.
+        target: of the same layout, one entry for each step.
+        loss: a function of a stretch's output and target that returns (value, gradient), as `mse_loss`; or its name.
+        steps: the number of steps of a stretch, at least 1; the last may be shorter.
+        state: hx, the state before the first step; None for zeros.
 
     Yields:
         One `Stretch` after the other.
