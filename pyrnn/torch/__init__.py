@@ -1,7 +1,7 @@
 """Drop-ins for torch's recurrent layers, and `accelerate`, which puts them into a model.
 
-`pyrnn.torch.LSTM` is a `torch.nn.LSTM` (constructor, attributes, state_dict, initial weights) whose calls the
-kernels run where they can, and torch itself elsewhere: `explain` says which, and why.
+`pyrnn.torch.LSTM` is a `torch.nn.LSTM`, with its constructor, attributes, state_dict and initial weights. The kernels
+run its calls where they can, and torch runs the others: `explain` says which of the two, and why.
 """
 
 try:

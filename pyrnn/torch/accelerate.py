@@ -1,4 +1,4 @@
-"""Puts the drop-ins into a model and takes them out again."""
+"""`accelerate` puts the drop-ins into a model, `restore` takes them out again, `explain` says who runs a call."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ORIGINALS = {drop_in: original for classes in (DROP_INS, TRACEABLE) for original
 
 @dataclass(frozen=True)
 class Report:
-    """What `accelerate` did.
+    """The result of `accelerate`.
 
     Attributes:
         model: the model with the drop-ins in it.
-        swapped: by name in the model ("" is the model itself), the class of what was swapped.
-        left: by name, why a recurrent module was left as it is.
+        swapped: the new class of each module that was swapped, by its name in the model ("" is the model itself).
+        left: the reason why a recurrent module was left as it is, by its name.
     """
 
     model: nn.Module = field(repr=False)
@@ -48,17 +48,18 @@ class Report:
 def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = False) -> Report:
     """Swaps every recurrent layer and cell of a model for its drop-in.
 
-    Parameters, hooks, the training flag and all else stay the very objects they are, so an optimizer goes on. Only
-    modules of exactly torch's classes are swapped: a subclass may have changed anything.
+    Parameters, hooks, the training flag and all other attributes stay the same objects, so an optimizer goes on
+    working. Only modules of exactly torch's classes are swapped, because a subclass may compute anything.
 
-    torch's quantize_dynamic looks layers up by their exact class: it leaves drop-ins float, where it would make
-    torch's own layers int8. Call `restore(model)` before it.
+    torch's quantize_dynamic finds layers by their exact class: it makes torch's layers int8 and leaves drop-ins float.
+    Call `restore(model)` before it.
 
     Args:
         model: any module, or a recurrent layer itself.
         inplace: False to swap in a deep copy.
-        traceable: True for a model that `torch.compile` is to trace without a break. `isinstance(m, nn.LSTM)` and so
-            on are False then, because that is what torch.compile refuses. Exchanges drop-ins that are there, too.
+        traceable: True for classes that `torch.compile` traces without a graph break. torch.compile refuses instances
+            of nn.RNN, nn.LSTM and nn.GRU, so these classes are none: `isinstance(m, nn.LSTM)` is False. Drop-ins that
+            are in the model already are swapped too.
 
     Returns:
         A `Report`: the model, what was swapped, what was left and why. Layers in plain lists and dicts, which torch
@@ -98,10 +99,24 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
 
 
 def restore(model: nn.Module) -> list[str]:
-    """Undoes `accelerate`, in place, and returns the names of the modules that are torch's again.
+    """Undoes `accelerate`, in place.
 
-    A drop-in with chosen activations or peepholes stays: torch's classes cannot compute it. TypeError for what is
-    no module.
+    A drop-in with activations or peepholes that torch's classes lack stays.
+
+    Args:
+        model: a module that `accelerate` has changed.
+
+    Returns:
+        The names of the modules that are torch's again.
+
+    Raises:
+        TypeError: if the model is no module.
+
+    Example:
+        >>> import torch, pyrnn.torch
+        >>> layer = pyrnn.torch.GRU(3, 5)
+        >>> pyrnn.torch.restore(layer), type(layer) is torch.nn.GRU
+        ([''], True)
     """
     check_module(model, "restore")
     names = []
@@ -115,7 +130,19 @@ def restore(model: nn.Module) -> list[str]:
 
 
 def explain(module: nn.Module, input: Any, hx: Any = None, **keywords: Any) -> str:
-    """Says in a sentence which way a call `module(input, hx, **keywords)` would go, and why. It is not made.
+    """Says in a sentence who would run the call `module(input, hx, **keywords)`, and why. It does not run the call.
+
+    Args:
+        module: a drop-in, or any other module.
+        input: the call's input.
+        hx: the call's initial state.
+        **keywords: the call's other arguments.
+
+    Returns:
+        A sentence that begins with "pyrnn's kernels", "torch's own" (layer or cell) or "torch's operators".
+
+    Raises:
+        TypeError: if `module` is no module.
 
     Example:
         >>> import torch, pyrnn.torch

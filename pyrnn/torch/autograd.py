@@ -1,4 +1,4 @@
-"""A call of the kernels that torch's autograd can differentiate."""
+"""torch's autograd differentiates a call of the kernels through this function."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .operators import backward_operator
 
 
 def run(call: Call, inputs: Inputs) -> Tensors:
-    """What `compute` gives, differentiable where something asks for it."""
+    """Returns the outputs of `compute`, which are differentiable if some input requires a gradient."""
     if torch.is_grad_enabled():
         flat = inputs.flat()
         for tensor in flat:
@@ -24,7 +24,7 @@ def run(call: Call, inputs: Inputs) -> Tensors:
 
 
 class Recurrence(Function):
-    """The kernels' own reverse mode; torch's operators where a derivative of the derivative is asked for."""
+    """The kernels compute first derivatives; torch's operators compute higher ones."""
 
     @staticmethod
     def forward(ctx: Any, call: Call, inputs: Inputs, *flat: Tensor) -> Tensors:
@@ -37,19 +37,19 @@ class Recurrence(Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        inputs = Inputs.of(ctx.saved_tensors, *ctx.counts)  # raises if one was modified
+        inputs = Inputs.of(ctx.saved_tensors, *ctx.counts)  # saved_tensors raises if one was modified
         needed = ctx.needs_input_grad[2:]
-        if torch.compiler.is_compiling():  # by compiled autograd, which cannot trace a tape
+        if torch.compiler.is_compiling():  # this is compiled autograd, which cannot trace a tape
             found = backward_operator(ctx.call, inputs, grads)
             return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))
         replayed = (
             must_replay(grads)
-            # The kernels pack what backward needs from where the weights were.
+            # Backward packs the weights from the memory that forward read.
             or [weight.data_ptr() for weight in inputs.weights] != ctx.pointers
         )
         if replayed:
             return None, None, *replayed_gradients(ctx.call, inputs, grads, needed)
         found = recorded_gradients(ctx.call, ctx.tape, ctx.counts, grads, needed)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
-            ctx.tape = None  # large, and saved_tensors refuses a second backward
+            ctx.tape = None  # frees memory; saved_tensors refuses a second backward
         return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))

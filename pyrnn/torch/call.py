@@ -1,4 +1,4 @@
-"""One call of the kernels on tensors: read and written in place; its gradients, and the same by torch's operators.
+"""A call on tensors and its gradients, by the kernels, which work on tensors in place, or by torch's operators.
 
 Letters in shapes: T time, B batch, I inputs, H hidden units, P hidden units or projections, D directions.
 """
@@ -20,21 +20,21 @@ Tensors = tuple[Tensor, ...]
 
 
 class Call(NamedTuple):
-    """What a call is made of besides the tensors that may ask for gradients."""
+    """The parts of a call that have no gradients."""
 
     network: Network
     kernels: _core.Weights | None
     is_step: bool = False  # x is [B,I] and states [B,*]: one step of a cell
     masks: Tensors = ()  # dropout's factors on each layer's output but the last, [T,B,D*P]
-    active: Tensor | None = None  # bool [T,B] ([T] without a batch): which steps of which rows take part
-    hold: bool = False  # the others show the state they hold, not zero
-    reset: Tensor | None = None  # bool, likewise: where the state becomes the reset state
+    active: Tensor | None = None  # bool [T,B] ([T] without a batch): False leaves the state alone
+    hold: bool = False  # the output where active is False: the state, not zero
+    reset: Tensor | None = None  # bool, as active: True sets the state to the reset state before the step
     all_states: bool = False  # return the cell states of all steps too
-    every: int = 0  # keep the state of so many steps only, and compute the others again in backward
+    every: int = 0  # keep the state before every so many steps; backward computes the rest again. 0 keeps all
 
 
 class Inputs(NamedTuple):
-    """The tensors of a call that may ask for gradients: x [T,B,I], [T,I] or [B,I], and the rest."""
+    """The tensors of a call that may have gradients; x is [T,B,I], [T,I] or [B,I]."""
 
     x: Tensor
     initial: Tensors  # (), (h,) or (h, c)
@@ -46,13 +46,13 @@ class Inputs(NamedTuple):
 
     @staticmethod
     def of(flat: Any, initial: int, resets: int) -> Inputs:
-        """The inverse of `flat`."""
+        """Inverts `flat`, given the numbers of initial states and of reset states."""
         x, *rest = flat
         return Inputs(x, tuple(rest[:initial]), tuple(rest[initial : initial + resets]), rest[initial + resets :])
 
 
 def parts_of(hx: Any, is_pair: bool) -> Tensors:
-    """A state as none, one or two tensors; ValueError for what is no pair."""
+    """Returns a state as none, one or two tensors; raises ValueError for a wrong pair."""
     if hx is None:
         return ()
     if not is_pair:
@@ -63,7 +63,11 @@ def parts_of(hx: Any, is_pair: bool) -> Tensors:
 
 
 def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Tape | None]:
-    """(output, h or h and c, c of all steps if asked for) of a layer or (h or h and c) of a cell, and the tape."""
+    """Runs the kernels; returns the outputs and the tape.
+
+    The outputs are for a layer (output, h) or (output, h, c), and with all_states the cell states of all steps; for a
+    cell (h,) or (h, c).
+    """
     assert call.kernels is not None
     y, final, all_states, tape = call.kernels.run(
         inputs.x,
@@ -85,10 +89,10 @@ def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Ta
 
 
 def run_composed(call: Call, inputs: Inputs) -> Tensors:
-    """The same by torch's own operators, step by step: of any dtype, on any device, under any transform."""
+    """Computes the same by torch's operators, step by step: for any dtype, on any device, under any transform."""
     x, active, reset = inputs.x, call.active, call.reset
     initial, reset_state = inputs.initial, inputs.reset_state
-    batch_axis = 0 if call.is_step else 1 if x.dim() == 2 else None  # one that the call lacks
+    batch_axis = 0 if call.is_step else 1 if x.dim() == 2 else None  # None if the call has one
     if batch_axis is not None:
         x = x.unsqueeze(batch_axis)
         initial = tuple(state.unsqueeze(batch_axis) for state in initial)
@@ -103,7 +107,7 @@ def run_composed(call: Call, inputs: Inputs) -> Tensors:
 
 
 def must_replay(grads: Any) -> bool:
-    """Whether a backward pass asks for what the kernels cannot give: its own derivative, or a batch of gradients."""
+    """Whether backward needs its own derivative or a batch of gradients, which the kernels cannot compute."""
     return (
         torch.is_grad_enabled()
         or special_mode() is not None
@@ -114,7 +118,7 @@ def must_replay(grads: Any) -> bool:
 def recorded_gradients(
     call: Call, tape: Any, counts: tuple[int, int], grads: Any, needed: Sequence[bool]
 ) -> list[Tensor]:
-    """Of the inputs, flat, by the kernels; anything where they are not needed."""
+    """Computes the gradients of the inputs, flat, by the kernels; those not needed may be anything."""
     output, states, all_states = None, grads, None
     if not call.is_step:
         output, *states = grads[:-1] if call.all_states else grads
@@ -126,10 +130,10 @@ def recorded_gradients(
 
 
 def replayed_gradients(call: Call, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor | None]:
-    """Of the inputs, flat, by torch's operators, and differentiable in turn."""
+    """Computes the gradients of the inputs, flat, by torch's operators, so that they are differentiable themselves."""
     create = torch.is_grad_enabled()
     with torch.enable_grad():
-        # Aliases cut the paths by which one input may depend on another.
+        # If one input was computed from another, its gradient must not flow into the other; aliases prevent that.
         aliases = [t.view_as(t) if t.requires_grad else t for t in inputs.flat()]
         outputs = run_composed(call, Inputs.of(aliases, len(inputs.initial), len(inputs.reset_state)))
         pairs = [(out, grad) for out, grad in zip(outputs, grads, strict=True) if grad is not None]

@@ -1,4 +1,4 @@
-"""RNNCell, LSTMCell and GRUCell: torch's classes, whose calls the kernels run where they can."""
+"""RNNCell, LSTMCell and GRUCell are torch's classes, whose calls the kernels run where they can."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .drop_in import DropIn, are_plain, check_sizes
 from .kernels import Packed, inferred, packed_weights, spec_of
 
 _C: Any = torch._C._VariableFunctions
-FUSED = {"tanh": _C.rnn_tanh_cell, "relu": _C.rnn_relu_cell}  # torch's own steps of an RNN
-# The kernels record the steps of an RNNCell from so many multiply-adds on: with AVX-512 they are 1.3 times as fast as
-# torch's at B,I,H = 32,64,128, and slower at 128,16,32; with AVX2 they are nowhere faster.
+FUSED = {"tanh": _C.rnn_tanh_cell, "relu": _C.rnn_relu_cell}  # torch's functions for one step
+# With gradients, the kernels run an RNNCell's step of at least so many multiply-adds. With AVX-512 they are 1.3 times
+# as fast as torch's at B,I,H = 32,64,128, and slower at 128,16,32; with AVX2 they are nowhere faster.
 RECORDED_FROM = 2**19 if _core.isa().startswith("avx512") else math.inf
 NAMES = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
 of_cell = itemgetter(*NAMES)
 
 
 class Cell(DropIn):
-    """What RNNCell, LSTMCell and GRUCell share."""
+    """Base class of RNNCell, LSTMCell and GRUCell."""
 
     _mode = ""
     is_cell = True
@@ -51,8 +51,8 @@ class Cell(DropIn):
         return Network(self._mode or f"rnn_{self.nonlinearity}", has_bias, 1, False)
 
     def weights(self: Any) -> list[Any]:
-        """Those there are, in torch's order."""
-        parameters = self._parameters  # quicker than getattr, but without what is parametrized
+        """Returns the weights in torch's order, without missing biases."""
+        parameters = self._parameters  # faster than getattr; parametrized weights are not in it
         found = [parameters[name] if name in parameters else getattr(self, name) for name in NAMES]
         return found if found[2] is not None or found[3] is not None else found[:2]
 
@@ -77,11 +77,11 @@ class Cell(DropIn):
         return self._original.forward(self, input, hx)
 
     def spec(self: Any) -> _core.Spec:
-        """What the kernels are told."""
+        """Returns the network and its sizes, as the kernels take them."""
         return spec_of(self.network(), self.input_size, self.hidden_size, 0)
 
     def computed(self: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any) -> Any:
-        """A call, carried out by `execute` as one step of a batch."""
+        """Computes a call with `execute`, on a batch of one if the input has no batch."""
         is_pair = self._mode == "lstm"
         initial = parts_of(hx, is_pair)
         if unbatched := input.dim() == 1:
@@ -96,7 +96,7 @@ class Cell(DropIn):
         return special_mode() or bad_weights(self.weights()) or bad_cell_call(self, input, hx, self._mode == "lstm")
 
     def check_matrix_state(self: Any, input: Any, hx: Any) -> None:
-        """RuntimeError where torch, unbatched, reads out of bounds or takes H rows for a batch."""
+        """Raises RuntimeError for a 2-D state with a 1-D input: torch would read out of bounds, or H rows as a batch."""
         if not isinstance(input, Tensor) or input.dim() != 1:
             return
         for i, part in enumerate(hx if isinstance(hx, (tuple, list)) else (hx,)):
@@ -110,8 +110,15 @@ class Cell(DropIn):
 class RNNCell(Cell, nn.RNNCell):
     """`torch.nn.RNNCell` on the kernels: same arguments, attributes, state_dict and results.
 
-    Where gradients may be asked for, a small call is torch's own: two products and a tanh, which are recorded as fast
-    as one function of ours. `RECORDED_FROM` tells from which size on the kernels are faster.
+    With gradients enabled, torch runs small steps: its two products and a tanh are as fast as the kernels there.
+    `RECORDED_FROM` is the size from which the kernels run them.
+
+    Example:
+        >>> import torch, pyrnn.torch
+        >>> pyrnn.torch.RNNCell(3, 5)(torch.zeros(2, 3)).shape
+        torch.Size([2, 5])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
     """
 
     _original = nn.RNNCell
@@ -120,16 +127,16 @@ class RNNCell(Cell, nn.RNNCell):
         if not torch.is_grad_enabled():
             return False
         batch = input.shape[0] if input.dim() == 2 else 1
-        # A graph is traced for any batch: to compare a symbol would fix it.
+        # A traced graph should fit any batch, and a comparison with its symbolic size would fix the size.
         is_traced = torch.compiler.is_compiling() or not isinstance(batch, int)
         return is_traced or batch * self.hidden_size * (self.input_size + self.hidden_size) < RECORDED_FROM
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         if isinstance(input, Tensor) and self.is_torchs(input) and not is_transforming():
-            if type(hx) is Tensor and input.dim() == hx.dim() == 2:  # torch's checks take 5 % of a step at H=16
+            if type(hx) is Tensor and input.dim() == hx.dim() == 2:  # skips torch's checks, 5 % of a step at H=16
                 try:
                     return FUSED[self.nonlinearity](input, hx, *of_cell(self._parameters))
-                except KeyError:  # a parametrized weight
+                except KeyError:  # a weight is parametrized
                     pass
             self.check_matrix_state(input, hx)
             return nn.RNNCell.forward(self, input, hx)
@@ -143,12 +150,29 @@ class RNNCell(Cell, nn.RNNCell):
 
 
 class LSTMCell(Cell, nn.LSTMCell):
-    """`torch.nn.LSTMCell` on the kernels: same arguments, attributes, state_dict and results."""
+    """`torch.nn.LSTMCell` on the kernels: same arguments, attributes, state_dict and results.
+
+    Example:
+        >>> import torch, pyrnn.torch
+        >>> h, c = pyrnn.torch.LSTMCell(3, 5)(torch.zeros(2, 3))
+        >>> h.shape, c.shape
+        (torch.Size([2, 5]), torch.Size([2, 5]))
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
+    """
 
     _original, _mode = nn.LSTMCell, "lstm"
 
 
 class GRUCell(Cell, nn.GRUCell):
-    """`torch.nn.GRUCell` on the kernels: same arguments, attributes, state_dict and results."""
+    """`torch.nn.GRUCell` on the kernels: same arguments, attributes, state_dict and results.
+
+    Example:
+        >>> import torch, pyrnn.torch
+        >>> pyrnn.torch.GRUCell(3, 5)(torch.zeros(2, 3)).shape
+        torch.Size([2, 5])
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html
+    """
 
     _original, _mode = nn.GRUCell, "gru"

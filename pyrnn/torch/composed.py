@@ -1,8 +1,8 @@
 """RNN, LSTM and GRU out of torch's own differentiable operators, step by step.
 
-Slow, but open to all that torch can do with its operators and the kernels cannot: vmap, forward-mode and second
-derivatives, other dtypes and devices. The equations are those of csrc/cells. Nothing is written in place and no
-decision depends on a number, as vmap demands.
+They are slow, but do all that torch's operators can do and the kernels cannot: vmap, forward-mode and second
+derivatives, other dtypes and devices. The equations are those of csrc/cells. As vmap demands, nothing is written in
+place, and no branch depends on a number in a tensor.
 
 Letters in shapes: T time, B batch, I inputs, H hidden units, P projections or H, L layers, D directions.
 """
@@ -20,13 +20,14 @@ States = tuple[Tensor, ...]  # (h,) or (h, c)
 
 
 class Network(NamedTuple):
-    """What a recurrent network is made of; a projection shows in the weights.
+    """The description of a recurrent network; a projection shows in the weights only.
 
     Attributes:
         mode: "rnn_tanh", "rnn_relu", "lstm" or "gru".
         bias: whether there are biases.
-        num_layers: L. bidirectional: whether D is 2.
-        activation: of the state and the candidate; in an RNN anything but "tanh" takes the nonlinearity's place.
+        num_layers: L.
+        bidirectional: whether D is 2.
+        activation: of the state and the candidate; in an RNN anything but "tanh" replaces the nonlinearity of `mode`.
         recurrent_activation: of the gates.
         peephole: whether the gates of an LSTM see the cell state.
     """
@@ -41,11 +42,11 @@ class Network(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What is asked of single steps.
+    """The options of single steps.
 
     Attributes:
         active: bool [T,B]; a step marked False leaves the state alone.
-        hold: whether the output of such a step is the state that was left alone, and not zero.
+        hold: whether the output of such a step is the state, which the step left alone, rather than zero.
         reset: bool [T,B]; before a step marked True the state becomes reset_state.
         reset_state: h [L*D,B,P], and for the LSTM c [L*D,B,H]; empty for zeros.
     """
@@ -60,7 +61,7 @@ EVERY_STEP = Steps()
 
 
 def clipped(a: Tensor, top: float) -> Tensor:
-    """a between 0 and top. As in the kernels, no gradient comes back at the corners, beyond them or at NaN."""
+    """Limits a to [0, top]. As in the kernels, the gradient is 0 at the limits, beyond them and at NaN."""
     return torch.where((a > 0) & (a < top), a, a.detach().clamp(0.0, top))
 
 
@@ -87,7 +88,7 @@ class Cell:
         self.weight_ih, self.weight_hh = next(rest), next(rest)
         self.bias_ih: Tensor | None = next(rest) if network.bias else None
         self.bias_hh: Tensor | None = next(rest) if network.bias else None
-        self.peephole = next(rest).chunk(3) if network.peephole else None  # of i, o, f
+        self.peephole = next(rest).chunk(3) if network.peephole else None  # for the gates i, o, f
         self.weight_hr = next(rest, None)
 
     def project_inputs(self, x: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ class Cell:
         return functional.linear(h, self.weight_hh, self.bias_hh)
 
     def zeros(self, x: Tensor) -> States:
-        """The state before the first step, for x [T,B,I]."""
+        """Returns the state before the first step, for x [T,B,I]."""
         recurrent = self.weight_hh.shape[1]
         hidden = recurrent if self.weight_hr is None else self.weight_hr.shape[1]
         widths = (recurrent, hidden) if self.has_cell_state else (recurrent,)
@@ -127,7 +128,7 @@ class Cell:
 def scan(
     cell: Cell, x: Tensor, state: States, reset_to: States, steps: Steps, order: int
 ) -> tuple[list[Tensor], States]:
-    """The states shown at all steps, each [T,B,*], and the last; order is -1 to go from the end to the start."""
+    """Returns the states after all steps, each [T,B,*], and the final state; order -1 runs from the end on."""
     sums = cell.project_inputs(x).unbind()
     shown: list[States] = []
     for t in range(len(sums))[::order]:
@@ -136,7 +137,7 @@ def scan(
         after = cell.step(sums[t], state)
         state = after if steps.active is None else where(steps.active[t], after, state)
         shown.append(state)
-    # Where T is 0 there is nothing to stack but the initial state.
+    # torch.stack refuses an empty list, so with T = 0 it gets the initial state, and the slice removes that again.
     sequences = [torch.stack(part)[: len(sums)] for part in zip(*(shown[::order] or [state]), strict=True)]
     if steps.active is not None and not steps.hold:
         sequences = [torch.where(steps.active.unsqueeze(-1), sequence, 0) for sequence in sequences]
@@ -144,7 +145,7 @@ def scan(
 
 
 def where(flags: Tensor, one: States, other: States) -> States:
-    """Row by row, by flags [B], of states [B,*]."""
+    """Chooses rows of the states [B,*] in `one` where flags [B] are True, else in `other`."""
     return tuple(torch.where(flags.unsqueeze(-1), *pair) for pair in zip(one, other, strict=True))
 
 
@@ -159,17 +160,17 @@ def compose(
     """Runs the layers over a sequence.
 
     Args:
-        network: what the layers are made of.
+        network: the description of the layers.
         x: [T,B,I].
         states: h [L*D,B,P], and for the LSTM c [L*D,B,H]; empty for zeros.
-        weights: of every layer and direction in turn: weight_ih, weight_hh, and where there are such bias_ih, bias_hh,
-            weight_peephole, weight_hr; of one dtype with x and the states.
+        weights: for every layer and direction in turn weight_ih, weight_hh, and if there are any bias_ih, bias_hh,
+            weight_peephole, weight_hr; all of the dtype of x and the states.
         masks: factors [T,B,D*P] on the output of each layer but the last, for dropout; empty for none.
-        steps: which steps count, and where the state starts anew.
+        steps: which steps count, and before which ones the state is reset.
 
     Returns:
-        The output of the last layer [T,B,D*P]; the last states, as `states`; and for the LSTM the cell states of all
-        steps of the last layer [T,B,D*H], else None.
+        The output of the last layer [T,B,D*P]; the final states, shaped as `states`; and for the LSTM the cell states
+        of all steps of the last layer [T,B,D*H], else None.
 
     Example:
         >>> import torch
@@ -180,7 +181,7 @@ def compose(
     """
     directions = 1 + network.bidirectional
     each = len(weights) // (network.num_layers * directions)
-    if steps.active is not None:  # else what is not a number there would spoil gradients: 0 times NaN
+    if steps.active is not None:  # a NaN in a masked step would make gradients NaN: 0 times NaN
         x = torch.where(steps.active.unsqueeze(-1), x, 0)
     last: list[States] = []
     seen: list[Tensor] = []

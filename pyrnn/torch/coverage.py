@@ -1,4 +1,4 @@
-"""Which calls the kernels run: everything else is left to torch, the errors included."""
+"""This module decides which calls the kernels run. torch runs the others, and raises the errors of wrong arguments."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PLAIN = (Tensor, Parameter)
 STRIDED = torch.strided
 DTYPES = (torch.float32, torch.float64)
 
-_C: Any = torch._C  # its stub does not list all that is asked here
+_C: Any = torch._C  # Any, because its type stub lacks functions used here
 _autocast = _C._is_any_autocast_enabled
 _transforms = _C._functorch.peek_interpreter_stack
-is_batched = _C._functorch.is_legacy_batchedtensor  # by vmap of a backward pass: is_grads_batched, vectorize
+is_batched = _C._functorch.is_legacy_batchedtensor  # such tensors come from is_grads_batched and vectorize
 _modes = _C._len_torch_dispatch_stack
 _tracing = _C._is_tracing
 COMPILING = "the model is being compiled"
@@ -28,13 +28,13 @@ INVALID = "torch reports what is wrong with it"
 
 def is_transforming() -> bool:
     """Whether torch.func or forward-mode differentiation runs, which torch's fused operators may not know."""
-    # isinstance: dynamo wraps what it finds, None too.
+    # `is None` would not do: dynamo wraps the result, None too.
     return not isinstance(_transforms(), type(None)) or forward_ad._current_level >= 0
 
 
 def special_mode() -> str | None:
-    """What torch is doing besides running the call, if the kernels would not take part in it."""
-    if torch.compiler.is_compiling():  # first: dynamo can trace no further
+    """Names a mode of torch (compiling, autocast, a transform ...) in which the kernels cannot run a call, or None."""
+    if torch.compiler.is_compiling():  # must be the first check, because dynamo cannot trace the others
         return COMPILING
     if _autocast():
         return "autocast is on"
@@ -50,7 +50,7 @@ def special_mode() -> str | None:
 
 
 def not_plain(tensor: Any, what: str, dtype: torch.dtype) -> str | None:
-    """Why the kernels cannot read `tensor` as numbers of `dtype`."""
+    """Says why the kernels cannot read `tensor` as numbers of `dtype`; None if they can."""
     if (
         type(tensor) in PLAIN
         and tensor.dtype is dtype
@@ -91,7 +91,7 @@ def bad_state(hx: Any, shapes: tuple[tuple[int, ...], ...], is_pair: bool, dtype
 
 
 def bad_layer_call(layer: Any, input: Any, hx: Any) -> str | None:
-    """Why the kernels cannot run `layer(input, hx)`; its weights are known to be good."""
+    """Says why the kernels cannot run `layer(input, hx)`, given that `bad_weights` found nothing; None if they can."""
     if (layer.proj_size and layer.mode != "LSTM") or type(layer.bidirectional) is not bool:
         return f"the layer's options are unusual: {INVALID}"
     if not 0 <= layer.dropout <= 1:
@@ -120,7 +120,7 @@ def bad_layer_call(layer: Any, input: Any, hx: Any) -> str | None:
 
 
 def check_call(layer: Any, input: Any, hx: Any) -> None:
-    """torch's checks of `layer(input, hx)`, in its words, for what is run by its operators but not by its layer."""
+    """Raises torch's errors, in its words, for a `layer(input, hx)` that torch's operators will run."""
     if isinstance(input, PackedSequence):
         if hx is not None:
             layer.check_forward_args(input.data, hx, input.batch_sizes)
@@ -160,7 +160,7 @@ def bad_packing(packed: PackedSequence) -> str | None:
 
 
 def bad_cell_call(cell: Any, input: Any, hx: Any, is_pair: bool) -> str | None:
-    """Why the kernels cannot run `cell(input, hx)`; its weights are known to be good."""
+    """Says why the kernels cannot run `cell(input, hx)`, given that `bad_weights` found nothing; None if they can."""
     if getattr(cell, "nonlinearity", "tanh") not in ("tanh", "relu"):
         return f"nonlinearity is {brief(cell.nonlinearity)}: {INVALID}"
     dtype = cell.weight_ih.dtype

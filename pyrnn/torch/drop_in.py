@@ -1,4 +1,4 @@
-"""What all drop-ins share: which way a call goes."""
+"""DropIn is the base class of all drop-ins."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ from pyrnn.weights.state_dict import OPTIONS
 from .composed import Network
 from .coverage import PLAIN
 
-CHOSEN = ("activation", "recurrent_activation", "peephole")  # attributes of a module only where chosen
+CHOSEN = ("activation", "recurrent_activation", "peephole")  # attributes that only modules with chosen ones have
 
 
 class DropIn(nn.Module):
-    """A module of torch's whose calls the kernels run where they can.
+    """A module of torch whose calls the kernels run where they can.
 
-    Nothing of it is part of a pickle or a copy; of a state_dict, the options that weights do not tell, as `_metadata`.
+    Pickles and copies hold torch's attributes alone. A state_dict has one addition: in `_metadata`, the options that
+    weights do not show.
     """
 
-    _original: type[nn.Module]  # torch's class
+    _original: type[nn.Module]  # the class of torch that it stands for
     is_cell = False
 
     def network(self) -> Network:
-        """What the module computes."""
+        """Returns the description of the network that the module computes."""
         raise NotImplementedError
 
     def spec(self) -> _core.Spec:
-        """What the kernels are told of it."""
+        """Returns the network and its sizes, as the kernels take them."""
         raise NotImplementedError
 
     def weight_names(self) -> list[str]:
-        """Names of the weights, in the order of the kernels."""
+        """Returns the names of the weights, in the order of the kernels."""
         raise NotImplementedError
 
     def refusal(self, input: Any, hx: Any = None) -> str | None:
-        """Why the kernels cannot run a call, or None if they can."""
+        """Says why the kernels cannot run a call; None if they can."""
         raise NotImplementedError
 
     def is_standard(self) -> bool:
@@ -48,7 +49,7 @@ class DropIn(nn.Module):
         return not any(name in self.__dict__ for name in CHOSEN)
 
     def symbolic(self, input: Proxy, hx: Any, keywords: dict[str, Any]) -> Proxy:
-        """The node that torch.fx makes of a call: whole, as of a call of torch's own modules."""
+        """Makes the node of torch.fx for a call: one node for the whole module, as for torch's own modules."""
         tracer: Any = input.tracer
         made: Proxy = tracer.create_proxy(
             "call_module", tracer.path_of_module(self), (input,) if hx is None else (input, hx), keywords
@@ -56,7 +57,7 @@ class DropIn(nn.Module):
         return made
 
     def __prepare_scriptable__(self) -> nn.Module:
-        """What torch.jit.script compiles in place of this: torch's own module, with the same parameters."""
+        """Returns torch's own module with the same parameters, for torch.jit.script to compile instead."""
         if not self.is_standard():
             raise RuntimeError(f"TorchScript has no {type(self).__name__} with chosen activations or peepholes")
         original = copy.copy(self)
@@ -64,7 +65,7 @@ class DropIn(nn.Module):
         return original
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self.__dict__.pop("_packed", None)  # it depends on attributes too
+        self.__dict__.pop("_packed", None)  # it depends on the attributes
         super().__setattr__(name, value)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
@@ -74,7 +75,7 @@ class DropIn(nn.Module):
     def _save_to_state_dict(self: Any, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         metadata = getattr(destination, "_metadata", None)
-        if metadata is not None:  # what weights do not tell; torch passes over it
+        if metadata is not None:  # torch ignores unknown entries in it
             options = {name: getattr(self, name) for name in OPTIONS if hasattr(self, name)}
             metadata.setdefault(prefix.removesuffix("."), {}).update(options)
 
@@ -85,7 +86,7 @@ class DropIn(nn.Module):
 
 
 def are_plain(input: Tensor, hx: Any) -> bool:
-    """Whether these are tensors whose memory holds their numbers; the kernels look at the rest."""
+    """Whether these are ordinary tensors whose memory holds their numbers; the kernels check dtypes and shapes."""
     for tensor in (input, *hx) if type(hx) in (tuple, list) else (input,) if hx is None else (input, hx):
         if type(tensor) not in PLAIN or tensor.is_neg():
             return False
@@ -93,11 +94,11 @@ def are_plain(input: Tensor, hx: Any) -> bool:
 
 
 def check_sizes(input_size: Any = 1, hidden_size: Any = 1, num_layers: Any = 1, *_: Any, **__: Any) -> None:
-    """ValueError for sizes that the kernels cannot count: torch would make layers until memory ends."""
+    """Raises ValueError for sizes that the kernels cannot count, for which torch would allocate until memory ends."""
     for name, value, most in (
         ("input_size", input_size, MOST_UNITS),
         ("hidden_size", hidden_size, MOST_UNITS),
         ("num_layers", num_layers, MOST_LAYERS),
     ):
-        if isinstance(value, int):  # of other types torch says what it wants
+        if isinstance(value, int):  # torch raises the error for other types
             check_int(name, value, most)

@@ -1,4 +1,4 @@
-"""The weights of a module in packed form, made anew when they change."""
+"""This module keeps the packed weights of each module, and packs them again when they change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .drop_in import DropIn, are_plain
 
 
 def spec_of(network: Network, input_size: int, hidden_size: int, proj_size: int) -> _core.Spec:
-    """The network and its sizes as the kernels take them."""
+    """Returns the network and its sizes, as the kernels take them."""
     return _core.Spec.make(
         network.mode,
         input_size,
@@ -32,19 +32,19 @@ def spec_of(network: Network, input_size: int, hidden_size: int, proj_size: int)
 
 
 class Packed(NamedTuple):
-    """What the calls of a module have in common."""
+    """The things that all calls of a module share until its weights change."""
 
     network: Network
     weights: _core.Weights
-    weights_of: Callable[[Any], Any]  # all weights among the module's parameters, in order
+    weights_of: Callable[[Any], Any]  # picks all weights out of the module's parameters, in order
     quick: Callable[..., Any]  # runs a call without a tape
 
 
 def packed_weights(module: DropIn, weights: list[Tensor]) -> Packed:
-    """The packed weights of the last call, or new ones if a number of them has changed since.
+    """Returns the packed weights of the last call, or new ones if any number of the weights has changed since.
 
-    The numbers themselves are looked at: an edit through `.data`, a NumPy view or by another process leaves no other
-    sign. RuntimeError if the kernels cannot read them.
+    It compares the numbers themselves, because an edit through `.data`, a NumPy view or another process leaves no
+    other sign. It raises RuntimeError if the kernels cannot read the weights.
     """
     packed: Packed | None = module.__dict__.get("_packed")
     if packed is None or not packed.weights.holds(weights):
@@ -58,10 +58,10 @@ def packed_weights(module: DropIn, weights: list[Tensor]) -> Packed:
 
 
 def inferred(module: DropIn, x: Any, hx: Any) -> Any:
-    """What a call without gradients returns, computed on the packed weights of the last call.
+    """Returns the result of a call without gradients, computed on the packed weights of the last call.
 
-    None if the weights have changed, if gradients may be asked for, or if the call is no plain one. One call of the
-    kernels does all: at one step of one sequence what Python does before and between costs as much as they do.
+    It returns None if the weights have changed, gradients are enabled, or the call is not a plain one. The whole call
+    is one C function: for one step of one sequence, Python code around the kernels takes as long as they do.
     """
     fields = module.__dict__
     packed: Packed | None = fields.get("_packed")
@@ -69,12 +69,12 @@ def inferred(module: DropIn, x: Any, hx: Any) -> Any:
         return None
     try:
         return packed.quick(packed.weights_of(fields["_parameters"]), x, hx)
-    except KeyError:  # a parametrized weight
+    except KeyError:  # a weight is parametrized
         return None
 
 
 def pack(spec: _core.Spec, weights: list[Tensor]) -> _core.Weights:
-    """Packs the weights; RuntimeError, as in torch, if one is of another shape."""
+    """Packs the weights; raises RuntimeError, as torch does, if one has a wrong shape."""
     try:
         return _core.Weights.pack(spec, weights)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The keywords of a call that torch does not have, as the kernels take them."""
+"""Calls have keywords that torch lacks; this module checks them and converts them for the kernels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pyrnn.checks.arguments import check_masked_output, check_size
 
 from .call import Call
 
-is_batchedtensor = torch._C._functorch.is_batchedtensor  # by vmap: its numbers are not to be asked
+is_batchedtensor = torch._C._functorch.is_batchedtensor  # vmap forbids reading the numbers of such a tensor
 
 
 class Keywords(NamedTuple):
-    """`Layer.forward` says what each means."""
+    """The keywords of `Layer.forward`, which explains them."""
 
     lengths: Any = None
     mask: Tensor | None = None
@@ -27,7 +27,7 @@ class Keywords(NamedTuple):
     checkpoint: int | None = None
 
     def given(self) -> dict[str, Any]:
-        """Those that are not left out."""
+        """Returns the keywords that differ from their defaults."""
         return {name: value for name, value in self._asdict().items() if value is not getattr(NONE, name)}
 
 
@@ -35,17 +35,17 @@ NONE = Keywords()
 
 
 def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> tuple[Call, Any]:
-    """The call with its keywords, time first, and the reset state; ValueError if they do not fit.
+    """Returns the call with its keywords, time first, and the reset state; raises ValueError if they do not fit.
 
     Args:
-        call: without them.
-        keywords: as they were given.
+        call: the call without keywords.
+        keywords: the keywords that the caller gave.
         x: the input, time first.
         swapped: whether the caller's layout is batch first.
     """
     network, extent = call.network, tuple(x.shape[:-1])
     if not extent:
-        return call, ()  # the call itself says what is wrong
+        return call, ()  # the kernels raise the error
     hold = check_masked_output(keywords.masked_output)
     if keywords.reset_state is not None and keywords.reset is None:
         raise ValueError("reset_state is given without reset: say at which steps with reset=")
@@ -59,7 +59,7 @@ def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> t
     reset = laid_out("reset", keywords.reset, x, swapped)
     if keywords.lengths is not None:
         inside = within(keywords.lengths, extent).to(x.device)
-        # Nothing past its end touches a sequence, not even a reset.
+        # A reset past the end of a sequence has no effect either.
         active, reset = inside if active is None else active & inside, None if reset is None else reset & inside
     call = call._replace(
         active=active,
@@ -72,7 +72,7 @@ def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> t
 
 
 def reset_parts(state: Any, is_pair: bool, device: torch.device) -> tuple[Tensor, ...]:
-    """The reset state as none, one or two tensors; TypeError or ValueError if it is something else."""
+    """Returns the reset state as none, one or two tensors; raises TypeError or ValueError for anything else."""
     if state is None:
         return ()
     parts = tuple(state) if isinstance(state, (tuple, list)) else (state,)
@@ -88,7 +88,7 @@ def reset_parts(state: Any, is_pair: bool, device: torch.device) -> tuple[Tensor
 
 
 def laid_out(name: str, flags: Tensor | None, x: Tensor, swapped: bool) -> Tensor | None:
-    """Flags of the steps, time first; ValueError if they do not fit the input."""
+    """Returns the flags of the steps, time first; raises ValueError if they do not fit the input."""
     if flags is None:
         return None
     extent = tuple(x.shape[:-1])
@@ -102,7 +102,7 @@ def laid_out(name: str, flags: Tensor | None, x: Tensor, swapped: bool) -> Tenso
 
 
 def within(lengths: Any, extent: tuple[int, ...]) -> Tensor:
-    """bool of this extent: True before each sequence's end; ValueError if the lengths do not fit."""
+    """Returns a bool tensor of this extent, True before each sequence's end; raises ValueError for wrong lengths."""
     try:
         ends = torch.as_tensor(lengths)
     except (TypeError, ValueError, RuntimeError) as error:

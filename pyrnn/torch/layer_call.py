@@ -1,4 +1,4 @@
-"""One call of a layer: what the caller gave, laid out time first, and the results laid out as the caller has it.
+"""A layer's call lays out input and options time first, runs, and returns results in the caller's layout.
 
 Letters in shapes: T time, B batch, P proj_size or H, D directions.
 """
@@ -22,7 +22,7 @@ from .sequences import Rows
 def call_layer(
     layer: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any, keywords: Keywords
 ) -> Any:
-    """A call, carried out by `execute` on a sequence that is laid out time first."""
+    """Computes a call with `execute`, which takes the sequence time first."""
     call = Call(layer.network(), None) if packed is None else Call(packed.network, packed.weights)
     if isinstance(input, PackedSequence):
         return call_packed(layer, execute, call, weights, input, hx, keywords)
@@ -46,7 +46,7 @@ def call_layer(
 def call_packed(
     layer: Any, execute: Any, call: Call, weights: Any, input: PackedSequence, hx: Any, keywords: Keywords
 ) -> Any:
-    """A call on packed data: on the padded sequence, with the steps that are active."""
+    """Computes a call on packed data: it pads the sequences, and marks their own steps as active."""
     if reason := bad_packing(input):
         raise ValueError(reason)
     if keywords[:5] != NONE[:5]:
@@ -64,7 +64,7 @@ def call_packed(
 
 
 def dropout_masks(layer: Any, x: Tensor, rows: Rows | None) -> tuple[Tensor, ...]:
-    """The factors torch would draw, with the same use of its generator, [T,B,D*P]: packed data in its order."""
+    """Draws the factors [T,B,D*P] that torch would draw, from its generator; for packed data in the order of that."""
     if not 0 <= layer.dropout <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {layer.dropout}")
     width = (layer.proj_size or layer.hidden_size) * (1 + layer.bidirectional)

@@ -1,4 +1,4 @@
-"""RNN, LSTM and GRU: torch's classes, whose calls the kernels run where they can.
+"""RNN, LSTM and GRU are torch's classes, whose calls the kernels run where they can.
 
 Letters in shapes: T time, B batch, I input_size, H hidden_size, P proj_size or H, L layers, D directions.
 """
@@ -40,7 +40,7 @@ from .trace import trace
 
 
 class Layer(DropIn):
-    """What RNN, LSTM and GRU share."""
+    """Base class of RNN, LSTM and GRU."""
 
     activation: str | None = "tanh"
     recurrent_activation: str = "sigmoid"
@@ -71,7 +71,7 @@ class Layer(DropIn):
             self.add_peepholes()
 
     def add_peepholes(self: Any) -> None:
-        """Parameters weight_peephole_l0 ... [3H] in the order i, o, f, drawn as torch draws the others."""
+        """Adds parameters weight_peephole_l0 ... [3H] for the gates i, o, f, drawn as torch draws the others."""
         bound = 1 / math.sqrt(self.hidden_size)
         for names in self._all_weights:
             name = names[0].replace("weight_ih", "weight_peephole")
@@ -80,7 +80,7 @@ class Layer(DropIn):
             )
             names.insert(4 if self.bias else 2, name)
         self._flat_weights_names = [name for names in self._all_weights for name in names]
-        for name in self._flat_weights_names:  # in this order
+        for name in self._flat_weights_names:  # moves each to the end, so that all come in this order
             self._parameters[name] = self._parameters.pop(name)
         self._init_flat_weights()
 
@@ -91,13 +91,13 @@ class Layer(DropIn):
 
     def network(self: Any) -> Network:
         mode = self.mode.lower()
-        if mode.startswith("rnn") and self.activation is not None:  # it takes the nonlinearity's place
+        if mode.startswith("rnn") and self.activation is not None:  # it replaces the nonlinearity
             mode = "rnn_tanh"
         chosen = self.activation or "tanh", self.recurrent_activation, self.peephole
         return Network(mode, self.bias, self.num_layers, self.bidirectional, *chosen)
 
     def spec(self: Any) -> _core.Spec:
-        """What the kernels are told; ValueError for an unknown activation."""
+        """Returns the network and its sizes, as the kernels take them; raises ValueError for an unknown activation."""
         return spec_of(self.network(), self.input_size, self.hidden_size, self.proj_size)
 
     def forward(
@@ -113,25 +113,25 @@ class Layer(DropIn):
         return_states: bool = False,
         checkpoint: int | None = None,
     ) -> Any:
-        """torch's call, and what `pyrnn.LSTM` takes besides, as keywords.
+        """Runs the layers over sequences, as torch's call, with keywords that torch lacks.
 
         Args:
             input: [T,B,I], [B,T,I] with batch_first, [T,I], or a PackedSequence.
             hx: the initial state [L*D,B,P], for the LSTM a pair (h, c), c of [L*D,B,H]; None for zeros.
             lengths: [B] integers from 0 to T, in any order: each sequence ends after so many steps.
             mask: bool, [T,B], [B,T] or [T] as the input is: a step marked False leaves the state alone.
-            masked_output: the output of such a step: "zero", or "hold" for the state that was left alone.
-            reset: bool, laid out as `mask`: before a step marked True the row's state of every layer becomes zero,
-                or reset_state. Not for bidirectional layers.
+            masked_output: the output of such a step: "zero", or "hold" for the state, which the step left alone.
+            reset: bool, laid out as `mask`: before a step marked True, the state of that sequence becomes zero, or
+                reset_state, in every layer. Not for bidirectional layers.
             reset_state: shaped as hx.
-            return_states: also return the cell states of all steps of the last layer, [T,B,D*H] (LSTM only).
-            checkpoint: keep the state before every so many steps only, and compute the others again in backward.
+            return_states: whether to return the cell states of all steps of the last layer too, [T,B,D*H] (LSTM only).
+            checkpoint: k, to keep only the state before every k-th step; backward computes the rest again.
 
         Returns:
             (output, hx), or (output, hx, cell states).
 
         Raises:
-            ValueError, RuntimeError and so on: as torch; ValueError too for a keyword of a wrong shape or dtype.
+            ValueError, RuntimeError, TypeError: as torch; ValueError too for a keyword of a wrong shape or dtype.
         """
         keywords = NONE
         if not (
@@ -162,7 +162,7 @@ class Layer(DropIn):
         return self.composed(input, hx, keywords)
 
     def compiled(self: Any, input: Any, hx: Any, keywords: Keywords) -> Any:
-        """A call in a graph: one operator, or torch's own where the kernels do not cover it."""
+        """Computes a call in a graph, as one operator, or as torch does if the kernels do not cover it."""
         x = input.data if isinstance(input, PackedSequence) else input
         if is_transforming():
             return self.composed(input, hx, keywords)
@@ -174,12 +174,12 @@ class Layer(DropIn):
             return call_layer(self, run_operator, None, weights, input, hx, keywords)
         if keywords is NONE and self.is_standard():
             if self.mode == "LSTM" and torch.is_grad_enabled():
-                torch._dynamo.graph_break()  # torch 2.13 cannot trace the gradient of its fused LSTM
+                torch._dynamo.graph_break()  # because torch 2.13 cannot trace the gradient of its LSTM
             return self._original.forward(self, input, hx)
         return self.composed(input, hx, keywords)
 
     def composed(self: Any, input: Any, hx: Any, keywords: Keywords) -> Any:
-        """A call by torch's operators, which would broadcast what does not fit."""
+        """Computes a call by torch's operators, after checks, because the operators would broadcast wrong shapes."""
         check_call(self, input, hx)
         if keywords.reset_state is not None and not isinstance(input, PackedSequence):
             check_call(self, input, keywords.reset_state)
@@ -189,11 +189,11 @@ class Layer(DropIn):
         return self._flat_weights_names  # type: ignore[no-any-return]
 
     def weights(self: Any) -> list[Any]:
-        """All of them, in the order of the kernels."""
+        """Returns all weights, in the order of the kernels."""
         parameters = self._parameters
         found = [parameters.get(name) for name in self._flat_weights_names]
         for weight in found:
-            if weight is None:  # parametrized, or deleted: a spectral norm counts how often torch looks
+            if weight is None:  # parametrized or deleted; each look at a spectral norm changes it, so torch looks
                 self._update_flat_weights()
                 return self._flat_weights  # type: ignore[no-any-return]
         return found
@@ -202,24 +202,24 @@ class Layer(DropIn):
         return special_mode() or bad_weights(self.weights()) or bad_layer_call(self, input, hx)
 
     def check_packed_input(self: Any, input: Any) -> None:
-        """torch's check, where torch leaves it out (LSTM) and may read out of bounds."""
+        """Checks packed data as torch's RNN and GRU do; torch's LSTM omits the check and may read out of bounds."""
         if isinstance(input, PackedSequence) and input.data.dtype is self.weights()[0].dtype:
             self.check_input(input.data, input.batch_sizes)
 
     def stream(self: Any, batch: int = 1) -> Stream:
-        """Makes a `Stream` of `batch` running sequences, with the weights of this moment."""
+        """Makes a `Stream` of `batch` running sequences, which holds their state and this layer's present weights."""
         return Stream(self, batch)
 
     def trace(self: Any, input: Tensor, hx: Any = None, **options: Any) -> Any:
-        """Every gate and state of a call: `pyrnn.Trace` on NumPy arrays. Takes the keywords of single steps too."""
+        """Runs a call and returns its `pyrnn.Trace` on NumPy arrays; it takes the keywords of single steps too."""
         return trace(self, input, hx, options)
 
 
-# What torch.onnx's older exporter finds it passes by position.
+# torch.onnx's older exporter passes all parameters that it finds here by position; keywords would break that.
 vars(Layer.forward)["__signature__"] = inspect.signature(lambda self, input, hx=None, **keywords: None)
 
-# Dynamo refuses to trace these layers, as it refuses torch's; nor may it trace the functions they call. The decorator
-# torch.compiler.disable would import all of dynamo.
+# Dynamo traces neither torch's layers nor these, and must not trace the functions that they call. This marks forward
+# as torch.compiler.disable would, which imports all of dynamo.
 _skip = eval_frame._FrameAction.SKIP
 eval_frame.set_code_exec_strategy(Layer.forward.__code__, eval_frame._FrameExecStrategy(_skip, _skip))
 
@@ -227,7 +227,15 @@ eval_frame.set_code_exec_strategy(Layer.forward.__code__, eval_frame._FrameExecS
 class RNN(Layer, nn.RNN):
     """`torch.nn.RNN` on the kernels: same arguments, attributes, state_dict and results.
 
-    Besides, `activation=` as `pyrnn.RNN`.
+    The constructor takes `activation=` too, as `pyrnn.RNN`; a call takes the keywords of `forward`.
+
+    Example:
+        >>> import torch, pyrnn.torch
+        >>> output, h = pyrnn.torch.RNN(3, 5, activation="sigmoid")(torch.zeros(7, 2, 3))
+        >>> output.shape, h.shape
+        (torch.Size([7, 2, 5]), torch.Size([1, 2, 5]))
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RNN.html
     """
 
     _original = nn.RNN
@@ -237,7 +245,8 @@ class RNN(Layer, nn.RNN):
 class LSTM(Layer, nn.LSTM):
     """`torch.nn.LSTM` on the kernels: same arguments, attributes, state_dict and results.
 
-    Besides, `activation=`, `recurrent_activation=` and `peephole=` as `pyrnn.LSTM`.
+    The constructor takes `activation=`, `recurrent_activation=` and `peephole=` too, as `pyrnn.LSTM`; a call takes the
+    keywords of `forward`.
 
     Example:
         >>> import torch, pyrnn.torch
@@ -245,6 +254,8 @@ class LSTM(Layer, nn.LSTM):
         >>> output, (h, c) = lstm(torch.zeros(2, 7, 3), lengths=[7, 4])
         >>> output.shape, isinstance(lstm, torch.nn.LSTM)
         (torch.Size([2, 7, 5]), True)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
     """
 
     _original = nn.LSTM
@@ -253,7 +264,16 @@ class LSTM(Layer, nn.LSTM):
 class GRU(Layer, nn.GRU):
     """`torch.nn.GRU` on the kernels: same arguments, attributes, state_dict and results.
 
-    Besides, `activation=` and `recurrent_activation=` as `pyrnn.GRU`.
+    The constructor takes `activation=` and `recurrent_activation=` too, as `pyrnn.GRU`; a call takes the keywords of
+    `forward`.
+
+    Example:
+        >>> import torch, pyrnn.torch
+        >>> output, h = pyrnn.torch.GRU(3, 5)(torch.zeros(7, 2, 3))
+        >>> output.shape, h.shape
+        (torch.Size([7, 2, 5]), torch.Size([1, 2, 5]))
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GRU.html
     """
 
     _original = nn.GRU

@@ -1,6 +1,6 @@
-"""`torch.ops.pyrnn.recurrence`: a call of the kernels as one operator, for torch.compile and torch.export.
+"""`torch.ops.pyrnn.recurrence` is a call of the kernels as one operator, for torch.compile and torch.export.
 
-Calls outside of a graph take the shorter way of autograd.py.
+Calls outside of a graph go through autograd.py, which has less overhead.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ GATES = {"lstm": 4, "gru": 3}
 
 
 class Handle(np.ndarray[Any, Any]):
-    """The memory of a tensor that stands for a tape: the tape lives as long as the tensor's memory."""
+    """Memory that belongs to a tensor and refers to a tape, so that the tape lives as long as the tensor's memory."""
 
     tape: _core.Tape
 
 
-# By address. Whoever finds no tape (a copy of the handle, a graph exported without one) computes it again.
+# Maps addresses to handles. A copy of a handle has another address, and an exported graph makes no tape: backward then
+# computes the tape again.
 _handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
-# By the first weight.
+# Maps a network's first weight to its packed weights.
 _packed: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
 def sizes_of(network: Network, weights: list[Tensor]) -> tuple[int, int]:
-    """H, and P or H without a projection."""
+    """Returns H, and the size of the recurrent state: P, or H without a projection."""
     return len(weights[0]) // GATES.get(network.mode, 1), weights[1].shape[1]
 
 
 def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:
-    """The packed weights, kept while the first of them lives."""
+    """Returns the packed weights, which stay in a cache while the first weight lives."""
     if len(weights) < 2 or any(weight.dim() != 2 for weight in weights[:2]):
         shapes = [tuple(weight.shape) for weight in weights[:2]]
         raise RuntimeError(
@@ -60,7 +61,7 @@ def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:
 
 
 def call_of(arguments: tuple[Any, ...]) -> tuple[Call, Inputs]:
-    """The arguments of the operators, in the order of CALL, as those of call.py; without the packed weights."""
+    """Makes Call, without packed weights, and Inputs of the operators' arguments, which are in the order of CALL."""
     x, initial, resets, weights, masks, active, reset, hold, all_states, every, *network = arguments
     if not 0 <= every < 2**31:
         raise RuntimeError(f"every should be from 0, for no checkpoints, to {2**31 - 1}, got {every}")
@@ -69,12 +70,12 @@ def call_of(arguments: tuple[Any, ...]) -> tuple[Call, Inputs]:
 
 
 def arguments_of(call: Call, inputs: Inputs) -> tuple[Any, ...]:
-    """The inverse of `call_of`."""
+    """Inverts `call_of`."""
     tensors = inputs.x, list(inputs.initial), list(inputs.reset_state), inputs.weights, list(call.masks)
     return *tensors, call.active, call.reset, call.hold, call.all_states, call.every, *call.network
 
 
-# AOTInductor gives an empty list as None.
+# Lists are optional, because AOTInductor passes an empty list as None.
 CALL = (
     "Tensor x, Tensor[]? initial, Tensor[]? reset_state, Tensor[] weights, Tensor[]? masks, Tensor? active, "
     "Tensor? reset, bool hold, bool all_states, int every, str mode, bool bias, int num_layers, bool bidirectional, "
@@ -84,7 +85,7 @@ CALL = (
 
 @custom_op("pyrnn::recurrence", mutates_args=(), device_types="cpu", schema=f"({CALL}, bool record) -> Tensor[]")
 def recurrence(*arguments: Any) -> list[Tensor]:
-    """Output, h, c of an LSTM, its cell states if asked for, and a handle of the tape (empty without record)."""
+    """Returns output, h, for an LSTM c, with all_states the cell states, and a handle of the tape (empty if not record)."""
     *of_call, record = arguments
     call, inputs = call_of(tuple(of_call))
     outputs, tape = compute(call._replace(kernels=kernels_of(call.network, inputs.weights)), inputs, record)
@@ -125,7 +126,7 @@ def _(*arguments: Any) -> list[Tensor]:
     schema=f"(Tensor handle, Tensor?[] grads, {CALL}) -> Tensor[]",
 )
 def recurrence_backward(handle: Tensor, grads: list[Tensor | None], *arguments: Any) -> list[Tensor]:
-    """Gradients of x, the initial state, the reset state and the weights, one after the other."""
+    """Returns the gradients of x, the initial state, the reset state and the weights, one after the other."""
     call, inputs = call_of(arguments)
     memory = _handles.get(handle.data_ptr()) if len(handle) else None
     tape = memory.tape if memory is not None else None
@@ -142,7 +143,7 @@ def _(handle: Tensor, grads: Any, *arguments: Any) -> list[Tensor]:
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     call, given = call_of(inputs[:-1])
-    ctx.call = call._replace(masks=(), active=None, reset=None)  # tensors are saved below
+    ctx.call = call._replace(masks=(), active=None, reset=None)  # save_for_backward saves these tensors
     ctx.counts = len(given.initial), len(given.reset_state), len(given.weights), len(call.masks)
     ctx.flags = call.active is not None, call.reset is not None
     flags = [flags for flags in (call.active, call.reset) if flags is not None]
@@ -171,15 +172,15 @@ recurrence.register_autograd(_backward, setup_context=_keep)
 
 
 def run_operator(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
-    """`autograd.run` as one node of a graph."""
-    # An exported graph may run without gradients: it keeps no tape, and backward computes it again.
+    """Does the same as `autograd.run`, as one node of a graph."""
+    # An exported graph makes no tape, because it may run without gradients; backward computes the tape again.
     record = torch.is_grad_enabled() and not torch.compiler.is_exporting()
     found = recurrence(*arguments_of(call, inputs), record)
     return tuple(found[:-1])
 
 
 def backward_operator(call: Call, inputs: Inputs, grads: Any) -> list[Tensor]:
-    """Gradients of the inputs as one node of a graph, without a tape."""
+    """Computes the gradients of the inputs, as one node of a graph, without a tape."""
     if call.is_step:
         states = tuple(state.unsqueeze(0) for state in inputs.initial)
         sequence = Inputs(inputs.x.unsqueeze(0), states, (), inputs.weights)

@@ -1,4 +1,4 @@
-"""Which modules of a model torch knows, and which it cannot see; and the refusal of what is no module."""
+"""This module finds the modules of a model that torch does not register, and refuses what is no module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPTED = "it is compiled by TorchScript; accelerate the model before torch.jit
 
 
 def check_module(model: Any, caller: str) -> None:
-    """TypeError for what is no module whose parts could be swapped; `caller` is the function in its sentence."""
+    """Raises TypeError for what is no module whose parts can be swapped; the error names the function `caller`."""
     expected = f"{caller} takes a torch module"
     if isinstance(model, torch.jit.ScriptModule):
         raise TypeError(f"{expected}, got a {type(model).__name__}: {SCRIPTED}.")
@@ -39,12 +39,12 @@ def check_module(model: Any, caller: str) -> None:
 
 
 def _full_name(kind: type) -> str:
-    """The name of a class with its module: pyrnn and torch both have a GRU."""
+    """Returns the name of a class with its module, because pyrnn and torch both have a GRU."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def unregistered(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Modules in plain lists, tuples, sets and dicts of a model's attributes, by where they stand: "layers[0]"."""
+    """Yields modules in plain lists, tuples, sets and dicts of a model's attributes, with places as "layers[0]"."""
     seen = {id(module) for module in model.modules()}
     for prefix, module in model.named_modules():
         for name, value in vars(module).items():

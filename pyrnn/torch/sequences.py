@@ -1,4 +1,4 @@
-"""Packed sequences as the kernels take them: padded, with the steps that are active.
+"""Packed sequences become padded ones and a mask of the active steps, which the kernels take.
 
 Letters in shapes: T time, B batch, I features, N rows of packed data.
 """
@@ -13,7 +13,7 @@ from torch.autograd import Function
 
 
 class Pad(Function):
-    """Rows [N,I] to their places in zeros [T*B,I]."""
+    """Moves rows [N,I] to their places in zeros [T*B,I]."""
 
     @staticmethod
     def forward(ctx: Any, data: Tensor, places: Tensor, size: int) -> Tensor:
@@ -26,7 +26,7 @@ class Pad(Function):
 
 
 class Pack(Function):
-    """Rows [N,I] from their places in [T*B,I]. The gradient that torch has for this adds row by row, slowly."""
+    """Takes rows [N,I] from their places in [T*B,I]. torch's gradient of index_select adds row by row and is slow."""
 
     @staticmethod
     def forward(ctx: Any, padded: Tensor, places: Tensor) -> Tensor:
@@ -40,11 +40,11 @@ class Pack(Function):
 
 
 class Rows(NamedTuple):
-    """Where the rows of packed data lie in [T,B]: step t holds one of each of the first batch_sizes[t] sequences."""
+    """The places of packed rows in [T,B]: step t holds one row of each of the first batch_sizes[t] sequences."""
 
     extent: tuple[int, int]
-    active: Tensor | None  # bool [T,B]; None: all of them
-    places: Tensor | None  # of its True elements in [T*B]
+    active: Tensor | None  # bool [T,B], None if all are active
+    places: Tensor | None  # the places of its True elements in [T*B]
 
     @staticmethod
     def of(batch_sizes: Tensor) -> Rows:
@@ -55,7 +55,7 @@ class Rows(NamedTuple):
         return Rows(extent, active, active.flatten().nonzero().squeeze(1))
 
     def pad(self, data: Tensor) -> Tensor:
-        """[N,I] to [T,B,I], with zeros between; rows beyond N are left out."""
+        """Makes [T,B,I] of [N,I], with zeros between; rows beyond N are left out."""
         size = self.extent[0] * self.extent[1]
         if self.places is None:
             return data[:size].view(*self.extent, -1)
@@ -63,7 +63,7 @@ class Rows(NamedTuple):
         return padded.view(*self.extent, -1)
 
     def pack(self, padded: Tensor) -> Tensor:
-        """[T,B,I] to [N,I]."""
+        """Makes [N,I] of [T,B,I]."""
         flat = padded.flatten(0, 1)
         if self.places is None:
             return flat

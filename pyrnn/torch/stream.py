@@ -1,4 +1,4 @@
-"""Stream: sequences that arrive step by step, on tensors."""
+"""A stream runs sequences on tensors that arrive step by step, and keeps their state between calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .kernels import packed_weights
 
 
 class Stream(stream.Stream):
-    """`pyrnn.Stream` on tensors; made by `layer.stream(batch)`. Nothing of it is differentiable.
+    """`pyrnn.Stream` on tensors, made by `layer.stream(batch)`. Its results have no gradients.
 
     Example:
         >>> import torch, pyrnn.torch

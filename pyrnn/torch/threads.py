@@ -1,4 +1,4 @@
-"""torch's threads for the calls on its tensors. The reason and the figures: csrc/threads/host.h."""
+"""Calls on tensors run on torch's threads. csrc/threads/host.h has the reason and the figures."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from pyrnn import _core
 
 FORKED = 0x40  # PF_FORKNOEXEC in Linux's sched.h
-FLAGS = 6  # of the fields behind the program's name
+FLAGS = 6  # the index of the flags among the fields after the program's name
 
 
 def is_forked() -> bool:
-    """Whether the process is a fork that has not become another program; False where the system does not tell.
+    """Whether the process is a fork that has not started another program; False if the system does not tell.
 
-    GNU's OpenMP threads do not survive a fork: a team asked for in the child waits for them for ever.
+    The threads of GNU's OpenMP do not survive a fork: in the child, a call on them would wait for ever.
     """
     try:
         stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
@@ -25,8 +25,8 @@ def is_forked() -> bool:
 
 
 def follow_torch() -> None:
-    """Lets calls on tensors run on torch's OpenMP threads, on `torch.get_num_threads()` of them.
+    """Makes calls on tensors run on torch's OpenMP threads, as many as `torch.get_num_threads()`.
 
-    In a fork, and where torch has other threads than OpenMP's, they run on as many of the library's own.
+    In a fork, or if torch's threads are not OpenMP's, they run on as many threads of pyrnn's own.
     """
     _core.follow_host("" if is_forked() else torch._C.__file__, torch.get_num_threads)

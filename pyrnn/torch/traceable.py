@@ -1,8 +1,8 @@
-"""RNN, LSTM and GRU as torch.compile can trace them.
+"""RNN, LSTM and GRU in a form that torch.compile can trace.
 
-Dynamo refuses every instance of torch's three classes, subclasses too, unless `torch._dynamo.config.allow_rnn` is set
-for the whole program. These are the same drop-ins under torch's common base class: `isinstance(m, nn.LSTM)` is False.
-`accelerate(model, traceable=True)` puts them into a model.
+Dynamo refuses every instance of torch's three classes, and of subclasses, unless `torch._dynamo.config.allow_rnn` is
+set for the whole program. These are the same drop-ins, derived from torch's common base class instead:
+`isinstance(m, nn.LSTM)` is False. `accelerate(model, traceable=True)` puts them into a model.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from .layers import Layer
 
 
 class Traceable(Layer):
-    """What the three share: a frame that dynamo does not skip."""
+    """Base class of the three: its own `forward` gives dynamo a function that it does not skip."""
 
     def forward(self, input: Any, hx: Any = None, **keywords: Any) -> Any:
         return super().forward(input, hx, **keywords)
 
 
 class RNN(Traceable, RNNBase):
-    """`pyrnn.torch.RNN`, traceable."""
+    """`pyrnn.torch.RNN` for torch.compile."""
 
     _original = nn.RNN
     activation = None
 
 
 class LSTM(Traceable, RNNBase):
-    """`pyrnn.torch.LSTM`, traceable."""
+    """`pyrnn.torch.LSTM` for torch.compile."""
 
     _original = nn.LSTM
     get_expected_cell_size = nn.LSTM.get_expected_cell_size
@@ -39,6 +39,6 @@ class LSTM(Traceable, RNNBase):
 
 
 class GRU(Traceable, RNNBase):
-    """`pyrnn.torch.GRU`, traceable."""
+    """`pyrnn.torch.GRU` for torch.compile."""
 
     _original = nn.GRU

@@ -270,7 +270,7 @@ def _value_and_gradient(result: Any) -> tuple[float, Array]:
 
 
 def _require_finite(what: str, values: Any, where: str, *data: Array) -> None:
-    """Raises RuntimeError if a number is not finite; it tells if the batch, (inputs, targets), has such numbers itself."""
+    """Raises RuntimeError if a number is not finite; it says if the batch, (inputs, targets), has such numbers too."""
     if np.isfinite(values).all():
         return
     advice = "try a smaller learning rate or clip_norm, and look for nan in the data"
