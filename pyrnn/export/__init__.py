@@ -1,7 +1,8 @@
-"""Networks as C99 without dependencies, for audio plug-ins and microcontrollers, with the bits of the Python run.
+"""Networks become C99 without dependencies, for audio plug-ins and microcontrollers, with the bits of the Python run.
 
-from pyrnn import export
-print(export.c(model, "vad", "out"))     # out/vad.h, out/vad.c, out/vad_test.c
+Example:
+    from pyrnn import export
+    print(export.c(model, "vad", "out"))     # out/vad.h, out/vad.c, out/vad_test.c
 """
 
 from __future__ import annotations
@@ -41,36 +42,39 @@ def c(
 
     The C has static const weights, its state in a struct of known size, and the functions NAME_reset, NAME_step and
     NAME_run. It needs no library, allocates nothing, and starts every sequence from zeros. A LastStep is left out:
-    the output of every step is what the model gives for a sequence that ends there.
+    after every step the C has the output that the model has for a sequence which ends there.
 
     Args:
         model: an RNN, LSTM or GRU of one direction, a Linear, an Embedding, a causal Conv1d in ChannelsLast, or an
-            `nn.Sequential` of these, activations, Softmax, LastStep and Dropout; of float32. With an Embedding C
+            `nn.Sequential` of these, activations, Softmax, LastStep and Dropout; of float32. With an Embedding, the C
             takes indices, int32_t.
-        name: of the files and before all names in C: letters, digits and underscores.
-        directory: where the files go; made if it is not there.
+        name: the name of the files, with which all names in the C begin: letters, digits and underscores.
+        directory: the directory for the files; it is made if it does not exist.
         data: sequences as the model takes them, [T,I], [T,B,I], or [B,T,I] with batch_first; of indices [T], [T,B]
-            or [B,T]. The first is the test's inputs, and what the signal-to-noise ratio is measured on; all say
-            how large the numbers of int16 become. None, but for int16, for pseudo-random test inputs.
-        profile: "float32", the bits of the model's own run on every CPU with IEEE floats; "int8", those of
-            `model.quantize("int8")`, with a quarter of the weights' memory; or "int16", integers only, for chips
-            without an FPU: all weights int8, inputs, outputs and h int16 with fraction bits that the header gives
-            (not for Softmax, a Conv1d of groups, peepholes, or states without bounds, as of relu).
-        test_steps: steps of the test's long run, at least 1.
+            or [B,T]. The first sequence is the input of the test, and the signal-to-noise ratio is measured on it. In
+            int16 all sequences together set the range of the numbers. None makes pseudo-random inputs for the test;
+            int16 needs data.
+        profile: "float32" computes the bits of the model's own run, on every CPU with IEEE floats. "int8" computes
+            those of `model.quantize("int8")`, with a quarter of the weights' memory. "int16" computes with integers
+            only, for chips without an FPU: all weights are int8; inputs, outputs and h are int16 with fraction bits
+                that the header
+            states. It has no Softmax, Conv1d of groups, peepholes, or states without bounds, such as those of relu.
+        test_steps: the number of steps of the test's long run, at least 1.
 
     Returns:
-        A `Report`: bytes of flash, RAM and stack, multiply-adds of a step, the signal-to-noise ratio. Code and
-        stack are those of GCC, for a Cortex-M4F if arm-none-eabi-gcc is there, else for this machine.
+        A `Report`: bytes of flash, RAM and stack, multiply-adds of a step, the signal-to-noise ratio. GCC measures
+        code and stack, for a Cortex-M4F if arm-none-eabi-gcc is installed, else for this machine.
 
     Raises:
-        ValueError: naming a layer that cannot be exported; or for a wrong name, profile, or shape of data.
+        ValueError: if a layer cannot be exported, which it names; or for a wrong name, profile, or shape of data.
         TypeError: if the model or data is of another type.
 
-    >>> import tempfile, pyrnn, pyrnn.export
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     report = pyrnn.export.c(pyrnn.GRU(16, 32, seed=0), "vad", folder)
-    >>> report.weights, report.state, report.scratch, report.macs
-    (18944, 128, 512, 4608)
+    Example:
+        >>> import tempfile, pyrnn, pyrnn.export
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report = pyrnn.export.c(pyrnn.GRU(16, 32, seed=0), "vad", folder)
+        >>> report.weights, report.state, report.scratch, report.macs
+        (18944, 128, 512, 4608)
     """
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name should be one that C takes, of letters, digits and underscores, got {brief(name)}")

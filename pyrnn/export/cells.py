@@ -1,7 +1,8 @@
-"""The C functions of the cells: what csrc/cells has in C++, for one sequence, after the sums are made.
+"""The C functions of the cells: one step of one sequence, with the equations of csrc/cells.
 
-`a` holds the sums of a step, [gates * H]; h and c are replaced in place, since no sum is made after. y gets the new h
-too: the output of the network where the layer is its last, or h itself.
+`a` holds the sums of a step, [gates * H], in the order that each function names. The functions run after all sums are
+complete, so they replace h and c in place. They write the new h to y too, which is the network's output for its last
+layer, else h itself.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ static void NAME(const float *a, int H, float *h, float *y) {
 """
 
 _LSTM = """\
-/* Sums i, f, g, o.  c' = f c + i g    h' = o tanh(c') */
+/* a holds the sums of i, f, g, o.
+   c' = f c + i g
+   h' = o tanh(c') */
 static void NAME(const float *a, PEEPHOLE_ARGUMENTint H, float *h, float *c, float *y) {
   int u;
   for (u = 0; u < H; ++u) {
@@ -35,7 +38,9 @@ static void NAME(const float *a, PEEPHOLE_ARGUMENTint H, float *h, float *c, flo
 """
 
 _GRU = """\
-/* Sums n, r, z, and W_hn h + b_hn.  n = tanh(a_n + r (W_hn h + b_hn))    h' = (1 - z) n + z h */
+/* a holds the sums of n, r, z, and W_hn h + b_hn.
+   n = tanh(a_n + r (W_hn h + b_hn))
+   h' = (1 - z) n + z h */
 static void NAME(const float *a, int H, float *h, float *y) {
   int u;
   for (u = 0; u < H; ++u) {
@@ -46,7 +51,7 @@ static void NAME(const float *a, int H, float *h, float *y) {
 """
 
 _GRU_RESET = """\
-/* Sums n, r, z: r h, which meets W_hn, takes the place of r. */
+/* a holds the sums of n, r, z. This replaces that of r by r h, the vector that W_hn then multiplies. */
 static void NAME(float *a, int H, const float *h) {
   int u;
   for (u = 0; u < H; ++u) a[H + u] = GATE(a[H + u]) * h[u];
@@ -54,7 +59,9 @@ static void NAME(float *a, int H, const float *h) {
 """
 
 _GRU_UPDATE = """\
-/* Sums n, r, z.  n = tanh(a_n)    h' = (1 - z) n + z h */
+/* a holds the sums of n, r, z.
+   n = tanh(a_n)
+   h' = (1 - z) n + z h */
 static void NAME(const float *a, int H, float *h, float *y) {
   int u;
   for (u = 0; u < H; ++u) {
@@ -66,12 +73,12 @@ static void NAME(const float *a, int H, float *h, float *y) {
 
 
 def rnn(state: str) -> Function:
-    """The Elman cell with an activation of that name."""
+    """Returns the Elman cell with the activation of that name."""
     return _cell("rnn", _RNN, state, None)
 
 
 def lstm(state: str, gate: str, peephole: bool) -> Function:
-    """The LSTM cell with these activations; with peepholes, [3][H] in the order i, o, f, an argument more."""
+    """Returns the LSTM cell with these activations; peepholes are one more argument, [3][H] in the order i, o, f."""
     kind = "lstm_peephole" if peephole else "lstm"
     text = _LSTM.replace("PEEPHOLE_ARGUMENT", "const float *p, " if peephole else "")
     text = re.sub(r"PEEP\((.*?), (.*?), (.*?)\)", r"VAD_FMA(\1, \2, \3)" if peephole else r"\3", text)
@@ -79,22 +86,22 @@ def lstm(state: str, gate: str, peephole: bool) -> Function:
 
 
 def gru(state: str, gate: str) -> Function:
-    """torch's GRU cell: the reset gate after the product."""
+    """Returns torch's GRU cell, whose reset gate comes after the product."""
     return _cell("gru", _GRU, state, gate)
 
 
 def gru_reset(gate: str) -> Function:
-    """The first stage of the GRU with the reset gate before the product."""
+    """Returns the first stage of the GRU whose reset gate comes before the product."""
     return _cell("gru_reset", _GRU_RESET, None, gate)
 
 
 def gru_update(state: str, gate: str) -> Function:
-    """The second stage."""
+    """Returns the second stage of that GRU."""
     return _cell("gru_update", _GRU_UPDATE, state, gate)
 
 
 def _cell(kind: str, text: str, state: str | None, gate: str | None) -> Function:
-    """Cells with other than the usual activations have these in their names."""
+    """Fills in the activations; if they are not the usual ones, the name of the function has them too."""
     given = [name for name in (state, gate) if name is not None]
     usual = state in (None, "tanh") and gate in (None, "sigmoid")
     name = "_".join(["vad", kind, *([] if usual else given)])

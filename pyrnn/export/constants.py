@@ -1,4 +1,4 @@
-"""Weights as C: the order in memory that the products want, and the text of the arrays."""
+"""Weights become C arrays, in the order in memory that the products read."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import numpy as np
 
 from pyrnn.checks.arrays import Array
 
-LANES = 8  # outputs side by side: products.py, vad_multiply
+LANES = 8  # outputs that vad_multiply in products.py computes at a time
 
 
 @dataclass(frozen=True)
 class Constant:
-    """One array of weights, flat, and what its comment says."""
+    """One array of weights, flat, and its comment in C."""
 
     name: str
     values: Array
     comment: str
 
     def text(self, name: str) -> str:
-        """Its definition in C, for a network of that name."""
+        """Returns its definition in C, for a network of that name."""
         kind = "float" if self.values.dtype.kind == "f" else f"{self.values.dtype}_t"
         head = f"static const {kind} {name}_{self.name}[{self.values.size}] {name.upper()}_WEIGHTS"
         return f"/* {self.comment} */\n{head} = {{\n{literals(self.values)}\n}};\n"
 
 
 def literals(values: Array) -> str:
-    """Numbers as C writes them, a float by the fewest digits that tell it from all others, in lines."""
+    """Returns numbers as lines of C; a float has the fewest digits that identify it."""
     end, width = ("f", 6) if values.dtype.kind == "f" else ("", {1: 22, 2: 14, 4: 9}[values.itemsize])
     numbers = values.ravel().astype(str).tolist()
     rows = (numbers[i : i + width] for i in range(0, len(numbers), width))
@@ -35,14 +35,14 @@ def literals(values: Array) -> str:
 
 
 def panels(weight: Array) -> Array:
-    """A matrix [N,K] as vad_multiply reads it: [N/8][K][8], then [K][N % 8]."""
+    """Returns a matrix [N,K] as vad_multiply reads it: [N/8][K][8], then [K][N % 8]."""
     whole = len(weight) // LANES * LANES
     first = weight[:whole].reshape(-1, LANES, weight.shape[1]).swapaxes(1, 2)
     return np.concatenate([first.ravel(), weight[whole:].T.ravel()])
 
 
 def panels_int8(weight: Array) -> Array:
-    """Integers [N,K] as vad_multiply_int8 reads them: [N/4][K/4][4][4], then [N % 4][K], K rounded up to fours."""
+    """Returns integers [N,K] as vad_multiply_int8 reads them: [N/4][K/4][4][4], then [N % 4][K], K padded to fours."""
     padded = np.pad(weight, ((0, 0), (0, -weight.shape[1] % 4)))
     whole = len(weight) // 4 * 4
     first = padded[:whole].reshape(-1, 4, padded.shape[1] // 4, 4).swapaxes(1, 2)
@@ -50,10 +50,10 @@ def panels_int8(weight: Array) -> Array:
 
 
 def quantized(weight: Array) -> tuple[Array, Array]:
-    """The integers [N,K] and scales [N] of a matrix of float32: the arithmetic of csrc/kernels/int8.h."""
+    """Returns the integers [N,K] and scales [N] of a float32 matrix, with the arithmetic of csrc/kernels/int8.h."""
     most = np.abs(weight).max(axis=1)
     kept = np.where(most < np.float32(2**-100), np.float32(np.inf), most)
     inverse = np.float32(127) / kept
-    # The product of two floats is exact in double, so it is rounded once, as by the kernels' fused multiply-add.
+    # The product of two floats is exact in double, so only rint rounds it, as in the kernels' fused multiply-add.
     integers = np.rint(weight.astype(np.float64) * inverse[:, None].astype(np.float64)).astype(np.int8)
     return integers, np.where(np.isinf(kept), np.float32(0), most / np.float32(127))

@@ -1,4 +1,4 @@
-"""A causal convolution in C: a product with the last inputs, which the state keeps; zeros before the first step."""
+"""A causal convolution in C is a product with the last inputs, which the state keeps; they are zeros at first."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .products import MULTIPLY
 PUSH = Function(
     "vad_push",
     """\
-/* The last K inputs of each group of C channels, window [groups][K][C], go on by one. volatile: else compilers make it
-   a call of memmove. */
+/* Moves the last K inputs of each group of C channels, window [groups][K][C], on by one step and adds x. The window is
+   volatile because compilers would else make this loop a call of memmove. */
 static void vad_push(const float *x, int groups, int K, int C, volatile float *window) {
   int i;
   for (; groups; --groups, window += K * C) {
@@ -29,13 +29,16 @@ static void vad_push(const float *x, int groups, int K, int C, volatile float *w
 
 
 def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
-    """With a dilation d the state has d windows, which take turns: each is that of a convolution without."""
+    """Returns the part of a convolution.
+
+    With a dilation d the state has d windows, of which each step uses the next; each works as without dilation.
+    """
     conv: Conv1d = layer.layer
     channels, outputs, groups = conv.in_channels, conv.out_channels, conv.groups
     (taps,), (dilation,) = conv._windows.kernel_size, conv._windows.dilation
     more = "".join(f", {name} {value}" for name, value in (("dilation", dilation), ("groups", groups)) if value > 1)
     part = Part(f"Conv1d({channels}, {outputs}, {taps}{more})", channels, outputs, functions=[PUSH, MULTIPLY])
-    # The order of the sum: the places of the kernel, and at each the channels of the group.
+    # Each sum runs over the places of the kernel, and at each place over the channels of the group.
     weight = np.moveaxis(conv.weight, 1, -1).reshape(groups, outputs // groups, -1)
     rows, columns = weight.shape[1:]
     shape = f"[{groups}][{rows}][{columns}]" if groups > 1 else f"[{rows}][{columns}]"
@@ -60,7 +63,7 @@ def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
 
 
 def windows(part: Part, before: str, sizes: tuple[int, int, int]) -> str:
-    """Adds the state for (channels, taps, dilation); returns the window of the turn in C."""
+    """Adds the state for (channels, taps, dilation); returns the C for the window that this step uses."""
     channels, taps, dilation = sizes
     member = f"inputs_{before}".removesuffix("_")
     part.state[member] = dilation * channels * taps
@@ -71,7 +74,7 @@ def windows(part: Part, before: str, sizes: tuple[int, int, int]) -> str:
 
 
 def next_turn(before: str, dilation: int) -> str:
-    """The line that ends a step."""
+    """Returns the line that chooses the next window at the end of a step."""
     return f"if (++s->{_turn(before)}[0] == {dilation}) s->{_turn(before)}[0] = 0;"
 
 
@@ -80,7 +83,7 @@ def _turn(before: str) -> str:
 
 
 def refusal(conv: Conv1d) -> str:
-    """Why it has no part: what follows its name in a sentence. Or ""."""
+    """Says why the layer has no part, in words that follow its name; returns "" if it has one."""
     (taps,), (dilation,), (stride,) = conv._windows.kernel_size, conv._windows.dilation, conv._windows.stride
     if stride != 1:
         return f"holds a Conv1d of stride {stride}, and in C every step has an output; use stride=1"

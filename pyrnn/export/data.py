@@ -1,4 +1,4 @@
-"""The user's data: sequences, checked, as the C program takes them."""
+"""This module checks the user's sequences and lays them out as the C program takes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .network import Network
 
 
 def check_data(data: Array, network: Network) -> Array:
-    """The user's sequences as C takes them, [T,B,inputs]."""
+    """Returns the user's sequences as C takes them, [T,B,inputs]."""
     check_array("data", data)
     data = _indices(data, network.rows) if network.rows else _floats(data, network.inputs)
     if data.ndim == 2:

@@ -1,4 +1,4 @@
-"""The C of layers without weights: csrc/cells/elementwise.h, and exp as in csrc/simd/math.h."""
+"""The C of layers without weights, with the arithmetic of csrc/cells/elementwise.h, and exp of csrc/simd/math.h."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyrnn.nn.activations import ALPHAS, Activation
 
 from .functions import ACTIVATIONS, SIGMOID, TANH, Function
 
-# exp in float, which a test compares with csrc/simd/math.h.
+# The constants of exp in float; a test compares them with csrc/simd/math.h.
 EXP_LEAST, EXP_MOST = "-104.0f", "89.0f"
 EXP_LN2 = ("0.693145752f", "1.42860677e-06f")
 EXP_SERIES = ("1.0f", "0.5f", "0.166666672f", "0.0416666679f", "0.00833333377f", "0.00138888892f", "0.000198412701f")
@@ -25,7 +25,8 @@ def _horner(variable: str, factors: tuple[str, ...]) -> str:
 _EXP_PARTS = Function(
     "vad_exp_parts",
     f"""\
-/* e^x = 2^n (1 + r series), n = x / ln 2 to the nearest; 2^n is half other, for it may be subnormal. NaN passes. */
+/* e^x = 2^n (1 + r series), where n is x / ln 2 rounded to the nearest integer. 2^n = half other, two factors that
+   stay normal where 2^n does not. The result of NaN is NaN. */
 typedef struct {{
   float r, series, half, other;
 }} vad_exp_type;
@@ -49,7 +50,7 @@ static vad_exp_type vad_exp_parts(float x) {{
   float n;
   if ({EXP_LEAST} > x) x = {EXP_LEAST};
   if ({EXP_MOST} < x) x = {EXP_MOST};
-  /* 1.5 2^23 + v, rounded, has the integer nearest to v in its last bits. */
+  /* The float 1.5 2^23 + v has the integer nearest to v in its last bits. */
   shifted.value = VAD_FMA(x, 1.44269502f, 12582912.0f);
   n = shifted.value - 12582912.0f;
   whole = (int32_t)(shifted.bits - 0x4B400000u);
@@ -77,7 +78,7 @@ static float vad_exp(float x) {
 _EXPM1 = Function(
     "vad_expm1",
     """\
-/* e^x - 1 for x <= 0. The product that meets a sum is exact. */
+/* e^x - 1 for x <= 0. The product in front of the subtraction is exact, so fusing the two changes nothing. */
 static float vad_expm1(float x) {
   const vad_exp_type e = vad_exp_parts(x);
   const float power = e.half * e.other;
@@ -149,7 +150,8 @@ static float vad_gelu_tanh(float x) {
 SOFTMAX = Function(
     "vad_softmax",
     """\
-/* exp(x - most) over the sum of all. volatile: else compilers may fuse the last product of exp with the sum. */
+/* y = exp(x - most) / sum of these. y is volatile because compilers may else fuse the last product of exp with the
+   sum, which changes its bits. */
 static void vad_softmax(const float *x, int n, volatile float *y) {
   float most = x[0], sum = 0.0f;
   int i;
@@ -163,7 +165,8 @@ static void vad_softmax(const float *x, int n, volatile float *y) {
     (EXP,),
 )
 
-# Without identity, which is no work. softplus and gelu are NumPy's, whose bits differ from machine to machine.
+# identity needs no C. softplus and gelu are missing because NumPy computes them in Python, with bits that differ from
+# machine to machine.
 LAYERS = {name: function for name, function in ACTIVATIONS.items() if name != "identity"} | {
     "elu": _ELU,
     "selu": _SELU,
@@ -177,7 +180,7 @@ LAYERS = {name: function for name, function in ACTIVATIONS.items() if name != "i
 
 
 def call(layer: Activation, x: str) -> tuple[str, Function]:
-    """The layer's function of an x, and what it calls."""
+    """Returns the C call of the layer's function for an x, and that function."""
     alpha = ALPHAS.get(layer.name, math.nan) if layer.alpha is None else layer.alpha
     more = "" if math.isnan(alpha) else f", {np.float32(alpha)!s}f"
     function = LAYERS[layer.name]

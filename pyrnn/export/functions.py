@@ -1,15 +1,15 @@
-"""The C functions of the elements of an exported network, written for the name `vad`; sums are in products.py.
+"""The C functions of an exported network's activations, for the name `vad`; products.py has the sums.
 
-The sums and their order are those of csrc/README.md ("The bit contract"), so the bits are too. No product meets a
-plain sum, so a compiler that contracts a * b + c has nothing to contract.
+Each sum has its terms in the order of csrc/README.md ("The bit contract"), so the bits are the same. No product is
+added with a plain +, so a compiler that contracts a * b + c into a fused multiply-add finds none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# tanh in float, as in csrc/simd/math.h, which a test compares: the clamp, what keeps x^2 from being subnormal
-# (2^-100), and P and Q from the constant on.
+# The constants of tanh in float; a test compares them with csrc/simd/math.h. TANH_TINY is 2^-100, which keeps x^2 from
+# being subnormal. P and Q begin with the constant coefficient.
 TANH_CLAMP = "9.015625f"
 TANH_TINY = "7.88860905e-31f"
 TANH_P = ("1.0f", "0.0297693796f", "0.000114157017f")
@@ -18,7 +18,7 @@ TANH_Q = ("2.0f", "0.226205349f", "0.00241216877f", "2.45385627e-06f")
 
 @dataclass(frozen=True)
 class Function:
-    """One static function of C, and those it calls."""
+    """A static function of C, and the functions that it calls."""
 
     name: str
     text: str
@@ -26,7 +26,7 @@ class Function:
 
 
 def in_order(functions: list[Function]) -> list[Function]:
-    """These and all they call, each once, the called first."""
+    """Returns these functions and all that they call, each once, callees first."""
     found: dict[str, Function] = {}
     for function in functions:
         for each in (*in_order(list(function.calls)), function):
@@ -34,11 +34,12 @@ def in_order(functions: list[Function]) -> list[Function]:
     return list(found.values())
 
 
-# The kernels clamp the result to 1 as well; of all floats up to the clamp none needs it.
+# The kernels limit the result to 1 too. The C need not: no float up to TANH_CLAMP gives more.
 TANH = Function(
     "vad_tanh",
     f"""\
-/* tanh(x) = 2 n d / (n^2 + d^2), n/d = x P(x^2) / Q(x^2) = tanh(x/2); within 1.8e-7. NaN passes. */
+/* tanh(x) = 2 n d / (n^2 + d^2), where n / d = x P(x^2) / Q(x^2) approximates tanh(x / 2). The largest error is
+   1.8e-7; the result of NaN is NaN. */
 static float vad_tanh(float x) {{
   float x2, n, d;
   if (VAD_ABS(x) > {TANH_CLAMP}) return x < 0.0f ? -1.0f : 1.0f;
@@ -114,7 +115,7 @@ ACTIVATIONS = {
 FLUSH = Function(
     "vad_flush",
     """\
-/* Zero for a state below 2^-100, so that a decaying one never becomes subnormal. */
+/* Makes 0 of a state below 2^-100, so that a decaying state never becomes subnormal. */
 static float vad_flush(float x) {
   return VAD_ABS(x) < 7.88860905e-31f ? 0.0f : x;
 }

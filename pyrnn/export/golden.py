@@ -1,4 +1,4 @@
-"""The test program: outputs of the Python run, bit by bit, and a hash over a longer one."""
+"""The test program compares its outputs bit by bit with those of the Python run, and a hash over a longer run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .constants import literals
 from .network import Network
 from .program import named
 
-SHOWN = 16  # steps whose outputs stand in the test; the others are in the hash
+SHOWN = 16  # steps whose outputs the test holds; later ones enter the hash only
 
 _TEST = """\
-/* Compares vad.c with the run in Python, bit by bit: STEPS steps that stand here, then LONG of pseudo-random inputs by
-   their hash. Prints the hash; returns 0 if all is equal. */
+/* Compares vad.c with the run in Python, bit by bit: STEPS steps by the outputs below, then LONG steps of
+   pseudo-random inputs by a hash of their outputs. It prints the hash, and returns 0 if all is equal. */
 #include "vad.h"
 
 #include <stdio.h>
@@ -74,7 +74,7 @@ int main(void) {
 """
 
 
-# Of each type of values: its bits in C and in NumPy, and a pseudo-random value of the 32 bits `random` in C.
+# For each type of values: the C and NumPy that read its bits, and the C that makes a value of the 32 bits `random`.
 _BITS_OF = {
     "float": "  uint32_t bits;\n  memcpy(&bits, &value, sizeof bits);\n  return bits;",
     "int16_t": "  return (uint16_t)value;",
@@ -87,7 +87,7 @@ _DRAWN = {
 
 
 def test_program(network: Network, name: str, x: Array | None, steps: int) -> str:
-    """The text of vad_test.c; its first inputs are those of x [T,inputs], by default pseudo-random ones."""
+    """Returns the text of vad_test.c; its first inputs are those of x [T,inputs], by default pseudo-random ones."""
     drawn = pseudo_random(steps, network)
     shown = np.ascontiguousarray((drawn if x is None else network.inputs_of(x))[:SHOWN])
     outputs = [f"0x{bits:08x}u" for bits in bits_of(network.run(shown), network)]
@@ -111,7 +111,7 @@ def test_program(network: Network, name: str, x: Array | None, steps: int) -> st
 
 
 def pseudo_random(steps: int, network: Network) -> Array:
-    """The inputs of the test program's long run, [steps,inputs]: float32 from -2 to 2, all of int16, or indices."""
+    """Returns the inputs of the test's long run, [steps,inputs]: float32 from -2 to 2, all of int16, or indices."""
     numbers, random = [], 1
     for _ in range(steps * network.inputs):
         random = (random * 1664525 + 1013904223) & 0xFFFFFFFF
@@ -124,13 +124,13 @@ def pseudo_random(steps: int, network: Network) -> Array:
 
 
 def bits_of(y: Array, network: Network) -> list[int]:
-    """The bits of the outputs, one number each."""
+    """Returns the bits of each output as an int."""
     bits: list[int] = y.view(_BITS[network.value]).ravel().tolist()
     return bits
 
 
 def hash_of(outputs: list[int]) -> int:
-    """FNV-1a over the bits of the outputs, one output at a time."""
+    """Returns the FNV-1a hash of the bits of the outputs, one output at a time."""
     found = 2166136261
     for bits in outputs:
         found = ((found ^ bits) * 16777619) & 0xFFFFFFFF

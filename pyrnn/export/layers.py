@@ -1,4 +1,4 @@
-"""What the layers around the recurrent ones become in C. They are in float in every profile, as `quantize` has it."""
+"""The C of layers other than recurrent ones. They compute in float in the profile int8 too, as `quantize` does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .products import COPY
 ROW = Function(
     "vad_row",
     """\
-/* Of an index that is none of a row, the nearest row. */
+/* Returns the index of a row: that of the nearest row if there is none of this index. */
 static int32_t vad_row(int32_t index, int32_t rows) {
   return index < 0 ? 0 : index < rows ? index : rows - 1;
 }
@@ -32,7 +32,7 @@ static int32_t vad_row(int32_t index, int32_t rows) {
 
 
 def _linear(before: str, layer: Linear, inputs: int) -> Part:
-    """y = W x + b."""
+    """Returns the part of y = W x + b."""
     weight, rows = layer.parameters()["weight"], layer.out_features
     part = Part(f"Linear({layer.in_features}, {rows})", layer.in_features, rows)
     bias = layer.parameters().get("bias", np.zeros(rows, np.float32))
@@ -42,7 +42,7 @@ def _linear(before: str, layer: Linear, inputs: int) -> Part:
 
 
 def _activation(before: str, layer: Activation, inputs: int) -> Part:
-    """A function of each element."""
+    """Returns the part of a function of each element."""
     value, function = elementwise.call(layer, f"{INPUT}[i]")
     loop = f"for (i = 0; i < {inputs}; ++i) {OUTPUT}[i] = {value};"
     title = layer.name if type(layer) is Activation else type(layer).__name__
@@ -50,13 +50,13 @@ def _activation(before: str, layer: Activation, inputs: int) -> Part:
 
 
 def _softmax(before: str, layer: Softmax, inputs: int) -> Part:
-    """Over the outputs of a step."""
+    """Returns the part of a Softmax over the outputs of a step."""
     line = f"vad_softmax({INPUT}, {inputs}, {OUTPUT});"
     return Part("Softmax", inputs, inputs, lines=[line], functions=[elementwise.SOFTMAX])
 
 
 def _embedding(before: str, layer: Embedding, inputs: int) -> Part:
-    """A row of a table."""
+    """Returns the part of an Embedding, which copies a row of the table."""
     rows, size = layer.num_embeddings, layer.embedding_dim
     part = Part(f"Embedding({rows}, {size})", 1, size, functions=[ROW, COPY])
     table = part.constant(f"{before}weight", layer.parameters()["weight"], f"weight, [{rows}][{size}]")
@@ -74,7 +74,7 @@ _PARTS: dict[type[Module], Callable[[str, Any, int], Part]] = {
 
 
 def part(before: str, layer: Module, inputs: int) -> Part | None:
-    """The part of a layer that takes so many inputs, or None for one that leaves a step as it is."""
+    """Returns the part of a layer that takes so many inputs; None for a layer that changes nothing at a step."""
     for kind, make in _PARTS.items():
         if isinstance(layer, kind) and not (isinstance(layer, Activation) and layer.name in ("linear", "identity")):
             return make(before, layer, inputs)
@@ -82,7 +82,7 @@ def part(before: str, layer: Module, inputs: int) -> Part | None:
 
 
 def refusal(layer: Module, known: str) -> str:
-    """Why a layer has no part though it does something at a step: what follows its name in a sentence. Or ""."""
+    """Says why a layer that computes something has no part, in words that follow its name; "" if it has one."""
     if isinstance(layer, Conv1d):
         return "runs on [B,C,L]; wrap it, nn.ChannelsLast(nn.Conv1d(...)) runs on [B,T,C] as the layers after it do"
     if isinstance(layer, ChannelsLast) and isinstance(layer.layer, Conv1d):

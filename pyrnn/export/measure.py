@@ -1,4 +1,4 @@
-"""What GCC makes of an exported file: bytes of code, and of stack at the deepest."""
+"""GCC compiles an exported file, and this module reads from the result the bytes of code and of stack."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 CORTEX_M4F = ["-mthumb", "-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
 COMPILERS = {"a Cortex-M4F": ["arm-none-eabi-gcc", *CORTEX_M4F], "this machine": ["gcc"]}
-SECONDS = 60  # a million weights take four
+SECONDS = 60  # timeout of the compiler; it takes 4 s for a million weights
 
 
 class Measured(NamedTuple):
-    """What a compiler makes of a program: bytes of code without weights, bytes of stack, and for which machine."""
+    """The bytes of code without weights, the bytes of stack, and the machine that they are for."""
 
     code: int
     stack: int
@@ -24,7 +24,7 @@ class Measured(NamedTuple):
 
 
 def measure(source: Path) -> Measured | None:
-    """By the first of `COMPILERS` that is there and takes the file; None if there is none."""
+    """Measures with the first of `COMPILERS` that is installed and compiles the file; returns None if none does."""
     for machine, compiler in COMPILERS.items():
         if all(shutil.which(tool) for tool in (compiler[0], _size_tool(compiler))):
             try:
@@ -35,10 +35,11 @@ def measure(source: Path) -> Measured | None:
 
 
 def code_and_stack(source: Path, compiler: list[str]) -> tuple[int, int]:
-    """Bytes of code and of stack at -Os, without what the file calls of libraries.
+    """Returns the bytes of code and of stack at -Os, without the library functions that the file calls.
 
     Raises:
-        OSError: if there is no such compiler. subprocess.SubprocessError: if it does not take the file.
+        OSError: if there is no such compiler.
+        subprocess.SubprocessError: if it does not compile the file.
     """
     with TemporaryDirectory() as folder:
         command = [*compiler, "-std=c99", "-Os", "-fcallgraph-info=su", "-c", str(source.resolve()), "-o", "it.o"]
@@ -48,7 +49,7 @@ def code_and_stack(source: Path, compiler: list[str]) -> tuple[int, int]:
 
 
 def deepest(graph: str) -> int:
-    """Bytes of stack of the deepest chain of calls in GCC's call graph, where a function has what is inlined in it."""
+    """Returns the bytes of stack of the deepest chain of calls in GCC's call graph, which counts inlined functions."""
     frames = {name: int(size) for name, size in re.findall(r'title: "(\S+)" label: ".*?(\d+) bytes \(static\)', graph)}
     edges = re.findall(r'sourcename: "(\S+)" targetname: "(\S+)"', graph)
 

@@ -1,4 +1,4 @@
-"""A module as the parts of its C program, and its run in Python. What cannot be exported is refused by its name."""
+"""A module becomes the parts of its C program, and runs in Python as the C does. Errors name layers that have no C."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ KNOWN = (
 
 
 class Network:
-    """The layers of a model that do something at a step, one after the other.
-
-    Attributes:
-        value: the type of outputs and states in C. formats: what the header says of it.
+    """The layers of a model that compute something at a step, one after the other.
 
     Args:
         model: a layer or a Sequential.
         profile: a name in `PROFILES`.
 
+    Attributes:
+        value: the type of outputs and states in C.
+        formats: the text about fraction bits in the header.
+
     Raises:
-        TypeError: if it is not a pyrnn module.
-        ValueError: naming the first layer that cannot be exported.
+        TypeError: if the model is not a pyrnn module.
+        ValueError: if a layer cannot be exported; it names the first.
     """
 
     value = "float"
@@ -73,7 +74,7 @@ class Network:
 
     @property
     def rows(self) -> int:
-        """Of the Embedding that it begins with, whose inputs are indices; 0 without."""
+        """The number of rows of the Embedding at its beginning, whose inputs are indices; 0 if there is none."""
         return next((layer.num_embeddings for _, layer in self.layers if isinstance(layer, Embedding)), 0)
 
     @property
@@ -83,24 +84,24 @@ class Network:
 
     @property
     def inputs(self) -> int:
-        """Numbers it takes at a step."""
+        """The number of inputs of a step."""
         return self.parts[0].inputs
 
     @property
     def outputs(self) -> int:
-        """Numbers it gives at a step."""
+        """The number of outputs of a step."""
         return self.parts[-1].outputs
 
     def run(self, x: Array) -> Array:
-        """The outputs of the C for all steps, [T,outputs], of one sequence [T,inputs], from a state of zeros."""
+        """Computes the outputs of the C for all steps, [T,outputs], of a sequence [T,inputs], from a state of zeros."""
         return self._run(x, profile_of(self.profile).ready)
 
     def inputs_of(self, x: Array) -> Array:
-        """The user's inputs as C takes them."""
+        """Returns the user's inputs as C takes them."""
         return x
 
     def error(self, x: Array) -> QuantizationError:
-        """How far these are from the outputs in the profile's finer arithmetic."""
+        """Measures how far the outputs are from those of the profile's finer arithmetic."""
         return QuantizationError.between(self._run(x, profile_of(self.profile).finer), self.run(x))
 
     def _run(self, x: Array, change: Callable[[Module], Module]) -> Array:
@@ -120,7 +121,7 @@ class Network:
             yield part
 
     def _identifier(self, name: str) -> str:
-        """The layer's name as C takes it, and not twice."""
+        """Returns the layer's name as an identifier of C that no other layer has."""
         found = base = re.sub(r"[^A-Za-z0-9]", "_", name)
         number = 2
         while found in self._taken:
@@ -130,12 +131,12 @@ class Network:
 
 
 def forward(layer: Any, x: Array) -> Array:
-    """The outputs [B,T,*] of a layer for sequences [B,T,*], from a state of zeros."""
+    """Computes the outputs [B,T,*] of a layer for sequences [B,T,*], from a state of zeros, without dropout."""
     weights = list(layer.parameters().values())
     if weights and x.dtype.kind == "f":
         x = x.astype(weights[0].dtype, copy=False)
     if isinstance(layer, Recurrent):
-        x, stream = x if layer.batch_first else x.swapaxes(0, 1), layer.stream(len(x))  # which has no dropout
+        x, stream = x if layer.batch_first else x.swapaxes(0, 1), layer.stream(len(x))  # streams have no dropout
         x = stream.run(np.ascontiguousarray(x))
         return x if layer.batch_first else x.swapaxes(0, 1)
     y: Array = x if isinstance(layer, (LastStep, Dropout)) else layer(x)
@@ -143,7 +144,7 @@ def forward(layer: Any, x: Array) -> Array:
 
 
 def _steps(model: Module, name: str = "") -> Iterator[tuple[str, Module]]:
-    """The layers by name, Sequentials opened, each checked."""
+    """Checks and yields the layers with their names, those inside of Sequentials too."""
     if isinstance(model, Sequential):
         for key, layer in model._modules.items():
             yield from _steps(layer, f"{name}.{key}" if name else key)
@@ -153,7 +154,7 @@ def _steps(model: Module, name: str = "") -> Iterator[tuple[str, Module]]:
 
 
 def shown(name: str, layer: Module) -> str:
-    """A layer as sentences begin with it."""
+    """Returns the layer in words with which a sentence begins."""
     return f"layer {brief(name)}, {type(layer).__name__}," if name else f"a {type(layer).__name__}"
 
 
@@ -177,7 +178,7 @@ def _check(layer: Module, what: str) -> None:
 
 
 def _check_order(steps: list[tuple[str, Module]]) -> None:
-    """What depends on the layers before: LastStep, the layout, activations, an Embedding."""
+    """Checks what depends on the layers before: LastStep, the layout, activations, an Embedding."""
     ended, sized, layouts = False, False, set()
     for name, layer in steps:
         what = f"layer {brief(name)}, {type(layer).__name__},"

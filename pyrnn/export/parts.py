@@ -1,4 +1,4 @@
-"""What one layer becomes in C: constants, state, scratch, the functions it needs, and its lines in a step."""
+"""One layer in C: constants, state, scratch, the functions that it calls, and its lines in a step."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ from .constants import Constant, panels, panels_int8, quantized
 from .functions import Function
 from .products import COPY, MULTIPLY, MULTIPLY_INT8, ZERO
 
-INPUT, OUTPUT = "INPUT", "OUTPUT"  # in the lines, where the values come from and go to
+INPUT, OUTPUT = "INPUT", "OUTPUT"  # placeholders in the lines for the arrays of inputs and outputs
 
 
 @dataclass
 class Part:
-    """One layer, of a recurrent network one of its layers.
+    """One layer in C; of a recurrent network one of its layers.
 
     Attributes:
-        title: for the comments. inputs, outputs: sizes.
-        home: the member of the state that holds its output anyway, or "".
-        state: members and their sizes. sums, projected, bytes: sizes of scratch it needs, the last of int8.
-        types: of members in C, where it is not that of the network's values.
-        lines: C, with INPUT and OUTPUT. macs: multiply-adds of a step.
+        title: the comment above its lines.
+        inputs: the number of inputs of a step.
+        outputs: the number of outputs of a step.
+        home: the member of the state that holds its output after the step anyway, or "".
+        constants: the arrays of weights.
+        state: members of the state struct, with their sizes.
+        functions: the functions that its lines call.
+        lines: the C of a step, with INPUT and OUTPUT.
+        sums, projected, bytes: the sizes of the scratch arrays that it needs; `bytes` is of int8.
+        types: the C types of members, where they differ from that of the network's values.
+        macs: multiply-adds of a step.
     """
 
     title: str
@@ -66,7 +72,7 @@ class Part:
 
 
 def recurrent(name: str, layer: Recurrent, index: int, small: bool) -> Part:
-    """One layer of an RNN, LSTM or GRU."""
+    """Returns the part of one layer of an RNN, LSTM or GRU."""
     H, P = layer.hidden_size, layer.proj_size or layer.hidden_size  # noqa: N806
     values = {key.removesuffix(f"_l{index}"): value for key, value in layer.parameters().items()}
     values = {key: values[key] for key in values if not key[-1].isdigit()}
@@ -80,14 +86,14 @@ def recurrent(name: str, layer: Recurrent, index: int, small: bool) -> Part:
 
 
 def _sums(part: Part, name: str, layer: Recurrent, index: int, values: dict[str, Array], small: bool) -> None:
-    """All sums of a step; of a GRU n comes first, so that what W_hh adds to is in one piece."""
+    """Adds all sums of a step. In a GRU n comes first, so that the sums to which W_hh adds are contiguous."""
     H, h, sums = layer.hidden_size, f"s->{part.home}", "s->sums"  # noqa: N806
     weights, order = ordered(values, layer.mode, H), order_of_rows(layer.mode)
     start = part.constant(f"{name}bias_l{index}", weights["bias"], order["bias"])
     part.sums = len(weights["bias"])
     into = f"{sums} + {H}" if layer.mode.startswith("gru") else sums
     part.product(f"{name}weight_ih_l{index}", weights["ih"], order["ih"], (start, INPUT, sums), small)
-    if layer.mode == "gru":  # its fourth sum has no input in it
+    if layer.mode == "gru":  # its fourth sum, W_hn h + b_hn, has no input in it
         part.lines.append(f"vad_copy({start} + {3 * H}, {H}, {sums} + {3 * H});")
         part.functions.append(COPY)
     part.product(f"{name}weight_hh_l{index}", weights["hh"], order["hh"], (into, h, into), small)
@@ -99,7 +105,7 @@ def _sums(part: Part, name: str, layer: Recurrent, index: int, values: dict[str,
 
 
 def _finish(part: Part, name: str, layer: Recurrent, index: int, values: dict[str, Array]) -> None:
-    """The cell's equations, and the LSTM's projection."""
+    """Adds the cell's equations, and the LSTM's projection."""
     H, h = layer.hidden_size, f"s->{part.home}"  # noqa: N806
     state, gate = layer.activation, layer.recurrent_activation
     if layer.mode.startswith("rnn"):
@@ -127,7 +133,7 @@ def _finish(part: Part, name: str, layer: Recurrent, index: int, values: dict[st
 
 
 def order_of_rows(mode: str) -> dict[str, str]:
-    """What the comments say of the order of the rows."""
+    """Returns the comments of the constants, which name the order of the rows."""
     if mode == "lstm":
         return {"bias": "b_ih + b_hh, rows i, f, g, o", "ih": "weight_ih: i, f, g, o", "hh": "weight_hh: i, f, g, o"}
     if mode == "gru":
@@ -138,7 +144,7 @@ def order_of_rows(mode: str) -> dict[str, str]:
 
 
 def ordered(values: dict[str, Array], mode: str, H: int) -> dict[str, Array]:  # noqa: N803
-    """Bias and matrices in the order of the sums: of a GRU n, r, z, and W_hn h + b_hn."""
+    """Returns bias and matrices in the order of the sums: in a GRU n, r, z, and W_hn h + b_hn."""
     ih, hh = values["weight_ih"], values["weight_hh"]
     none = np.zeros(len(ih), np.float32)
     bias_ih, bias_hh = values.get("bias_ih", none), values.get("bias_hh", none)

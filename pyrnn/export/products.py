@@ -1,4 +1,4 @@
-"""The C functions of the sums: products of a matrix and a vector, in float and in int8, and what goes with them."""
+"""The C functions of the sums: products of a matrix and a vector, in float and in int8, and their helpers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from .functions import Function
 
 
 def zero(kind: str) -> Function:
-    """Sets numbers of that type to zero."""
+    """Returns the function that sets numbers of that type to zero."""
     name = "vad_zero" if kind == "float" else f"vad_zero_{kind.removesuffix('_t')}"
     return Function(
         name,
         f"""\
-/* volatile: else compilers make it a call of memset. */
+/* Sets n numbers to zero. x is volatile because compilers would else make this loop a call of memset. */
 static void {name}(volatile {kind} *x, int n) {{
   int i;
   for (i = 0; i < n; ++i) x[i] = 0;
@@ -32,15 +32,16 @@ static void vad_copy(const float *x, int n, volatile float *y) {
 """,
 )
 
-# Eight sums by name: an array of them would live in memory at -Os, and a multiply-add take twice the instructions.
-# With vldmia it takes 1.3 instructions on a Cortex-M4F, where four k take one turn; without, 2.2.
+# The eight sums are eight variables: at -Os an array would stay in memory and double the instructions. On a Cortex-M4F
+# a multiply-add takes 1.3 instructions with vldmia and four k in each iteration, 2.2 without.
 _LANES = range(8)
 _AT = ["n", *(f"n + {i}" for i in _LANES[1:])]
 MULTIPLY = Function(
     "vad_multiply",
-    rf"""/* The sums of eight outputs, a0 to a7, go on by one k or four; w and v, at weights and inputs, move on. */
+    rf"""/* VAD_ONE and VAD_FOUR add one or four k to the sums of eight outputs, a0 to a7. w points into the weights, v
+   into the inputs; both move on. */
 #if defined(__GNUC__) && defined(__arm__) && defined(__ARM_FEATURE_FMA)
-/* One instruction loads eight weights: compilers make eight of it. */
+/* vldmia loads eight weights in one instruction, where compilers use eight. */
 #define VAD_EIGHT(v_k) \
   "vldmia %0!, {{s0-s7}}\n" \
 {chr(10).join(f'  "vfma.f32 %{i + 2}, s{i}, " v_k "{chr(92)}n"' + (" " + chr(92) if i < 7 else "") for i in _LANES)}
@@ -64,8 +65,9 @@ MULTIPLY = Function(
   VAD_ONE()
 #endif
 
-/* y[n] = start[n] + sum over k of w[n][k] x[k], one fused multiply-add after the other from k = 0 on. Eight outputs at
-   a time stay in registers: weights lie as [N/8][K][8], and after these the last N % 8 outputs as [K][N % 8]. */
+/* y[n] = start[n] + sum over k of w[n][k] x[k], one fused multiply-add after the other from k = 0 on. Registers hold
+   the sums of eight outputs at a time: the weights are stored as [N/8][K][8], those of the last N % 8 outputs follow
+   as [K][N % 8]. */
 static void vad_multiply(const float *w, const float *start, const float *x, int K, int N, float *y) {{
   const int whole = N / 8 * 8, left = N % 8;
   int n, k;
@@ -94,8 +96,9 @@ static void vad_multiply(const float *w, const float *start, const float *x, int
 QUANTIZE = Function(
     "vad_quantize",
     """\
-/* x ~ scale q, |q| <= 127, scale = max |x| / 127, q to the nearest, ties to even. Returns the scale: 0 below 2^-100,
-   NaN where x holds an infinity or a NaN; q is zero then. volatile: else compilers may call memset. */
+/* Approximates x by scale q: scale = max |x| / 127, and q = x / scale rounded to the nearest integer, ties to even.
+   Returns the scale. If max |x| < 2^-100 the scale is 0, if x holds an infinity or a NaN it is NaN; all q are 0 then.
+   q is volatile because compilers may else call memset. */
 static float vad_quantize(const float *x, int K, volatile int8_t *q) {
   float most = 0.0f, inverse = 0.0f, scale = 0.0f;
   int k;
@@ -112,7 +115,7 @@ static float vad_quantize(const float *x, int K, volatile int8_t *q) {
     scale = most / 127.0f;
     inverse = 127.0f / most;
   }
-  /* 1.5 2^23 + v, rounded, has the integer nearest to v in its last bits. */
+  /* Adding 1.5 2^23 to a float rounds it to the nearest integer. */
   for (k = 0; k < K; ++k) {
     const float v = inverse != 0.0f ? x[k] : 0.0f;
     q[k] = (int8_t)(VAD_FMA(v, inverse, 12582912.0f) - 12582912.0f);
@@ -123,12 +126,12 @@ static float vad_quantize(const float *x, int K, volatile int8_t *q) {
 """,
 )
 
-# Four rows share the activations. GRU(64, 128) on a Cortex-M4F at -Os takes 2.5 instructions a multiply-add, row by
-# row and without the pairs of products 6.4.
+# Four rows share the loads of q. GRU(64, 128) on a Cortex-M4F at -Os takes 2.5 instructions for each multiply-add; one
+# row at a time, without the instruction for two products, takes 6.4.
 MULTIPLY_INT8 = Function(
     "vad_multiply_int8",
     """\
-/* s += the sum over four k of w q, for one row */
+/* VAD_ROW adds to s the sum over four k of w q, for one row. */
 #ifdef __ARM_FEATURE_SIMD32
 #include <arm_acle.h>
 static uint32_t vad_word(const int8_t *from) {
@@ -150,8 +153,8 @@ static uint32_t vad_word(const int8_t *from) {
 #define VAD_ROW(s, w) s += (w)[0] * q0 + (w)[1] * q1 + (w)[2] * q2 + (w)[3] * q3;
 #endif
 
-/* y[n] = start[n] + scale_x scale[n] (sum over k of w[n][k] q[k]); the sum is exact. Weights lie as [N/4][K/4][4][4],
-   after these the last N % 4 rows as [N % 4][K]; K is rounded up to fours, with zeros. */
+/* y[n] = start[n] + scale_x scale[n] (sum over k of w[n][k] q[k]); the sum is exact. The weights are stored as
+   [N/4][K/4][4][4], the last N % 4 rows follow as [N % 4][K]. K is rounded up to a multiple of four, with zeros. */
 static void vad_multiply_int8(const int8_t *w, const float *scale, const float *start, const float *x, int8_t *q,
                               int K, int N, float *y) {
   const float scale_x = vad_quantize(x, K, q);

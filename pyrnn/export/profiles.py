@@ -1,6 +1,6 @@
-"""The profiles of export.c: which layer of Python has the bits of the C, and what its error is measured against.
+"""A profile of export.c says which layer of Python has the bits of the C, and which one the error is measured against.
 
-Another profile is an entry here, and what `parts` and `products` write for it.
+A new profile is an entry here, and its C in `parts` and `products`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from pyrnn.nn.channels_last import ChannelsLast
 
 
 class Profile(NamedTuple):
-    """How numbers are kept.
+    """An arithmetic for exported networks.
 
     Attributes:
-        says: for the help.
-        ready: a layer of the model to one with the bits of the C.
-        finer: a layer of the model to one of the next finer arithmetic, and reference: its name.
+        says: the description in the command line's help.
+        ready: makes the layer with the bits of the C from a layer of the model.
+        finer: makes the layer that the error is measured against from a layer of the model.
+        reference: the name of that finer arithmetic.
     """
 
     says: str
@@ -41,7 +42,7 @@ def _int8(layer: Module) -> Module:
 
 
 def _float64(layer: Module) -> Module:
-    """The layer with the same weights in float64."""
+    """Returns the layer with the same weights in float64."""
     if isinstance(layer, ChannelsLast):
         return ChannelsLast(_float64(layer.layer))
     if not layer.parameters():
@@ -55,12 +56,12 @@ def _float64(layer: Module) -> Module:
 PROFILES = {
     "float32": Profile("the bits of the model", _same, _float64, "float64"),
     "int8": Profile("a quarter of the weights' memory", _int8, _same, "float32"),
-    "int16": Profile("integers only, for chips without an FPU", _same, _same, "float32"),  # run: fixed/network.py
+    "int16": Profile("integers only, for chips without an FPU", _same, _same, "float32"),  # fixed/network.py runs it
 }
 
 
 def profile_of(name: object) -> Profile:
-    """The profile of that name; ValueError for another."""
+    """Returns the profile of that name; raises ValueError for another name."""
     if not isinstance(name, str) or name not in PROFILES:
         raise ValueError(f"profile should be {' or '.join(map(repr, PROFILES))}, got {brief(name)}")
     return PROFILES[name]

@@ -1,4 +1,4 @@
-"""The header and the source: the struct of the state, and the functions that run the parts one after the other."""
+"""A program is a header and a source: the struct of the state, and the functions that run all parts in order."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ extern "C" {
 #define VAD_INPUTS NUMBER_OF_INPUTS
 #define VAD_OUTPUTS NUMBER_OF_OUTPUTS
 FORMATS
-/* RAM bytes, a plain struct: a copy of it is a second stream that goes on from there. */
+/* The state, RAM bytes. It has no pointers: a copy of it is a second stream that goes on from the same step. */
 typedef struct {
 MEMBERS
 } vad_state;
 
-/* Before the first step, and wherever a new sequence starts. */
+/* Call this before the first step of every sequence. */
 void vad_reset(vad_state *s);
 /* ONE_STEP */
 void vad_step(vad_state *s, const TAKEN x[VAD_INPUTS], VALUE y[VAD_OUTPUTS]);
-/* Several steps, x [steps][VAD_INPUTS], y [steps][VAD_OUTPUTS]: the same bits, however they are cut. */
+/* Runs several steps, x [steps][VAD_INPUTS], y [steps][VAD_OUTPUTS]: the same bits as that many single steps. */
 void vad_run(vad_state *s, const TAKEN *x, size_t steps, VALUE *y);
 
 #ifdef __cplusplus
@@ -59,9 +59,9 @@ void vad_run(vad_state *s, const TAKEN *x, size_t steps, VALUE *y);
 
 _FLOAT = """\
 /* vad: DESCRIPTION
-   Made by pyrnn VERSION; the same bits as there, wherever float is IEEE 754 and subnormals are not flushed. Flags like
-   -ffp-contract=fast change nothing. Where the CPU has no fused multiply-add, or the compiler is not told that it has
-   (-mfma, -mfpu=fpv4-sp-d16), vad_fma computes the same bits, slowly. */
+   Made by pyrnn VERSION. It computes the bits of pyrnn, wherever float is IEEE 754 and subnormals are not flushed.
+   Flags like -ffp-contract=fast change nothing. If the CPU has no fused multiply-add, or the compiler does not know
+   that it has (-mfma, -mfpu=fpv4-sp-d16), vad_fma computes the same bits, slowly. */
 #include "vad.h"
 
 ARITHMETIC
@@ -69,11 +69,11 @@ WIDE_INT
 #if defined(__GNUC__)
 #define VAD_ABS(x) __builtin_fabsf(x)
 #else
-#define VAD_ABS(x) ((x) < 0.0f ? -(x) : (x)) /* its zero may be -0, which changes no result here */
+#define VAD_ABS(x) ((x) < 0.0f ? -(x) : (x)) /* it may return -0, which changes no result */
 #endif
 """
 
-# GCC's limits.h includes that of the C library, which a freestanding target need not have.
+# GCC's limits.h includes that of the C library, which a freestanding target may lack.
 _WIDE_INT = """\
 #if defined(__INT_MAX__) /* GCC, Clang and tcc define it */
 #define VAD_INT_MAX __INT_MAX__
@@ -87,7 +87,7 @@ _WIDE_INT = """\
 
 _SOURCE = """\
 PREAMBLE
-#ifndef VAD_WEIGHTS /* such as __attribute__((section(".weights"))) */
+#ifndef VAD_WEIGHTS /* you may define it, for example as __attribute__((section(".weights"))) */
 #define VAD_WEIGHTS
 #endif
 
@@ -108,11 +108,11 @@ void vad_run(vad_state *s, const TAKEN *x, size_t steps, VALUE *y) {
 
 
 class Program:
-    """The texts of a network under a name.
+    """The texts of a network's files, under a name.
 
     Attributes:
-        members: of the state's struct, and their sizes. types: theirs in C; the widest come first, so nothing is
-            between them.
+        members: the members of the state's struct, and their sizes.
+        types: the types of the members in C. The widest come first, so that the struct has no padding between members.
     """
 
     def __init__(self, network: Network, name: str) -> None:
@@ -130,7 +130,7 @@ class Program:
 
     @property
     def ram(self) -> int:
-        """sizeof(vad_state): what its members take, up to a multiple of the widest."""
+        """sizeof(vad_state): the sum of its members, rounded up to a multiple of the widest."""
         widths = {member: WIDTHS[kind] for member, kind in self.types.items()} or {
             "unused": WIDTHS[self.network.value]
         }
@@ -142,7 +142,7 @@ class Program:
         return " -> ".join(part.title for part in self.network.parts)
 
     def header(self) -> str:
-        """The text of vad.h."""
+        """Returns the text of vad.h."""
         rows = self.network.rows
         members = [f"  {self.types[name]} {name}[{size}];" for name, size in self.members.items()]
         return self._filled(
@@ -158,7 +158,7 @@ class Program:
         )
 
     def source(self) -> str:
-        """The text of vad.c."""
+        """Returns the text of vad.c."""
         needed: list[Function] = [function for part in self.network.parts for function in part.functions]
         zeros = {member: zero(self.types[member]) for member in self.state}
         reset = [f"  {zeros[member].name}(s->{member}, {size});" for member, size in self.state.items()]
@@ -177,7 +177,7 @@ class Program:
             RESET="\n".join(reset or ["  (void)s;"]),
             STEP="\n".join(step),
         )
-        return text.replace("CONSTANTS", "\n".join(constants), 1)  # last: it may be large
+        return text.replace("CONSTANTS", "\n".join(constants), 1)  # last, because it may be large
 
     def _filled(self, template: str, **texts: str) -> str:
         description = textwrap.fill(self.description, 110, subsequent_indent="   ")
@@ -189,20 +189,20 @@ class Program:
 
 
 def _arithmetic() -> str:
-    """What compilers must keep to, and the fused multiply-add: csrc/simd/fma.h, installed beside this file."""
+    """Returns csrc/simd/fma.h, installed beside this file: the fused multiply-add, and rules for compilers."""
     text = files(__package__).joinpath("fma.h").read_text().partition("#pragma once\n\n")[2]
     text = text.replace("PYRNN_", "VAD_").replace("pyrnn_", "vad_").replace("pyrnn", "vad.c")
     return re.sub(r"(?m)^#include <stdint.h>\n", "", text)  # vad.h includes it
 
 
 def named(text: str, name: str) -> str:
-    """A text written for the name `vad`, for another one."""
+    """Returns a text written for the name `vad` with another name in its place."""
     text = re.sub(r"\bvad(?=[_.:])", lambda _: name, text)
     return re.sub(r"\bVAD(?=_)", lambda _: name.upper(), text)
 
 
 def _connected(parts: list[Part]) -> tuple[list[str], dict[str, int]]:
-    """The lines of a step, and the sizes of the two buffers that outputs without a home take in turn."""
+    """Returns the lines of a step, and the sizes of two buffers, which outputs without a home use alternately."""
     lines, sizes = [], {"even": 0, "odd": 0}
     source = "x"
     for index, part in enumerate(parts):

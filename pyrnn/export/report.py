@@ -1,4 +1,4 @@
-"""What an exported network needs: flash, RAM, stack, multiply-adds; and what its profile costs on the user's data."""
+"""A report holds what an exported network needs (flash, RAM, stack, multiply-adds) and the error of its profile."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from .program import WIDTHS, Program
 
 
 class Report(NamedTuple):
-    """What an exported network needs, in bytes, and what its profile costs.
+    """What an exported network needs, in bytes, and the error of its profile.
 
     Attributes:
-        name, layers, profile: what was exported.
-        weights: in flash. state, scratch: in RAM, together sizeof the struct.
+        name: the name in C.
+        layers: the layers in words.
+        profile: the name of the profile.
+        weights: bytes of weights, in flash.
+        state: bytes of state, in RAM.
+        scratch: bytes of scratch, in RAM; with `state` they are the size of the struct.
         macs: multiply-adds of a step.
-        measured: code and stack, `Measured` by a compiler; None if none is there.
-        error: on the data that was given, the `QuantizationError` of int8 or int16 against float32, of float32
-            against the same weights in float64; None without data.
+        measured: code and stack, as a compiler makes them; None if no compiler is installed.
+        error: the `QuantizationError` on the data that was given: int8 and int16 are compared with float32, float32
+            with the same weights in float64. None without data.
     """
 
     name: str
@@ -35,7 +39,7 @@ class Report(NamedTuple):
 
     @classmethod
     def of(cls, program: Program, measured: Measured | None, error: QuantizationError | None) -> Report:
-        """The figures of a program."""
+        """Collects the figures of a program."""
         parts = program.network.parts
         state = sum(WIDTHS[program.types[member]] * size for member, size in program.state.items())
         weights = sum(each.values.nbytes for part in parts for each in part.constants)
@@ -45,7 +49,7 @@ class Report(NamedTuple):
 
     @property
     def flash(self) -> int:
-        """Bytes of weights and, where it was measured, code."""
+        """Bytes of weights and, if measured, of code."""
         return self.weights + (self.measured.code if self.measured else 0)
 
     @property

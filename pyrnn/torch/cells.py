@@ -96,7 +96,7 @@ class Cell(DropIn):
         return special_mode() or bad_weights(self.weights()) or bad_cell_call(self, input, hx, self._mode == "lstm")
 
     def check_matrix_state(self: Any, input: Any, hx: Any) -> None:
-        """Raises RuntimeError for a 2-D state with a 1-D input: torch would read out of bounds, or H rows as a batch."""
+        """Raises RuntimeError for a 2-D state with a 1-D input, where torch would read out of bounds."""
         if not isinstance(input, Tensor) or input.dim() != 1:
             return
         for i, part in enumerate(hx if isinstance(hx, (tuple, list)) else (hx,)):

@@ -85,7 +85,7 @@ CALL = (
 
 @custom_op("pyrnn::recurrence", mutates_args=(), device_types="cpu", schema=f"({CALL}, bool record) -> Tensor[]")
 def recurrence(*arguments: Any) -> list[Tensor]:
-    """Returns output, h, for an LSTM c, with all_states the cell states, and a handle of the tape (empty if not record)."""
+    """Returns output, h, for an LSTM c, with all_states the cell states, and a handle of the tape (empty if none)."""
     *of_call, record = arguments
     call, inputs = call_of(tuple(of_call))
     outputs, tape = compute(call._replace(kernels=kernels_of(call.network, inputs.weights)), inputs, record)

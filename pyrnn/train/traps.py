@@ -151,7 +151,7 @@ def _consists_of(output: Array, inner: Array) -> bool:
 
 
 def _averaged(calls: list[Call]) -> Array:
-    """Returns the output of the first call, or of the last pooling after it: averages of probabilities are such too."""
+    """Returns the output of the first call, or of the last pooling after it, which averages probabilities."""
     found: Array = calls[0].output[0]
     for call in calls[1:]:
         if isinstance(call.layer, AVERAGES) and _consists_of(call.input, found):

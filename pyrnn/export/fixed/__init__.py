@@ -1,8 +1,8 @@
-"""The profile int16: weights of int8, values of int16, sums of int32, and no float at all, for chips without an FPU.
+"""The profile int16 has weights of int8, values of int16, sums of int32 and no float, for chips without an FPU.
 
-Values stand for themselves over 2^bits. What lies within -1 and 1 (h, gates, tanh) has 15 fraction bits; inputs, the
-outputs of a Linear, and c of an LSTM have as many as leave headroom above the largest magnitude that the float32
-network shows on the user's data, and stay at the ends of their range beyond. Rows of weights have a scale each.
+An integer v with `bits` fraction bits stands for the number v / 2^bits. Numbers within -1 and 1 (h, gates, tanh) have
+15 fraction bits. Inputs, the outputs of a Linear, and an LSTM's c have as many as leave headroom above the largest
+magnitude that the float32 network has on the user's data; larger numbers saturate. Each row of weights has a scale.
 
 functions.py and cells.py hold each function twice, in C and in NumPy; tests compare the two with ==.
 """

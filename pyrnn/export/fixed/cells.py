@@ -1,8 +1,8 @@
-"""The cells of the profile int16: each as C, after the sums are made, and below it as one step in NumPy.
+"""The cells of the profile int16, each in C and below it in NumPy; they run after all sums are complete.
 
-`a` holds the sums, [gates * H] of `bits` fraction bits, in the order of the float profile. h has 15 fraction bits and
-int16; what a state remembers is longer: c of an LSTM, and the g of a GRU, which is h with 29 bits, so that an update
-by a gate near zero is not lost below the last of 15.
+`a` holds the sums, [gates * H] of `bits` fraction bits, in the order of the float profile. h is int16 with 15 fraction
+bits. The states that last are int32: c of an LSTM, and g of a GRU, which is h with 29 fraction bits. With 15 bits,
+the small update of a gate near zero would be lost.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ static void NAME(const int32_t *a, int bits, int H, int16_t *h, int16_t *y) {
 
 
 def rnn(a: Array, bits: int, state: str) -> Array:
-    """h'."""
+    """Returns h'."""
     return int16(ACTIVATIONS[state][1](a, bits))
 
 
 _LSTM = """\
-/* Sums i, f, g, o.  c' = f c + i g    h' = o tanh(c')    c has c_bits fraction bits, from 17 to 29. */
+/* a holds the sums of i, f, g, o; c has c_bits fraction bits, from 17 to 29.
+   c' = f c + i g
+   h' = o tanh(c') */
 static void NAME(const int32_t *a, int bits, int H, int c_bits, int32_t *c, int16_t *h, int16_t *y) {
   int u;
   for (u = 0; u < H; ++u) {
@@ -45,7 +47,7 @@ static void NAME(const int32_t *a, int bits, int H, int c_bits, int32_t *c, int1
 
 
 def lstm(a: Array, bits: int, c: Array, c_bits: int, names: tuple[str, str]) -> tuple[Array, Array]:
-    """h', c'; the sums a are [4,H]."""
+    """Returns h' and c', given sums a of shape [4,H]."""
     state, gate = _named(names)
     i, f, o = gate(a[[0, 1, 3]], bits)
     c = clamp(times(c, f) + shifted(i * state(a[2], bits), 30 - c_bits))
@@ -53,7 +55,10 @@ def lstm(a: Array, bits: int, c: Array, c_bits: int, names: tuple[str, str]) -> 
 
 
 _GRU = """\
-/* Sums n, r, z, and W_hn h + b_hn.  n = tanh(a_n + r (W_hn h + b_hn))    g' = (1 - z) n + z g    h' = g' */
+/* a holds the sums of n, r, z, and W_hn h + b_hn; g is h with 29 fraction bits.
+   n = tanh(a_n + r (W_hn h + b_hn))
+   g' = (1 - z) n + z g
+   h' = g' rounded to 15 fraction bits */
 static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int16_t *y) {
   int u;
   for (u = 0; u < H; ++u) {
@@ -67,7 +72,7 @@ static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int1
 
 
 def gru(a: Array, bits: int, g: Array, names: tuple[str, str]) -> tuple[Array, Array]:
-    """h', g'; the sums a are [4,H]."""
+    """Returns h' and g', given sums a of shape [4,H]."""
     state, gate = _named(names)
     r, z = gate(a[1:3], bits)
     n = state(a[0] + times(a[3], r), bits) << 14
@@ -76,7 +81,7 @@ def gru(a: Array, bits: int, g: Array, names: tuple[str, str]) -> tuple[Array, A
 
 
 _GRU_RESET = """\
-/* Sums n, r, z.  y = r h, which meets W_hn. */
+/* a holds the sums of n, r, z. y = r h, the vector that W_hn then multiplies. */
 static void NAME(const int32_t *a, int bits, int H, const int16_t *h, int16_t *y) {
   int u;
   for (u = 0; u < H; ++u) y[u] = vad_int16(vad_shifted(GATE(a[H + u], bits) * h[u], 15));
@@ -85,12 +90,15 @@ static void NAME(const int32_t *a, int bits, int H, const int16_t *h, int16_t *y
 
 
 def gru_reset(a_r: Array, bits: int, h: Array, gate: str) -> Array:
-    """r h."""
+    """Returns r h."""
     return int16(shifted(ACTIVATIONS[gate][1](a_r, bits) * h, 15))
 
 
 _GRU_UPDATE = """\
-/* Sums n, r, z.  n = tanh(a_n)    g' = (1 - z) n + z g    h' = g' */
+/* a holds the sums of n, r, z; g is h with 29 fraction bits.
+   n = tanh(a_n)
+   g' = (1 - z) n + z g
+   h' = g' rounded to 15 fraction bits */
 static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int16_t *y) {
   int u;
   for (u = 0; u < H; ++u) {
@@ -103,7 +111,7 @@ static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int1
 
 
 def gru_update(a_n: Array, a_z: Array, bits: int, g: Array, names: tuple[str, str]) -> tuple[Array, Array]:
-    """h', g'."""
+    """Returns h' and g'."""
     state, gate = _named(names)
     n = state(a_n, bits) << 14
     g = n + times(g - n, gate(a_z, bits))
@@ -114,7 +122,7 @@ _TEXTS = {"rnn": _RNN, "lstm": _LSTM, "gru": _GRU, "gru_reset": _GRU_RESET, "gru
 
 
 def in_c(kind: str, names: tuple[str, str]) -> Function:
-    """The C of a cell with these activations of its state and gates, which stand in its name if they are others."""
+    """Returns the C of a cell with these activations of state and gates; unusual ones are a part of its name."""
     text = _TEXTS[kind]
     found = [(word, name) for word, name in zip(("STATE(", "GATE("), names, strict=True) if word in text]
     used = [name for _, name in found]

@@ -1,8 +1,9 @@
-"""The integer arithmetic of the profile int16: each C function, and below it the same in NumPy.
+"""The integer arithmetic of the profile int16: each function in C, and below it the same in NumPy.
 
-A number of `bits` fraction bits stands for itself over 2^bits. Gates and all that lies within -1 and 1 have 15, and
-may be 2^15 itself, so that a gate can be one. Nothing is wider than 32 bits and nothing overflows: each function says
-for which arguments. Quotients of powers of two are rounded down by >>, or to the nearest (ties up) by vad_shifted.
+An integer v with `bits` fraction bits stands for the number v / 2^bits. Gates and all other numbers within -1 and 1
+have 15 fraction bits; 2^15 itself is allowed, so that a gate can be 1. No number is wider than 32 bits, and for the
+arguments that each function states none overflows. >> rounds a quotient down, vad_shifted rounds it to the nearest
+integer, ties up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..functions import Function
 
 INTEGERS = """\
 /* vad: DESCRIPTION
-   Made by pyrnn VERSION; integers of at most 32 bits and nothing else: the same results as there on every CPU. */
+   Made by pyrnn VERSION. It computes with integers of at most 32 bits only, so every CPU has the results of pyrnn. */
 #include "vad.h"
 
 WIDE_INT
@@ -32,7 +33,7 @@ LEAST_BITS = 4
 SHIFTED = Function(
     "vad_shifted",
     """\
-/* x / 2^shift to the nearest, ties up; shift >= 1. */
+/* x / 2^shift, rounded to the nearest integer, ties up; shift >= 1. */
 static int32_t vad_shifted(int32_t x, int shift) {
   return ((x >> (shift - 1)) + 1) >> 1;
 }
@@ -47,8 +48,8 @@ def shifted(x: Array, shift: Array | int) -> Array:
 TIMES = Function(
     "vad_times",
     """\
-/* x y / 2^15 to the nearest, ties up, in products of 32 bits: for |x| <= 2^30 and y in 0 .. 2^15, or |x| < 2^31 - 2^20
-   and y < 2^15 - 15. */
+/* x y / 2^15, rounded to the nearest integer, ties up. No product exceeds 32 bits for |x| <= 2^30 and 0 <= y <= 2^15,
+   or for |x| < 2^31 - 2^20 and 0 <= y < 2^15 - 15. */
 static int32_t vad_times(int32_t x, int32_t y) {
   return (x >> 15) * y + (((x & 32767) * y + 16384) >> 15);
 }
@@ -57,14 +58,14 @@ static int32_t vad_times(int32_t x, int32_t y) {
 
 
 def times(x: Array, y: Array | int) -> Array:
-    product: Array = x * y + 16384  # in 64 bits: the same
+    product: Array = x * y + 16384  # NumPy's 64 bits hold the whole product
     return product >> 15
 
 
 CLAMP = Function(
     "vad_clamp",
     """\
-/* Sums and long states end at -2^30 and 2^30 - 1, so that two of them can be added. */
+/* Limits sums and long states to -2^30 .. 2^30 - 1, so that the sum of two fits in 32 bits. */
 static int32_t vad_clamp(int32_t x) {
   return x > 1073741823 ? 1073741823 : x < -1073741824 ? -1073741824 : x;
 }
@@ -96,13 +97,14 @@ _ROWS = [", ".join(map(str, _TABLE[i : i + 14])) for i in range(0, 49, 14)]
 TANH20 = Function(
     "vad_tanh20",
     f"""\
-/* tanh k/8 in 16 bits; from 6.0625 on it is 1. */
+/* tanh(k / 8) with 16 fraction bits; from 6.0625 on tanh counts as 1. */
 static const uint16_t vad_tanh_table[49] = {{
 {chr(10).join(f"  {row}," for row in _ROWS)}
 }};
 
-/* tanh with 20 fraction bits, of `bits` from {LEAST_BITS} to {MOST_BITS + 1}: from the nearest k/8, three terms of
-   Taylor's series: t + u - u d (t - d (2/3 - s)), s = 1 - t^2, u = s d. Within 1.1e-5. */
+/* tanh, with 20 fraction bits, of a number with `bits` fraction bits, from {LEAST_BITS} to {MOST_BITS + 1}. It sums
+   three terms of Taylor's series about the nearest k / 8: with t = tanh(k / 8), d the distance, s = 1 - t^2 and
+   u = s d, tanh = t + u - u d (t - d (2/3 - s)). The largest error is 1.1e-5. */
 static int32_t vad_tanh20(int32_t a, int bits) {{
   const uint32_t size = a < 0 ? 0u - (uint32_t)a : (uint32_t)a;
   const uint32_t nearest = (size + (1u << (bits - 4))) >> (bits - 3);
@@ -136,7 +138,7 @@ def tanh20(a: Array, bits: int) -> Array:
 TANH = Function(
     "vad_tanh",
     """\
-/* Within 0.83 of the last of 15 bits. */
+/* tanh with 15 fraction bits; the largest error is 0.83 of the last bit. */
 static int32_t vad_tanh(int32_t a, int bits) {
   return vad_shifted(vad_tanh20(a, bits), 5);
 }
@@ -152,7 +154,7 @@ def tanh(a: Array, bits: int) -> Array:
 SIGMOID = Function(
     "vad_sigmoid",
     """\
-/* (1 + tanh(a / 2)) / 2, within 0.66 of the last of 15 bits. */
+/* (1 + tanh(a / 2)) / 2 with 15 fraction bits; the largest error is 0.66 of the last bit. */
 static int32_t vad_sigmoid(int32_t a, int bits) {
   return vad_shifted((1 << 20) + vad_tanh20(a, bits + 1), 6);
 }
@@ -166,7 +168,7 @@ def sigmoid(a: Array, bits: int) -> Array:
 
 
 def _hard_sigmoid(name: str, formula: str, halves: int, factor: int) -> Function:
-    """min(max(a factor / 2^17 + 1/2, 0), 1), which is 0 and 1 from halves / 2 on; the factor is rounded down."""
+    """Makes min(max(a factor / 2^17 + 1/2, 0), 1), 0 or 1 from |a| = halves / 2 on; the factor is rounded down."""
     text = f"""\
 /* {formula} */
 static int32_t vad_{name}(int32_t a, int bits) {{
@@ -193,7 +195,7 @@ def hard_sigmoid_keras3(a: Array, bits: int) -> Array:
     return _hard_sigmoid_of(a, bits, 6, 21845)
 
 
-# What has all its values within -1 and 1, so that 15 fraction bits hold them; gates stay within 0 and 1.
+# Activations with values within -1 and 1, which 15 fraction bits hold; those of gates are within 0 and 1.
 ACTIVATIONS = {
     "tanh": (TANH, tanh),
     "sigmoid": (SIGMOID, sigmoid),

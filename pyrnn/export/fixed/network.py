@@ -1,4 +1,4 @@
-"""A network in the profile int16: formats from the data, parts, and the run in NumPy with the integers of the C."""
+"""A network in the profile int16: the user's data set its formats, and it runs in NumPy with the integers of the C."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .functions import ACTIVATIONS, GATES
 from .parts import RELU, UNIT, IntegerPart, convolution, elementwise, embedding, linear
 from .recurrent import Layer, recurrent
 
-HEADROOM = 1  # bits above the largest magnitude on the data: values may grow to twice it, at least
-C_HEADROOM = 3  # a cell state may grow with the length of a sequence
-C_BITS = (20, 24)  # fraction bits of c, from and to: it reaches 64 at least, 1024 at most
-MOST = 2.0**24  # of a magnitude
+HEADROOM = 1  # spare bits: values may become at least twice as large as on the data
+C_HEADROOM = 3  # the same for a cell state, which may grow with the length of a sequence
+C_BITS = (20, 24)  # the least and most fraction bits of c: with 24 it reaches 64, with 20 it reaches 1024
+MOST = 2.0**24  # the largest magnitude that has a format
 
 _BOUNDED = ", ".join(ACTIVATIONS)
 _INPUTS = """\
-/* An input v is v 2^VAD_INPUT_BITS, rounded to the nearest integer and kept within -32768 and 32767. */
+/* For an input v pass v 2^VAD_INPUT_BITS, rounded to the nearest integer and limited to -32768 .. 32767. */
 #define VAD_INPUT_BITS {0}
 """
 _OUTPUTS = """\
@@ -43,12 +43,12 @@ class IntegerNetwork(Network):
     """The layers of a model in integers.
 
     Args:
-        model: as `Network` takes it.
-        data: sequences as the model takes them, which the formats are chosen by.
+        model: a model as `Network` takes it.
+        data: sequences as the model takes them, whose range of numbers sets the formats.
 
     Raises:
-        ValueError: naming a layer or an option of one that has no integer arithmetic here, or a magnitude that is
-            too large.
+        ValueError: if a layer or its option has no integer arithmetic here, or a magnitude is too large; it names the
+            layer.
     """
 
     value = "int16_t"
@@ -73,7 +73,7 @@ class IntegerNetwork(Network):
 
     @property
     def output_bits(self) -> int:
-        """Fraction bits of the outputs."""
+        """The fraction bits of the outputs."""
         return self.integers[-1].bits
 
     @property
@@ -82,21 +82,21 @@ class IntegerNetwork(Network):
         return (_OUTPUTS if self.rows else _INPUTS + _OUTPUTS).format(*shown)
 
     def inputs_of(self, x: Array) -> Array:
-        """Inputs as C takes them, int16; indices as they are."""
+        """Returns inputs as C takes them, int16; indices stay as they are."""
         if self.rows:
             return x
         scaled = np.rint(np.ldexp(x.astype(np.float64), self.input_bits))
         return scaled.clip(-32768, 32767).astype(np.int16)
 
     def run(self, x: Array) -> Array:
-        """The outputs of all steps, int16, of one sequence [T,inputs] of int16: those of the C."""
+        """Computes the int16 outputs that the C has for all steps of one sequence [T,inputs] of int16."""
         values = x.astype(np.int64)
         for part in self.integers:
             values = part.run(values)
         return values.astype(np.int16)
 
     def error(self, x: Array) -> QuantizationError:
-        """How far these are from the outputs of float32."""
+        """Measures how far the outputs are from those of float32."""
         outputs = np.ldexp(self.run(self.inputs_of(x)).astype(np.float64), -self.output_bits)
         return QuantizationError.between(super().run(x), outputs)
 
@@ -119,7 +119,7 @@ class IntegerNetwork(Network):
 
 
 def _layers(layer: Recurrent, before: str, bits: int, x: Array) -> Iterator[Layer]:
-    """The layers of a recurrent network with the formats of their states."""
+    """Yields the layers of a recurrent network with the formats of their states."""
     trace = layer.trace(x)
     for index in range(layer.num_layers):
         seen, c_bits, output = trace[index, "forward"], 0, UNIT
@@ -133,7 +133,7 @@ def _layers(layer: Recurrent, before: str, bits: int, x: Array) -> Iterator[Laye
 
 
 def _fraction_bits(values: Array, room: int) -> int:
-    """So many that the largest magnitude stays below 2^room."""
+    """Returns the most fraction bits with which the largest magnitude stays below 2^room."""
     most = float(np.abs(values).max())
     return room - int(np.frexp(most)[1]) if most else room
 
@@ -147,7 +147,7 @@ def _bits(values: Array, what: str) -> int:
 
 
 def _check(layer: Module, what: str) -> None:
-    """ValueError for what has no integer arithmetic here."""
+    """Raises ValueError for a layer that has no integer arithmetic here."""
     if isinstance(layer, Activation) and layer.name not in (*ACTIVATIONS, RELU, "linear", "identity"):
         raise ValueError(f"{what} {brief(layer.name)} cannot be exported in int16; what can: relu, {_BOUNDED}")
     if isinstance(layer, Softmax):

@@ -1,4 +1,4 @@
-"""What one layer becomes in the profile int16: its part of the C program, and the same in NumPy."""
+"""One layer in the profile int16: its part of the C program, and the same in NumPy."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ..parts import INPUT, OUTPUT, Part
 from .functions import ACTIVATIONS, INT16, LEAST_BITS, MOST_BITS, clamp, int16
 from .products import BLOCK, COPY_VALUES, MULTIPLY, NARROW, Matrix, narrow, panels, sum_bits
 
-UNIT = 15  # fraction bits of what lies within -1 and 1
-GUARD = 8  # more fraction bits in the sums of a Linear than in its outputs
+UNIT = 15  # fraction bits of numbers within -1 and 1
+GUARD = 8  # the sums of a Linear have so many more fraction bits than its outputs
 RELU = "relu"
 PUSH = Function(convolution_in_float.PUSH.name, convolution_in_float.PUSH.text.replace("float", "int16_t"))
-Run = Callable[[Array], Array]  # int64 [T,inputs] -> [T,outputs], from zeros
+Run = Callable[[Array], Array]  # int64 [T,inputs] -> [T,outputs], from a state of zeros
 
 
 @dataclass
 class IntegerPart(Part):
-    """A part with the fraction bits of its outputs, and its run."""
+    """A part with the fraction bits of its outputs, and its run in NumPy."""
 
     bits: int = UNIT
     run: Run = field(default=lambda x: x)
@@ -38,7 +38,7 @@ class IntegerPart(Part):
     def matrix(
         self, name: str, weight: Array, comment: str, args: tuple[str, str, str], bits: tuple[int, int]
     ) -> Matrix:
-        """Adds y = start + W x for args (start, x, y), x and y of these bits; returns the matrix."""
+        """Adds y = start + W x for args (start, x, y), where `bits` are those of x and of y; returns the matrix."""
         (rows, columns), (start, x, y) = weight.shape, args
         made = Matrix(weight, *bits)
         self.macs += rows * columns
@@ -58,12 +58,12 @@ class IntegerPart(Part):
         return self.constant(name, integers.astype(np.int32), comment), integers
 
     def scratch_of_sums(self, size: int) -> None:
-        """Room for sums of 32 bits."""
+        """Reserves scratch memory for so many 32-bit sums."""
         self.sums, self.types["sums"] = size, "int32_t"
 
 
 def affine(part: IntegerPart, before: str, layer: Linear | Conv1d, weight: Array, given: tuple[str, int, int]) -> Run:
-    """Adds y = W x + b for the matrix of a layer and (x, its bits, those of y at most); returns its run."""
+    """Adds y = W x + b for the matrix of a layer and (x, its bits, the most bits of y); returns its run."""
     (x, bits, bits_out), rows = given, len(weight)
     of_sums = min(bits_out + GUARD, sum_bits(bits, weight))
     part.bits = min(bits_out, of_sums - 1)
@@ -78,14 +78,14 @@ def affine(part: IntegerPart, before: str, layer: Linear | Conv1d, weight: Array
 
 
 def linear(before: str, layer: Linear, bits: int, bits_out: int) -> IntegerPart:
-    """y = W x + b."""
+    """Returns the part of y = W x + b."""
     part = IntegerPart(f"Linear({layer.in_features}, {layer.out_features})", layer.in_features, layer.out_features)
     part.run = affine(part, before, layer, layer.parameters()["weight"], (INPUT, bits, bits_out))
     return part
 
 
 def convolution(before: str, layer: ChannelsLast, bits: int, bits_out: int) -> IntegerPart:
-    """A product with the last inputs, which the state keeps, as convolution.py has it in float."""
+    """Returns the part of a convolution, a product with the last inputs, as convolution.py does in float."""
     conv: Conv1d = layer.layer
     channels, (taps,), (dilation,) = conv.in_channels, conv._windows.kernel_size, conv._windows.dilation
     more = f", dilation {dilation}" if dilation > 1 else ""
@@ -107,7 +107,7 @@ def convolution(before: str, layer: ChannelsLast, bits: int, bits_out: int) -> I
 
 
 def embedding(before: str, layer: Embedding, bits: int) -> IntegerPart:
-    """A row of a table of int16."""
+    """Returns the part of an Embedding, which copies a row of an int16 table."""
     rows, size = layer.num_embeddings, layer.embedding_dim
     part = IntegerPart(f"Embedding({rows}, {size})", 1, size, bits=bits, functions=[ROW, COPY_VALUES])
     table = np.rint(np.ldexp(layer.parameters()["weight"].astype(np.float64), bits)).astype(np.int64)
@@ -118,7 +118,7 @@ def embedding(before: str, layer: Embedding, bits: int) -> IntegerPart:
 
 
 def elementwise(title: str, name: str, size: int, bits: int) -> IntegerPart:
-    """A function of each element; relu keeps the fraction bits, the others give 15."""
+    """Returns the part of an activation; relu keeps the fraction bits, the others' outputs have 15."""
     part = IntegerPart(title, size, size)
     if name == RELU:
         part.bits, part.run = bits, lambda x: np.maximum(x, 0)
@@ -126,7 +126,7 @@ def elementwise(title: str, name: str, size: int, bits: int) -> IntegerPart:
     else:
         function, run = ACTIVATIONS[name]
         part.functions += [function, INT16]
-        held = min(max(bits, LEAST_BITS), MOST_BITS)  # that the function takes
+        held = min(max(bits, LEAST_BITS), MOST_BITS)  # the bits that the function takes
         up, down = 1 << (held - min(bits, held)), max(bits - held, 0)
         part.run = lambda x: int16(run(x * up >> down, held))
         moved = f"{INPUT}[i] * {up}" if up > 1 else f"{INPUT}[i]" + f" >> {down}" * (down > 0)

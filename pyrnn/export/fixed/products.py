@@ -1,4 +1,4 @@
-"""The sums of the profile int16: products of a matrix of int8 and a vector of int16, exact in int32."""
+"""The sums of the profile int16 are products of an int8 matrix and an int16 vector, exact in int32."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..functions import Function
 from ..products import COPY
 from .functions import CLAMP, INT16, SHIFTED, TIMES, clamp, int16, shifted, times
 
-BLOCK = 512  # columns whose sum int32 holds: 512 x 127 x 2^15 < 2^31 - 2^20
-MANTISSA = 11  # bits of a row's scale; 5 more are its shift
+BLOCK = 512  # the most columns whose sum fits in int32: 512 x 127 x 2^15 < 2^31 - 2^20
+MANTISSA = 11  # bits of a row's scale, beside 5 bits for its shift
 
 SUM = Function(
     "vad_sum",
     """\
-/* start + scale s. A row's scale is the upper 11 bits over 2^11, shifted right by the lower 5. */
+/* start + scale s. The number that `scale` stands for is its upper 11 bits / 2^11 / 2^(its lower 5 bits). */
 static int32_t vad_sum(int32_t start, int32_t s, int scale) {
   return vad_clamp(start + vad_shifted(vad_times(s, (scale >> 5) * 16), scale & 31));
 }
@@ -24,12 +24,12 @@ static int32_t vad_sum(int32_t start, int32_t s, int scale) {
     (CLAMP, SHIFTED, TIMES),
 )
 
-# Four rows share the activations: of GRU(64, 128) at -Os 2.2 instructions a multiply-add on a Cortex-M4, 3.6 on an
-# M3. Bytes lie so that each sign-extending load of two meets two neighbours of x.
+# Four rows share the loads of x. GRU(64, 128) at -Os takes 2.2 instructions for each multiply-add on a Cortex-M4, 3.6
+# on an M3. The order of the bytes is such that one instruction extends the two weights of two neighbours in x.
 MULTIPLY = Function(
     "vad_multiply",
     """\
-/* s += the sum over four k of w x, for one row, whose bytes lie in the order k = 0, 2, 1, 3. */
+/* VAD_ROW adds to s the sum over four k of w x, for one row, whose bytes are in the order k = 0, 2, 1, 3. */
 #if defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_BIG_ENDIAN)
 #include <arm_acle.h>
 static uint32_t vad_word(const void *from) {
@@ -37,7 +37,7 @@ static uint32_t vad_word(const void *from) {
   __builtin_memcpy(&word, from, 4);
   return word;
 }
-/* Bytes 1 and 3; __sxtb16 of a shifted word takes two instructions. */
+/* Extends bytes 1 and 3 in one instruction; __sxtb16 of a shifted word takes two. */
 #if defined(__GNUC__)
 static uint32_t vad_odd_bytes(uint32_t word) {
   uint32_t pair;
@@ -60,9 +60,10 @@ static uint32_t vad_odd_bytes(uint32_t word) {
 #define VAD_ROW(s, w) s += (w)[0] * x0 + (w)[2] * x1 + (w)[1] * x2 + (w)[3] * x3;
 #endif
 
-/* All fours of k for four rows; v points at x, and moves on as w does. */
+/* Adds up all groups of four k for four rows. v points into x; it and w move on. */
 #if defined(__thumb__) && !defined(__thumb2__)
-/* Cortex-M0+: its eight registers hold two rows, not four: 6.8 instructions a multiply-add in place of 7.9. */
+/* The eight registers of a Cortex-M0+ hold the sums of two rows, not of four. Two rows at a time take 6.8 instructions
+   for each multiply-add, four take 7.9. */
 #define VAD_TERM(a, b, i, j) \\
   { \\
     const int32_t x_k = v[i]; \\
@@ -94,8 +95,8 @@ static uint32_t vad_odd_bytes(uint32_t word) {
   }
 #endif
 
-/* y[n] = start[n] + scale[n] (sum over k of w[n][k] x[k]) for K <= 512, where the sum is exact. Weights lie as [N/4]
-   panels of four rows: [K/4][4][4], then [K % 4][4]; after these the last N % 4 rows. */
+/* y[n] = start[n] + scale[n] (sum over k of w[n][k] x[k]) for K <= 512, where the sum is exact. The weights are stored
+   as N / 4 panels of four rows, each [K/4][4][4], then [K % 4][4]; the last N % 4 rows follow. */
 static void vad_multiply(const int8_t *w, const uint16_t *scale, const int32_t *start, const int16_t *x, int K, int N,
                          int32_t *y) {
   int n, k;
@@ -132,7 +133,7 @@ static void vad_multiply(const int8_t *w, const uint16_t *scale, const int32_t *
 NARROW = Function(
     "vad_narrow",
     """\
-/* y = a / 2^shift, from sums to values. */
+/* Converts sums to values: y = a / 2^shift. */
 static void vad_narrow(const int32_t *a, int N, int shift, int16_t *y) {
   int n;
   for (n = 0; n < N; ++n) y[n] = vad_int16(vad_shifted(a[n], shift));
@@ -156,15 +157,17 @@ def narrow(a: Array, shift: int) -> Array:
 class Matrix:
     """A matrix [N,K] as integers within +-127 and a scale for each row, for x and sums of these fraction bits.
 
-    A scale has 11 bits and is rounded up, before the integers are made with it: so it costs no accuracy.
+    A scale has 11 bits and is rounded up; the integers are computed with the rounded scale, so it costs no accuracy.
 
     Attributes:
-        rows: N. blocks: the integers, at most 512 columns each. scales: [N], as vad_sum reads them.
+        rows: N.
+        blocks: the integers, at most 512 columns each.
+        scales: [N], as vad_sum reads them.
     """
 
     def __init__(self, weight: Array, x_bits: int, sum_bits: int) -> None:
         exact, exponent = _scales(weight)
-        # sums = s integers x 2^(sum_bits - x_bits) = mantissa 2^-11 2^-shift integers x
+        # sums = scale integers x 2^(sum_bits - x_bits) = mantissa 2^-11 2^-shift integers x
         shift = np.clip(x_bits - sum_bits - exponent, 1, 31)
         step = np.ldexp(1.0, x_bits - sum_bits - shift - MANTISSA)
         mantissa = np.ceil(exact / step)
@@ -173,12 +176,12 @@ class Matrix:
         self.rows = len(weight)
         self.blocks = [integers[:, k : k + BLOCK] for k in range(0, integers.shape[1], BLOCK)]
         self.scales = (mantissa.astype(np.int64) << 5 | shift).astype(np.uint16)
-        # Sums below 2^53 are exact in double, whose products are several times as fast as those of integers.
+        # Sums below 2^53 are exact in float64, whose products are several times as fast as those of integers.
         self._transposed = [block.T.astype(np.float64) for block in self.blocks]
         self._mantissa, self._shift = mantissa.astype(np.int64) * 16, shift.astype(np.int64)
 
     def sums(self, start: Array, x: Array) -> Array:
-        """What vad_multiply computes, block by block, for start [..., N] and x [..., K]."""
+        """Computes the same as vad_multiply, block by block, for start [..., N] and x [..., K]."""
         for i, block in enumerate(self._transposed):
             s = (x[..., i * BLOCK : i * BLOCK + len(block)] @ block).astype(np.int64)
             start = clamp(start + shifted(times(s, self._mantissa), self._shift))
@@ -186,19 +189,19 @@ class Matrix:
 
 
 def sum_bits(x_bits: int, weight: Array) -> int:
-    """The most fraction bits of sums: more, and a row's scale is not below 1/2."""
+    """Returns the most fraction bits of sums for which every row's scale is below 1/2."""
     _, exponent = _scales(weight)
     return int(x_bits - exponent.max() - 1)
 
 
 def _scales(weight: Array) -> tuple[Array, Array]:
-    """The scale of each row, max |w| / 127, and the power of two that it stays below with 11 bits."""
+    """Returns the scale of each row, max |w| / 127, and the power of two above it when it is rounded to 11 bits."""
     exact = np.abs(weight.astype(np.float64)).max(axis=1) / 127
     return exact, np.where(exact > 0, np.frexp(exact * 2048 / 2047)[1], -200)
 
 
 def panels(block: Array) -> Array:
-    """Integers [N,K] as vad_multiply reads them."""
+    """Returns integers [N,K] as vad_multiply reads them."""
     many, columns = len(block) // 4, block.shape[1]
     fours = columns // 4 * 4
     order = np.arange(fours).reshape(-1, 4)[:, [0, 2, 1, 3]].ravel()

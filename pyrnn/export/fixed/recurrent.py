@@ -16,17 +16,21 @@ from .functions import LEAST_BITS
 from .parts import GUARD, UNIT, IntegerPart
 from .products import COPY_SUMS, NARROW, Matrix, narrow, sum_bits
 
-MOST_SUM_BITS = 16  # a unit of sums is half of one of what comes out of tanh
-Step = Callable[[Array, Array, Array], tuple[Array, Array]]  # sums, h, and c or g -> h', and c' or g'
+MOST_SUM_BITS = 16  # one more than the 15 of the outputs of tanh
+Step = Callable[[Array, Array, Array], tuple[Array, Array]]  # maps sums, h, and c or g to h', and c' or g'
 
 
 @dataclass
 class Layer:
-    """A layer, and the formats it is given.
+    """A layer, and its formats.
 
     Attributes:
-        of, index: the module, and which of its layers. name: before the names of its constants.
-        bits, output, c_bits: fraction bits of inputs, of h, and of an LSTM's c.
+        of: the module.
+        index: which of its layers.
+        name: the beginning of the names of its constants.
+        bits: fraction bits of the inputs.
+        output: fraction bits of h.
+        c_bits: fraction bits of an LSTM's c.
     """
 
     of: Recurrent
@@ -48,12 +52,12 @@ class Layer:
         self.sum_bits = min(MOST_SUM_BITS, sum_bits(self.bits, self.values["ih"]), *of_h)
 
     def constant(self, name: str) -> str:
-        """The name of one of its constants."""
+        """Returns the name of one of its constants."""
         return f"{self.name}{name}_l{self.index}"
 
 
 def recurrent(layer: Layer) -> IntegerPart:
-    """The part of a layer; ValueError if its sums reach further than 32 bits do."""
+    """Returns the part of a layer; raises ValueError if its sums need more than 32 bits."""
     of, H = layer.of, layer.of.hidden_size  # noqa: N806
     inputs = layer.values["ih"].shape[1]
     which = f", layer {layer.index}" if of.num_layers > 1 else ""
@@ -75,7 +79,7 @@ def recurrent(layer: Layer) -> IntegerPart:
 
 
 def _run(sums: Array, step: Step, outputs: int, H: int) -> Array:  # noqa: N803
-    """All steps, from a state of zeros."""
+    """Runs all steps, from a state of zeros."""
     y = np.empty((len(sums), outputs), np.int64)
     h, long = np.zeros(outputs, np.int64), np.zeros(H, np.int64)
     for t, a in enumerate(sums):
@@ -84,20 +88,20 @@ def _run(sums: Array, step: Step, outputs: int, H: int) -> Array:  # noqa: N803
 
 
 def _sums(part: IntegerPart, layer: Layer) -> tuple[Array, Matrix]:
-    """Bias and W_ih; of a GRU n comes first, so that what W_hh adds to is in one piece."""
+    """Adds bias and W_ih x. In a GRU n comes first, so that the sums to which W_hh adds are contiguous."""
     comment = f"{layer.rows['bias']}; {layer.sum_bits} fraction bits"
     start, bias = part.start(layer.constant("bias"), layer.values["bias"], comment, layer.sum_bits)
     part.scratch_of_sums(len(bias))
     name, formats = layer.constant("weight_ih"), (layer.bits, layer.sum_bits)
     ih = part.matrix(name, layer.values["ih"], layer.rows["ih"], (start, INPUT, "s->sums"), formats)
-    if len(bias) > ih.rows:  # a sum that has no input in it
+    if len(bias) > ih.rows:  # W_hn h + b_hn, which no input enters
         part.lines.append(f"{COPY_SUMS.name}({start} + {ih.rows}, {len(bias) - ih.rows}, s->sums + {ih.rows});")
         part.functions.append(COPY_SUMS)
     return bias, ih
 
 
 def _hidden(part: IntegerPart, layer: Layer, into: str) -> Matrix:
-    """W_hh h, on top of these sums."""
+    """Adds W_hh h to these sums."""
     name, formats = layer.constant("weight_hh"), (layer.output, layer.sum_bits)
     return part.matrix(name, layer.values["hh"], layer.rows["hh"], (into, f"s->{part.home}", into), formats)
 
@@ -111,7 +115,7 @@ def _cell(part: IntegerPart, layer: Layer, kind: str, arguments: list[str]) -> N
 
 
 def _long(part: IntegerPart, layer: Layer, letter: str) -> str:
-    """Adds a state of 32 bits; returns it in C."""
+    """Adds a state of 32 bits; returns the C for it."""
     name = f"{letter}_{layer.name}l{layer.index}"
     part.state[name], part.types[name] = layer.of.hidden_size, "int32_t"
     return f"s->{name}"
@@ -138,7 +142,7 @@ def _lstm(part: IntegerPart, layer: Layer) -> Step:
 
 
 def _project(part: IntegerPart, layer: Layer, weight: Array) -> Callable[[Array], Array]:
-    """h = W_hr (o tanh(c))."""
+    """Adds the projection h = W_hr (o tanh(c)); returns its run."""
     rows, h = len(weight), f"s->{part.home}"
     bits = min(layer.output + GUARD, sum_bits(UNIT, weight))
     start, zeros = part.start(layer.constant("bias_hr"), np.zeros(rows), f"zeros, [{rows}]", bits)
