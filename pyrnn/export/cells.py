@@ -101,7 +101,7 @@ def gru_update(state: str, gate: str) -> Function:
 
 
 def _cell(kind: str, text: str, state: str | None, gate: str | None) -> Function:
-    """Fills in the activations; if they are not the usual ones, the name of the function has them too."""
+    """Puts the activations into the text, and unusual ones into the function's name too."""
     given = [name for name in (state, gate) if name is not None]
     usual = state in (None, "tanh") and gate in (None, "sigmoid")
     name = "_".join(["vad", kind, *([] if usual else given)])

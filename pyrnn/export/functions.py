@@ -1,7 +1,7 @@
 """The C functions of an exported network's activations, for the name `vad`; products.py has the sums.
 
-Each sum has its terms in the order of csrc/README.md ("The bit contract"), so the bits are the same. No product is
-added with a plain +, so a compiler that contracts a * b + c into a fused multiply-add finds none.
+Each sum has its terms in the order of csrc/README.md ("The bit contract"), so its bits are those of the kernels.
+No product is added with a plain +, so a compiler that contracts a * b + c into a fused multiply-add finds none.
 """
 
 from __future__ import annotations

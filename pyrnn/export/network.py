@@ -93,7 +93,7 @@ class Network:
         return self.parts[-1].outputs
 
     def run(self, x: Array) -> Array:
-        """Computes the outputs of the C for all steps, [T,outputs], of a sequence [T,inputs], from a state of zeros."""
+        """Computes the outputs of the C for all steps, [T,outputs], of a sequence [T,inputs], from zeros."""
         return self._run(x, profile_of(self.profile).ready)
 
     def inputs_of(self, x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Layer, the base class of pyrnn.nn, makes call and gradients out of one function, and checks what callers give."""
+"""Layer, the base class of pyrnn.nn, makes call and pullback out of one function, and checks their arguments."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def check_cuts(network: Module, layers: Iterable[tuple[str, Module]], input: Arr
     """Warns once if batches cut along an axis of the input would be pieces of sequences.
 
     Args:
-        network: the network, which gets the warning once.
+        network: the network that the warning is about, at most once.
         layers: its layers in order, with their names.
         input: the array that is cut.
         axis: the axis along which it is cut.

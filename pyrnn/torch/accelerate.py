@@ -139,7 +139,8 @@ def explain(module: nn.Module, input: Any, hx: Any = None, **keywords: Any) -> s
         **keywords: the call's other arguments.
 
     Returns:
-        A sentence that begins with "pyrnn's kernels", "torch's own" (layer or cell) or "torch's operators".
+        A sentence that begins with "pyrnn's kernels", "torch's own" if torch's class runs the call, or "torch's
+        operators" if they compute the equations one by one.
 
     Raises:
         TypeError: if `module` is no module.

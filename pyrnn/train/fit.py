@@ -246,7 +246,7 @@ def _values(model: Module) -> dict[str, Array]:
 def _uninterrupted() -> Iterator[None]:
     """Delays Ctrl-C until the block has ended, so that it writes all of its values or none."""
     handler = signal.getsignal(signal.SIGINT)
-    # Python raises KeyboardInterrupt in the main thread only, and forbids handlers in others.
+    # Python raises KeyboardInterrupt in the main thread only, and lets no other thread set handlers.
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return

@@ -103,7 +103,7 @@ def _letters(name: str) -> str:
 
 
 def _refuse_others(word: str, given: Any, advice: str) -> None:
-    """Raises TypeError for an object of another package, which computes on that package's tensors."""
+    """Raises TypeError for a loss or optimizer of another package, which computes on that package's tensors."""
     module = getattr(given, "__module__", None) or type(given).__module__
     root = str(module).partition(".")[0]
     if root in ("torch", "keras", "tensorflow", "tf_keras", "sklearn", "jax", "optax"):
