@@ -165,7 +165,7 @@ static void vad_softmax(const float *x, int n, volatile float *y) {
     (EXP,),
 )
 
-# identity needs no C. softplus and gelu are missing because NumPy computes them in Python, with bits that differ from
+# identity needs no C. softplus and gelu have none, because in Python NumPy computes them, with bits that differ from
 # machine to machine.
 LAYERS = {name: function for name, function in ACTIVATIONS.items() if name != "identity"} | {
     "elu": _ELU,

@@ -12,7 +12,7 @@ from .program import WIDTHS, Program
 
 
 class Report(NamedTuple):
-    """What an exported network needs, in bytes, and the error of its profile.
+    """The needs of an exported network, in bytes, and the error of its profile.
 
     Attributes:
         name: the name in C.

@@ -282,7 +282,7 @@ class LogSoftmax(AlongAxis):
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         self._check_axis(input)
-        with np.errstate(invalid="ignore"):  # where x is infinite the result is NaN, as in torch
+        with np.errstate(invalid="ignore"):  # an axis that holds infinity becomes NaN, as in torch
             shifted = input - input.max(axis=self.dim, keepdims=True, initial=-np.inf)  # for an empty axis
         output = shifted - np.log(np.exp(shifted).sum(axis=self.dim, keepdims=True))
 

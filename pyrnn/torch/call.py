@@ -89,7 +89,7 @@ def compute(call: Call, inputs: Inputs, record: bool) -> tuple[Tensors, _core.Ta
 
 
 def run_composed(call: Call, inputs: Inputs) -> Tensors:
-    """Computes the same by torch's operators, step by step: for any dtype, on any device, under any transform."""
+    """Computes the outputs of `compute` by torch's operators: for any dtype, on any device, under any transform."""
     x, active, reset = inputs.x, call.active, call.reset
     initial, reset_state = inputs.initial, inputs.reset_state
     batch_axis = 0 if call.is_step else 1 if x.dim() == 2 else None  # None if the call has one
