@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .stream import Stream
     from .trace import Trace
 
-OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # the arguments that tell single steps apart
+OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # options of single steps
 
 
 class Recurrent(Specified):
@@ -155,7 +155,7 @@ class Recurrent(Specified):
         """
         asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)
         if checkpoint is not None:
-            check_size("checkpoint", checkpoint, math.inf)  # all numbers from T on have one effect
+            check_size("checkpoint", checkpoint, math.inf)  # a number above T acts as T
             asked["every"] = min(checkpoint, 2**31 - 1)
         output, final, states, tape = self._run(input, state, True, asked)
         pullback = Pullback(tape, list(self._parameters), self._is_pair)

@@ -193,7 +193,7 @@ class Layer(DropIn):
         parameters = self._parameters
         found = [parameters.get(name) for name in self._flat_weights_names]
         for weight in found:
-            if weight is None:  # parametrized or deleted; each look at a spectral norm changes it, so torch looks
+            if weight is None:  # parametrized or deleted; torch reads it, because each read changes a spectral norm
                 self._update_flat_weights()
                 return self._flat_weights  # type: ignore[no-any-return]
         return found

@@ -111,7 +111,7 @@ def _refuse_others(word: str, given: Any, advice: str) -> None:
         raise TypeError(f"{word} should be {advice}; got {name} of {root}, which does not know pyrnn's arrays")
 
 
-# Below stands, for arguments of Keras' and scikit-learn's fit, the advice in the error.
+# OTHERS maps arguments of Keras' and scikit-learn's fit to the advice in the error.
 _HELD_OUT = "hold the last n samples out: fit(model, (x[:-n], y[:-n]), validation=(x[-n:], y[-n:]))"
 _RATE = "write optimizer=Adam(model, lr=...)"
 OTHERS = {

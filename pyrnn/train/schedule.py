@@ -21,7 +21,7 @@ class Scheduler:
         self.optimizer = optimizer
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns settings and counters, all numbers and strings; the learning rate is in the optimizer's state dict."""
+        """Returns settings and counters, numbers and strings. The learning rate is in the optimizer's state dict."""
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
