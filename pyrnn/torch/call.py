@@ -92,7 +92,7 @@ def run_composed(call: Call, inputs: Inputs) -> Tensors:
     """Computes the outputs of `compute` by torch's operators: for any dtype, on any device, under any transform."""
     x, active, reset = inputs.x, call.active, call.reset
     initial, reset_state = inputs.initial, inputs.reset_state
-    batch_axis = 0 if call.is_step else 1 if x.dim() == 2 else None  # the axis to insert; None if x has a batch
+    batch_axis = 0 if call.is_step else 1 if x.dim() == 2 else None  # the axis to insert: time of a step, or batch
     if batch_axis is not None:
         x = x.unsqueeze(batch_axis)
         initial = tuple(state.unsqueeze(batch_axis) for state in initial)
