@@ -1,4 +1,4 @@
-"""`Sequential.summary` prints the table that this module makes: layer, output shape, parameters."""
+"""This module makes the table that `Sequential.summary` returns: layer, output shape, parameters."""
 
 from __future__ import annotations
 

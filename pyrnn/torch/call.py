@@ -30,7 +30,7 @@ class Call(NamedTuple):
     hold: bool = False  # the output where active is False: the state, not zero
     reset: Tensor | None = None  # bool, as active: True sets the state to the reset state before the step
     all_states: bool = False  # return the cell states of all steps too
-    every: int = 0  # keep the state before every so many steps; backward computes the rest again. 0 keeps all
+    every: int = 0  # k: keep only the state before each k-th step, and compute the rest in backward; 0 keeps all
 
 
 class Inputs(NamedTuple):
