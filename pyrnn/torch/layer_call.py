@@ -64,7 +64,7 @@ def call_packed(
 
 
 def dropout_masks(layer: Any, x: Tensor, rows: Rows | None) -> tuple[Tensor, ...]:
-    """Draws the factors [T,B,D*P] that torch would draw, from its generator; for packed data in the order of its rows."""
+    """Draws the factors [T,B,D*P] that torch would draw, with its generator; for packed data in their order."""
     if not 0 <= layer.dropout <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {layer.dropout}")
     width = (layer.proj_size or layer.hidden_size) * (1 + layer.bidirectional)
