@@ -49,7 +49,7 @@ def code_and_stack(source: Path, compiler: list[str]) -> tuple[int, int]:
 
 
 def deepest(graph: str) -> int:
-    """Returns the bytes of stack of the deepest chain of calls in GCC's call graph; frames include inlined functions."""
+    """Returns the bytes of stack of the deepest chain of calls in GCC's call graph, inlined functions included."""
     frames = {name: int(size) for name, size in re.findall(r'title: "(\S+)" label: ".*?(\d+) bytes \(static\)', graph)}
     edges = re.findall(r'sourcename: "(\S+)" targetname: "(\S+)"', graph)
 
