@@ -23,7 +23,7 @@ X = np.random.default_rng(0).standard_normal((2, 1, 16), np.float32)
 
 
 def first_pullback(cell: type, hidden_size: int, **options: Any) -> Callable[[], bytes]:
-    """A function that computes a layer's gradients as bytes; its first call packs the weights for the backward pass."""
+    """A function that computes a layer's gradients as bytes; its first call packs weights for the backward pass."""
     y, _, pullback = cell(16, hidden_size, num_layers=3, seed=0, **options).vjp(X)
     dy = np.ones_like(y)
 

@@ -25,7 +25,7 @@ def inputs(*shape: int, seed: int = 0) -> Array:
 
 
 def network(**more: Any) -> nn.Sequential:
-    """A network whose recurrent layers stand alone, in Bidirectional and in an inner Sequential, among other layers."""
+    """A network with recurrent layers in the outer and an inner Sequential and in Bidirectional, among others."""
     both = nn.Bidirectional(pyrnn.GRU(4, 6, seed=1), merge_mode="sum", seed=2)
     inner = nn.Sequential({"rnn": pyrnn.RNN(6, 8, seed=3, **more)})
     layers = [nn.Linear(3, 4, seed=0), both, inner, nn.Dropout(0.5), pyrnn.LSTM(8, 5, 2, dropout=0.5, seed=4)]
