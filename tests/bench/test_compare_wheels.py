@@ -78,7 +78,9 @@ def installed_wheel(folder: Path) -> Path:
     return path
 
 
-def test_pyrnn_against_itself(script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pyrnn_compared_with_itself_gives_a_row_and_a_verdict(
+    script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wheel = str(installed_wheel(tmp_path))
     few = ["--row", "stream GRU 8", "--row", "nn.Softmax", "--rounds", "1", "--runs", "1", "--seconds", "0.01"]
     status = script.main([wheel, wheel, *few, "--json", str(tmp_path / "times.json")])

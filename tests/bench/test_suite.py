@@ -135,7 +135,7 @@ def test_the_plot_is_a_picture_with_marks(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("denied.png", "cannot be written to; choose another file with --plot."),
     ],
 )
-def test_a_plot_that_cannot_be_written_is_said_before_measuring(
+def test_a_plot_that_cannot_be_written_is_refused_before_measuring(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, sentence: str
 ) -> None:
     # Patched because root, as in a container, may write anywhere.
@@ -171,7 +171,7 @@ def test_threads_and_cpus_are_set_for_all_and_set_back(
         assert (row["scaling"] is None) == (threads == 1 or what == "torch")
 
 
-def test_one_thread_beside_more() -> None:
+def test_a_call_is_also_timed_on_one_thread_for_its_scaling() -> None:
     before, seen = _core.num_threads(), []
     _core.set_num_threads(2)
     try:
@@ -244,7 +244,7 @@ def test_only_inference_is_measured_in_inference_mode(monkeypatch: pytest.Monkey
     assert modes == {"inference": {True}, "training": {False}}
 
 
-def test_turns_go_round_and_the_best_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contestants_take_turns_and_their_best_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     order = []
     times = iter([4.0, 30.0, 5.0, 10.0, 6.0, 20.0])
 
@@ -260,7 +260,7 @@ def test_turns_go_round_and_the_best_counts(monkeypatch: pytest.MonkeyPatch) -> 
     assert turn(lambda: None)() == pytest.approx(0.0002)
 
 
-def test_lengths_of_packed_sequences() -> None:
+def test_lengths_of_packed_sequences_reach_from_a_quarter_to_the_whole() -> None:
     assert Case("training", "GRU", 100, 32, 3, 5).lengths().tolist() == [100] * 32
     lengths = Case("training", "GRU", 100, 1000, 3, 5, packed=True).lengths()
     assert (lengths.min(), lengths.max()) == (25, 100)

@@ -61,7 +61,7 @@ def test_cmake_alone_installs_the_static_library_too(plain: Path) -> None:
     assert files(plain) == BOTH | {"lib/libpyrnn.so.0.1.0", "lib/libpyrnn.a"}
 
 
-def test_the_header_is_c99_and_cpp_by_itself(prefix: Path) -> None:
+def test_the_header_compiles_alone_in_c99_and_cpp(prefix: Path) -> None:
     for language in ([*C, "-x", "c"], [*CXX, "-x", "c++"]):
         run(*language, *WARNINGS, "-fsyntax-only", prefix / "include" / "pyrnn.h")
 
@@ -157,7 +157,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     return capsys.readouterr().err
 
 
-def test_without_the_c_library_a_sentence_says_so(
+def test_without_the_c_library_the_options_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(pyrnn, "__path__", [str(tmp_path)])

@@ -167,7 +167,9 @@ def test_a_limit_can_be_raised(programs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["chain", "LSTM, projected, with peepholes", "Conv1d with holes and groups"])
-def test_any_request_for_memory_may_fail(name: str, programs: Path, tmp_path: Path) -> None:
+def test_any_failed_request_for_memory_gives_a_status_and_the_next_call_is_right(
+    name: str, programs: Path, tmp_path: Path
+) -> None:
     run(programs / "failing", saved(name, tmp_path)[1])
 
 
@@ -178,7 +180,7 @@ def test_a_library_that_is_unloaded_leaves_no_memory_behind(size: int, programs:
     assert grown < 1000
 
 
-def test_a_stream_that_no_memory_holds_is_refused_with_its_size(programs: Path, tmp_path: Path) -> None:
+def test_a_stream_larger_than_memory_is_refused_with_its_size(programs: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     nn.Sequential(pyrnn.LSTM(1, 2**18, proj_size=1, bias=False, **SEED)).save(path)
     status, grown, sentence = loaded_within(programs / "within", path, 1 << 40, 1 << 24)

@@ -22,7 +22,7 @@ import pyrnn
 from pyrnn import nn
 from pyrnn.io import notebook
 
-pytestmark = [KERAS_WARNS, pytest.mark.usefixtures("wide")]
+pytestmark = [*KERAS_WARNS, pytest.mark.usefixtures("wide")]
 
 Capture = pytest.CaptureFixture[str]
 

@@ -20,7 +20,7 @@ from keras_files import KERAS_WARNS, built, keras, sequences
 import pyrnn
 from pyrnn.io import onnx
 
-pytestmark = [KERAS_WARNS, pytest.mark.usefixtures("wide")]
+pytestmark = [*KERAS_WARNS, pytest.mark.usefixtures("wide")]
 
 Capture = pytest.CaptureFixture[str]
 

@@ -78,7 +78,7 @@ def test_a_sequential_has_the_bits_of_its_call_for_each_length(
     compiled_test(tmp_path)
 
 
-def test_a_network_without_state(tmp_path: Path) -> None:
+def test_a_network_without_state_has_the_bits_of_its_call_in_python(tmp_path: Path) -> None:
     linear = nn.Linear(4, 19, seed=0)
     export.c(linear, "vad", tmp_path)
     x = loud_and_silent(4)
@@ -110,7 +110,7 @@ def test_a_compiler_that_fuses_changes_nothing(tmp_path: Path, network: str) -> 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", ["lstm projected", "gru", "gru reset before", "tokens"])
-def test_it_calls_nothing(tmp_path: Path, name: str, profile: str) -> None:
+def test_the_c_calls_no_function_and_has_no_variables(tmp_path: Path, name: str, profile: str) -> None:
     export.c(tokens() if name == "tokens" else RECURRENT[name], "vad", tmp_path, profile=profile)
     for compiler, level in itertools.product(COMPILERS, ("-O0", "-O2", "-O3", "-Os")):
         run(compiler, *C, level, "-c", "vad.c", cwd=tmp_path)
@@ -146,20 +146,20 @@ def test_the_test_program_sees_a_single_bit(tmp_path: Path, change: float, said:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_no_access_out_of_bounds(tmp_path: Path, network: str) -> None:
+def test_the_c_makes_no_access_out_of_bounds(tmp_path: Path, network: str) -> None:
     model, profile = NETWORKS[network]
     export.c(model, "vad", tmp_path, profile=profile)
     compiled_test(tmp_path, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
-def test_two_networks_in_one_translation_unit(tmp_path: Path) -> None:
+def test_two_networks_compile_in_one_translation_unit(tmp_path: Path) -> None:
     for name, seed in (("first", 0), ("second", 1)):
         export.c(pyrnn.GRU(3, 5, seed=seed), name, tmp_path)
     (tmp_path / "both.c").write_text('#include "first.c"\n#include "second.c"\n')
     run("gcc", *C, *STRICT, "-c", "both.c", cwd=tmp_path)
 
 
-def test_what_is_not_finite_stays_so_in_both(tmp_path: Path) -> None:
+def test_nan_and_infinity_stand_where_they_do_in_python(tmp_path: Path) -> None:
     model = pyrnn.LSTM(3, 6, seed=0)
     x = np.zeros((4, 3), np.float32)
     x[1, 0], x[2, 1] = np.inf, np.nan
@@ -169,7 +169,7 @@ def test_what_is_not_finite_stays_so_in_both(tmp_path: Path) -> None:
         np.testing.assert_array_equal(in_c(tmp_path / profile, x, 6), in_python(model, x, profile))
 
 
-def test_rows_of_zeros_in_int8(tmp_path: Path) -> None:
+def test_rows_of_zeros_in_int8_have_the_numbers_of_python(tmp_path: Path) -> None:
     model = pyrnn.GRU(3, 5, seed=0)
     weight = model.weight_ih_l0.copy()
     weight[2], weight[7] = 0, 1e-35

@@ -82,14 +82,14 @@ def test_parts_of_fast_math_are_refused_or_change_no_bit(
 
 
 @pytest.mark.skipif("clang-19" not in COMPILERS, reason="needs clang-19")
-def test_clang_undoes_what_it_does_not_tell(folder: Path) -> None:
+def test_flags_that_clang_does_not_report_change_no_bit(folder: Path) -> None:
     for flags in ("-freciprocal-math", "-funsafe-math-optimizations", "-fno-signed-zeros", "-fno-honor-nans"):
         assert outcome(folder / "float32", "clang-19", f"-O2 {flags}") == "equal", flags
 
 
 @pytest.mark.parametrize("profile", ["float32", "int8", "int16"])
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_it_links_without_libm_and_calls_no_fmaf(folder: Path, compiler: str, profile: str) -> None:
+def test_the_c_links_without_libm_and_calls_no_fmaf(folder: Path, compiler: str, profile: str) -> None:
     assert outcome(folder / profile, compiler, "-O2") == "equal"
 
 

@@ -89,7 +89,7 @@ def test_nothing_overflows_for_any_input(tmp_path: Path, name: str) -> None:
     compiled_test(tmp_path, *SANITIZED)  # pseudo-random steps over all of int16, cut in two, and step by step
 
 
-def test_indices_go_in_as_they_are(tmp_path: Path) -> None:
+def test_indices_are_taken_as_they_are_and_clipped_to_the_table(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Embedding(11, 6, seed=0), pyrnn.GRU(6, 10, seed=3), nn.Linear(10, 5, seed=4))
     data = np.random.default_rng(0).integers(0, 11, 300)
     report = export.c(model, "vad", tmp_path, data, "int16")
@@ -139,7 +139,7 @@ def loud(model: pyrnn.Module, gain: float) -> pyrnn.Module:
 
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 @pytest.mark.parametrize("kind", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
-def test_it_is_nearer_to_float32_than_int8_is(tmp_path: Path, kind: type, gain: float) -> None:
+def test_int16_is_nearer_to_float32_than_int8(tmp_path: Path, kind: type, gain: float) -> None:
     model, x = loud(kind(12, 40, seed=0), gain), drawn(12)
     exported = {profile: export.c(model, "vad", tmp_path, x, profile) for profile in ("int8", "int16")}
     found = {profile: report.error.snr_db for profile, report in exported.items()}
@@ -149,7 +149,7 @@ def test_it_is_nearer_to_float32_than_int8_is(tmp_path: Path, kind: type, gain: 
 
 
 @pytest.mark.parametrize("kind", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
-def test_with_weights_that_are_integers_little_is_lost(tmp_path: Path, kind: type) -> None:
+def test_int16_loses_little_where_the_weights_are_integers(tmp_path: Path, kind: type) -> None:
     """What is left is the rounding of inputs, states and activations."""
     model, random = kind(12, 40, seed=0), np.random.default_rng(3)
     weights = {name: random.integers(-126, 127, value.shape) for name, value in model.parameters().items()}
@@ -211,7 +211,7 @@ def test_the_longest_sum_of_the_largest_products_fits(tmp_path: Path, sign: int)
     np.testing.assert_array_equal(found, np.repeat(expected[:, None], 5, 1))
 
 
-def test_the_header_says_the_formats(tmp_path: Path) -> None:
+def test_the_header_names_the_fraction_bits_of_input_and_output(tmp_path: Path) -> None:
     model, x = nn.Sequential(pyrnn.GRU(3, 5, seed=0), nn.Linear(5, 2, seed=1)), drawn(3, scale=3)
     report = export.c(model, "vad", tmp_path, x, "int16")
     bits = formats(tmp_path)
@@ -232,7 +232,7 @@ def formats(folder: Path) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"#define VAD_(\w+)_BITS \(?(-?\d+)", header)}
 
 
-def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
+def test_the_report_counts_the_ram_and_weights_that_a_compiler_makes(tmp_path: Path) -> None:
     report = export.c(chain(), "vad", tmp_path, drawn(3), "int16")
     (tmp_path / "size.c").write_text('#include "vad.h"\nchar size[sizeof(vad_state)];\n')
     run("gcc", *C, "-fno-common", "-c", "size.c", cwd=tmp_path)
@@ -268,7 +268,7 @@ def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
         (pyrnn.GRU(3, 5), drawn(4), "data should be sequences of 3 inputs"),
     ],
 )
-def test_what_has_no_integers_is_refused(
+def test_a_network_without_an_int16_form_is_refused(
     tmp_path: Path, model: pyrnn.Module, data: np.ndarray | None, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):

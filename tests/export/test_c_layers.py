@@ -26,7 +26,7 @@ def same(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("profile", ["float32", "int8"])
-def test_from_indices_to_probabilities(tmp_path: Path, profile: str) -> None:
+def test_a_network_from_indices_to_probabilities_has_the_bits_of_its_call(tmp_path: Path, profile: str) -> None:
     model = tokens().eval()
     words = np.random.default_rng(0).integers(0, 11, 40).astype(np.int32)
     export.c(model, "vad", tmp_path, words, profile)
@@ -37,7 +37,7 @@ def test_from_indices_to_probabilities(tmp_path: Path, profile: str) -> None:
     assert "vad_step(vad_state *s, const int32_t x[VAD_INPUTS], float" in (tmp_path / "vad.h").read_text()
 
 
-def test_an_index_out_of_range_is_the_nearest(tmp_path: Path) -> None:
+def test_an_index_out_of_range_is_taken_as_the_nearest(tmp_path: Path) -> None:
     table = nn.Embedding(5, 3, seed=0)
     export.c(table, "vad", tmp_path)
     words = np.array([0, -1, -(2**31), 4, 5, 2**31 - 1], np.int32)
@@ -46,7 +46,7 @@ def test_an_index_out_of_range_is_the_nearest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(9,), (9, 2), (2, 9)])
-def test_the_first_sequence_of_indices_is_the_tests(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_the_written_test_runs_the_first_sequence_of_indices(tmp_path: Path, shape: tuple[int, ...]) -> None:
     words = np.random.default_rng(0).integers(0, 5, shape)
     batch_first = shape == (2, 9)
     model = nn.Sequential(nn.Embedding(5, 3, seed=0), pyrnn.GRU(3, 4, batch_first=batch_first, seed=0))
@@ -86,7 +86,9 @@ def of_windows(conv: nn.Conv1d, x: np.ndarray) -> np.ndarray:
         (5, 5, 2, {"groups": 5, "dilation": 3, "bias": False}),
     ],
 )
-def test_a_causal_convolution(tmp_path: Path, channels: int, outputs: int, taps: int, options: dict[str, int]) -> None:
+def test_a_causal_convolution_has_the_bits_of_its_call(
+    tmp_path: Path, channels: int, outputs: int, taps: int, options: dict[str, int]
+) -> None:
     back = options.get("dilation", 1) * (taps - 1)
     conv = nn.Conv1d(channels, outputs, taps, padding=[(back, 0)], seed=0, **options)
     model = nn.ChannelsLast(conv)
@@ -134,7 +136,7 @@ ALPHAS = {"leaky_relu": (0.2, -3), "elu": (0.5, 2)}
 @pytest.mark.parametrize(
     ("name", "alpha"), [(name, alpha) for name in elementwise.LAYERS for alpha in (None, *ALPHAS.get(name, ()))]
 )
-def test_an_activation(tmp_path: Path, name: str, alpha: float | None) -> None:
+def test_an_activation_has_the_bits_of_its_call(tmp_path: Path, name: str, alpha: float | None) -> None:
     model = nn.Sequential(passing(), nn.Activation(name, alpha))
     export.c(model, "vad", tmp_path)
     drawn = np.random.default_rng(0).standard_normal(20_000, np.float32)
@@ -146,7 +148,7 @@ def test_an_activation(tmp_path: Path, name: str, alpha: float | None) -> None:
     assert np.isfinite(expected).sum() > 50_000
 
 
-def test_softmax(tmp_path: Path) -> None:
+def test_softmax_has_the_bits_of_its_call(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(3, 7, seed=0), nn.Softmax())
     export.c(model, "vad", tmp_path)
     x = loud_and_silent(3)
@@ -154,7 +156,7 @@ def test_softmax(tmp_path: Path) -> None:
     same(in_c(tmp_path, x, 7), model(x))
 
 
-def test_exp_is_that_of_the_kernels() -> None:
+def test_exp_has_the_constants_of_the_kernels() -> None:
     text = (Path(__file__).parents[2] / "csrc/simd/math.h").read_text()
     fit = re.search(r"ExpRange<float> \{(.*?)\n\};", text, re.S)
     assert fit
