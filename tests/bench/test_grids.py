@@ -1,4 +1,4 @@
-"""The grids of the benchmarks that have rows of their own, the roofline, and what the kernels measure for them."""
+"""The grids stream, quantize, load and growth give right rows, and the roofline bounds them."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_the_bound_of_a_case_is_that_of_its_operations_and_bytes(shape: tuple[in
 def test_a_machine_lists_its_levels_and_reads_no_small_array_slower(threads: int) -> None:
     machine = roofline.Machine(threads, seconds=0.001)
     assert list(machine.levels()) == ["L1", "L2", "L3", "memory"]
-    machine._read[1 << 20] = 1e9  # as if the others had been disturbed
+    machine._read[1 << 20] = 1e9  # as if the measurements of the smaller arrays had been disturbed
     assert machine.gbytes(threads * 5000) == 1e9
 
 

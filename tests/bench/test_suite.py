@@ -1,4 +1,4 @@
-"""`python -m benchmarks` beside torch, on tiny shapes: what it measures, what it prints and draws, what it refuses."""
+"""`python -m benchmarks` measures tiny shapes beside torch, prints and draws the ratios, and refuses wrong results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CELLS = ("LSTM", "GRU", "RNN")
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two shapes, of one sequence and of three, and one for the cells; three rounds a line; torch alone."""
+    """Shrinks the grids to sequences of batch 1 and 3 and one shape for cells, three rounds a line, torch alone."""
     for module, name, value in bench_tiny.CHANGES:
         monkeypatch.setattr(module, name, value)
     for task in peers.PEERS:
@@ -49,7 +49,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def lines_of(what: str) -> set[tuple[Any, ...]]:
-    """Task, cell, T, B, dtype and whether packed, of the shapes above."""
+    """Task, cell, T, B, dtype and whether packed, for each shape of the fixture `tiny`."""
     tasks = [("inference", 2, 1), ("inference", 8, 3), ("training", 8, 3)]
     if what != "torch":
         task = {"infer": "inference", "train": "training"}[what]
@@ -270,6 +270,6 @@ def test_lengths_of_packed_sequences_reach_from_a_quarter_to_the_whole() -> None
 def test_packed_work_is_counted_by_its_steps() -> None:
     packed = Case("training", "LSTMCell", 100, 8, 64, 128, packed=True)
     padded = Case("inference", "LSTMCell", 100, 8, 64, 128)
-    # 4 gates of 128 units, each 64 + 128 multiply-adds; backward takes two products for one of forward.
+    # 4 gates of 128 units take 64 + 128 multiply-adds each; backward takes two products for one of forward.
     assert Row(padded, {"pyrnn": 1e3}).gflops == pytest.approx(2 * 4 * 128 * 192 * 800 / 1e6)
     assert Row(packed, {"pyrnn": 1e3}).gflops == pytest.approx(3 * 2 * 4 * 128 * 192 * packed.lengths().sum() / 1e6)

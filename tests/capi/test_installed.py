@@ -1,4 +1,4 @@
-"""The C library as installed, inside the package and by CMake alone: what is there, what it shows, how it is found."""
+"""The installed C library, of the package and by CMake alone, has its files and names, and compilers find it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pyrnn.cli import c_library
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `cmake --install` put a library of the scalar ISA alone."""
+    """Builds and installs a library of the scalar ISA alone by CMake, and returns its folder."""
     folder = tmp_path_factory.mktemp("capi")
     options = ["-DPYRNN_PYTHON=OFF", "-DPYRNN_C=ON", "-DPYRNN_ONLY=scalar", "-DCMAKE_INSTALL_LIBDIR=lib"]
     run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder / "build", *options)
@@ -67,7 +67,7 @@ def test_the_header_compiles_alone_in_c99_and_cpp(prefix: Path) -> None:
 
 
 def names_in(*nm: object) -> set[str]:
-    """What a linker sees."""
+    """The names that a linker sees."""
     words = [line.split() for line in run("nm", "--defined-only", *nm).splitlines()]
     return {entry[2] for entry in words if len(entry) == 3}
 
@@ -149,7 +149,7 @@ def test_the_options_need_no_typer_and_print_a_line_each() -> None:
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What is printed as an error, with exit code 2."""
+    """Runs the command, asserts exit code 2, and returns its error message."""
     monkeypatch.setattr(sys, "argv", ["pyrnn", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()

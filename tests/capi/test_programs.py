@@ -1,4 +1,4 @@
-"""The C library of the package: a program a promise (tests/capi), and the bits of Python on every instruction set."""
+"""The C library has the bits of Python on every instruction set; each C program beside this file checks a promise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T, B = 60, 3
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the programs are, by name."""
+    """Compiles the programs, and returns the folder that has them by name."""
     folder = tmp_path_factory.mktemp("capi")
     flags = shlex.split(f"{c_library.cflags()} {c_library.libs()} -pthread -ldl -lm")
     for source in [*PROGRAMS.glob("*.c*"), *EXAMPLES.glob("*.c*")]:
@@ -41,7 +41,7 @@ def draws(*shape: int) -> Any:
 
 
 def in_python(model: nn.Sequential, x: Any) -> Any:
-    """What a model makes of x [T,B,*], whichever way round it takes its arrays: those with a Conv1d batch first."""
+    """The outputs of a model for x [T,B,*]; a model with a Conv1d or Embedding gets its arrays batch first."""
     layers = [layer for _, layer in model.named_modules()]
     if any(isinstance(layer, (nn.ChannelsLast, nn.Embedding)) for layer in layers):
         return model(x.swapaxes(0, 1)).swapaxes(0, 1)
@@ -49,7 +49,7 @@ def in_python(model: nn.Sequential, x: Any) -> Any:
 
 
 def outputs_of(programs: Path, how: str, x: Any, model: Path, isa: str = "") -> Any:
-    """The outputs for x [T,B,*], flat: of a "stream", or of "whole" sequences."""
+    """The flat outputs for x [T,B,*], by a "stream" or by "whole" sequences."""
     folder = model.parent
     x.tofile(folder / "x")
     run(programs / "outputs", how, x.shape[1], folder / "x", folder / "y", model, isa=isa)
@@ -131,7 +131,7 @@ def test_silence_decays_to_zero_and_past_all_subnormals(name: str, programs: Pat
     run(programs / "decay", saved(name, tmp_path)[1])
 
 
-# A million, but of the wide one, for which Python would take threads.
+# Each runs a million steps, except the wide one, which takes longer.
 @pytest.mark.parametrize(
     ("name", "steps"),
     [("GRU, hard", 10**6), ("chain", 10**6), ("LSTM, projected, with peepholes", 10**6), ("wide GRU", 25_000)],
@@ -147,7 +147,7 @@ def test_statuses_have_names_and_versions_agree(programs: Path) -> None:
 
 
 def last_number(printed: str) -> np.float32:
-    return np.float32(printed.split()[-1])  # of nine digits, enough for every float32
+    return np.float32(printed.split()[-1])  # nine digits determine a float32
 
 
 def test_the_audio_example_adds_what_the_model_makes_of_the_sound(programs: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""export.c: the C99 it writes has the bits of the run in Python, under every compiler here."""
+"""The C99 that export.c writes has the bits of the run in Python, under every compiler here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RECURRENT = {
 
 
 def in_python(model: pyrnn.Module, x: np.ndarray, profile: str) -> np.ndarray:
-    """The outputs of a recurrent layer for x [T,I]: by a plain call."""
+    """The outputs of a recurrent layer for x [T,I]."""
     ready = model.eval() if profile == "float32" else model.quantize(profile)
     return ready(x)[0]
 
@@ -53,7 +53,7 @@ def test_a_layer_has_the_bits_of_its_call_in_python(tmp_path: Path, name: str, p
     x = loud_and_silent(model.input_size)
     expected = in_python(model, x, profile)
     np.testing.assert_array_equal(in_c(tmp_path, x, expected.shape[1]).view(np.uint32), expected.view(np.uint32))
-    # -march=native: one instruction for the fused multiply-add, where this CPU has it
+    # With -march=native the fused multiply-add is one instruction, where this CPU has it.
     compiled_test(tmp_path, "-O3", "-march=native")
     assert report.weights == sum(sizes_of_constants(tmp_path))
 
@@ -165,7 +165,7 @@ def test_nan_and_infinity_stand_where_they_do_in_python(tmp_path: Path) -> None:
     x[1, 0], x[2, 1] = np.inf, np.nan
     for profile in PROFILES:
         export.c(model, "vad", tmp_path / profile, profile=profile)
-        # NaNs differ in sign between CPUs, so only where they are is compared
+        # The sign of a NaN depends on the CPU, so this compares the places of NaN alone.
         np.testing.assert_array_equal(in_c(tmp_path / profile, x, 6), in_python(model, x, profile))
 
 

@@ -1,4 +1,4 @@
-"""`pyrnn export-c` from files of every format: the C computes what the program that wrote the file does."""
+"""The C of `pyrnn export-c` computes what the program does that wrote the file, for every format of files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_c_from_a_pt_file_computes_what_torch_does(tmp_path: Path, prefix: str) 
     rnn = torch.nn.GRU(3, 5) if prefix == "encoder." else torch.nn.RNN(5, 4)
     rnn.load_state_dict({name.removeprefix(prefix): v for name, v in arrays.items() if name.startswith(prefix)})
     x = torch.randn(20, rnn.input_size)
-    # float32 sums of a dozen products of order 1, in another order
+    # Both sum a dozen products of order 1 in float32, in another order.
     np.testing.assert_allclose(in_c(tmp_path, x.numpy(), rnn.hidden_size), rnn(x)[0].detach(), atol=1e-6)
 
 
@@ -64,7 +64,7 @@ class Classifier(torch.nn.Module):
         return torch.softmax(self.out(self.rnn(x)[0]), -1)
 
 
-@pytest.mark.filterwarnings("ignore")  # torch's, of itself and of its exporter
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself and of its exporter
 def test_c_from_an_onnx_file_of_torch_computes_what_torch_does(tmp_path: Path) -> None:
     model, x = Classifier(), torch.randn(20, 1, 3)
     torch.onnx.export(model, (x,), tmp_path / "model.onnx", dynamo=False)

@@ -1,4 +1,4 @@
-"""export.c in int16: the integers of the C are those of the run in NumPy, and near those of float32."""
+"""export.c in int16 writes C whose integers are those of the run in NumPy, and near the numbers of float32."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pyrnn.export.fixed.network import IntegerNetwork
 COMPILERS = [name for name in ("gcc", "clang", "clang-19") if shutil.which(name)]
 SANITIZED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
-# Sizes around four, of which the products take rows and columns, and above 512, where a sum of int32 ends.
+# Sizes lie around four, since products take four rows and columns at once, and above 512, the longest sum in int32.
 NETWORKS = {
     "rnn": pyrnn.RNN(3, 9, 2, seed=0),
     "rnn chosen": pyrnn.RNN(5, 3, activation="hard_sigmoid_keras2", batch_first=True, seed=2),
@@ -54,12 +54,12 @@ def drawn(width: int, steps: int = 300, scale: float = 1.0) -> np.ndarray:
 
 
 def integers(model: pyrnn.Module, data: np.ndarray) -> IntegerNetwork:
-    """Its run in NumPy, which export.c makes too."""
+    """The model as integers in NumPy, as export.c computes it."""
     return IntegerNetwork(model, data)
 
 
 def usual_and_extreme(network: IntegerNetwork, data: np.ndarray) -> np.ndarray:
-    """The data, then numbers far outside it: the ends of int16, and all between."""
+    """The data, then numbers over all of int16, its ends among them, then data again."""
     random = np.random.default_rng(1)
     far = random.integers(-32768, 32768, data.shape).astype(np.int16)
     ends = random.choice(np.array([-32768, 32767], np.int16), data.shape)
@@ -94,10 +94,10 @@ def test_indices_are_taken_as_they_are_and_clipped_to_the_table(tmp_path: Path) 
     data = np.random.default_rng(0).integers(0, 11, 300)
     report = export.c(model, "vad", tmp_path, data, "int16")
     x = data.astype(np.int32)[:, None]
-    x[5:7] = [[-3], [11]]  # none of a row: the nearest
+    x[5:7] = [[-3], [11]]  # outside of the table, so that the nearest row counts
     expected = integers(model, data).run(x)
     np.testing.assert_array_equal(in_c(tmp_path, x, 5), expected)
-    assert report.error.snr_db > 38  # of int8 weights: 44 with a GRU alone, and here those of a Linear too
+    assert report.error.snr_db > 38  # the error of int8 weights; a GRU alone has 44 dB, here a Linear adds to it
     assert set(formats(tmp_path)) == {"OUTPUT"}
     compiled_test(tmp_path, *SANITIZED)
 
@@ -124,7 +124,7 @@ def test_there_is_no_float_and_no_call_of_a_library(tmp_path: Path, name: str, c
     for level in ("-O0", "-O2", "-O3", "-Os"):
         run(*compiler, "-std=c99", level, "-c", "vad.c", cwd=tmp_path)
         undefined = run(compiler[0].replace("gcc", "nm"), "-u", "vad.o", cwd=tmp_path).split()
-        # GCC takes a large switch or a long prologue out of line on ARMv6-M; arithmetic never.
+        # On ARMv6-M GCC calls its library for a large switch or a long prologue, never for arithmetic.
         assert [symbol for symbol in undefined if symbol != "U" and not symbol.startswith("__gnu_thumb1_case")] == []
 
 
@@ -132,7 +132,7 @@ def test_there_is_no_float_and_no_call_of_a_library(tmp_path: Path, name: str, c
 
 
 def loud(model: pyrnn.Module, gain: float) -> pyrnn.Module:
-    """The model with weights several times as large as torch starts with, as trained ones are."""
+    """Scales the weights to several times torch's initial size, which trained weights have."""
     model.load_state_dict({name: gain * value for name, value in model.parameters().items()})
     return model
 
@@ -143,14 +143,14 @@ def test_int16_is_nearer_to_float32_than_int8(tmp_path: Path, kind: type, gain: 
     model, x = loud(kind(12, 40, seed=0), gain), drawn(12)
     exported = {profile: export.c(model, "vad", tmp_path, x, profile) for profile in ("int8", "int16")}
     found = {profile: report.error.snr_db for profile, report in exported.items()}
-    # The same weights, but inputs and h in 16 bits in place of 8. Gain 3: an RNN amplifies what differs.
+    # The weights have 8 bits in both, inputs and h 16 bits or 8. With gain 3 an RNN amplifies the difference.
     assert found["int16"] > found["int8"] + 1
     assert found["int16"] > (25 if gain > 1 else 44)
 
 
 @pytest.mark.parametrize("kind", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
 def test_int16_loses_little_where_the_weights_are_integers(tmp_path: Path, kind: type) -> None:
-    """What is left is the rounding of inputs, states and activations."""
+    """Only inputs, states and activations are rounded here."""
     model, random = kind(12, 40, seed=0), np.random.default_rng(3)
     weights = {name: random.integers(-126, 127, value.shape) for name, value in model.parameters().items()}
     for value in weights.values():
@@ -161,7 +161,7 @@ def test_int16_loses_little_where_the_weights_are_integers(tmp_path: Path, kind:
 
 
 def test_a_gru_with_an_update_gate_near_one_moves_on() -> None:
-    """In 15 bits h would stop where (1 - z) (n - h) is half of the last one: 0.017 before n."""
+    """With 15 bits h would stop 0.017 before n, where (1 - z) (n - h) is half of its last bit."""
     model = pyrnn.GRU(1, 1, seed=0)
     zeros = {name: np.zeros_like(value) for name, value in model.parameters().items()}
     zeros["bias_ih_l0"][:] = 0, 7, 0.5  # 1 - z = 0.0009
@@ -169,12 +169,12 @@ def test_a_gru_with_an_update_gate_near_one_moves_on() -> None:
     x = np.zeros((8000, 1), np.float32)
     network = integers(model, x)
     found, exact = network.run(network.inputs_of(x)) / 2**15, model(x)[0]
-    assert np.abs(found - exact).max() < 2e-3  # of z, whose last bit is a 30th of 1 - z
+    assert np.abs(found - exact).max() < 2e-3  # the error comes from z, whose last bit is a 30th of 1 - z
     assert np.abs(found[-1] - np.tanh(0.5)) < 5e-4
 
 
 def test_an_lstm_with_an_open_forget_gate_keeps_its_state() -> None:
-    """The gate is exactly one, not the largest number below."""
+    """The gate is exactly one, not the largest number below one."""
     model = pyrnn.LSTM(1, 1, seed=0)
     zeros = {name: np.zeros_like(value) for name, value in model.parameters().items()}
     zeros["weight_ih_l0"][:, 0] = 40, 0, 3, 0
@@ -198,7 +198,7 @@ def test_values_beyond_int16_stay_at_its_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_longest_sum_of_the_largest_products_fits(tmp_path: Path, sign: int) -> None:
-    """512 times 127 times 2^15 is just below 2^31; the next 512 are another sum."""
+    """512 * 127 * 2^15 is just below 2^31; the next 512 products make another sum."""
     model = nn.Linear(1024, 5, seed=0)
     model.weight = np.full((5, 1024), sign, np.float32)
     data = np.full((3, 1024), 0.01)
@@ -207,7 +207,7 @@ def test_the_longest_sum_of_the_largest_products_fits(tmp_path: Path, sign: int)
     trap = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
     found = in_c(tmp_path, x, 5, *trap)
     np.testing.assert_array_equal(found, integers(model, data).run(x))
-    expected = np.array([-32768, 32767] if sign == 1 else [32767, -32768])  # 2^15 / 10486 times what data has
+    expected = np.array([-32768, 32767] if sign == 1 else [32767, -32768])  # 3 times beyond the data's outputs
     np.testing.assert_array_equal(found, np.repeat(expected[:, None], 5, 1))
 
 
@@ -217,7 +217,7 @@ def test_the_header_names_the_fraction_bits_of_input_and_output(tmp_path: Path) 
     bits = formats(tmp_path)
     assert 2**13 <= np.abs(x).max() * 2.0 ** bits["INPUT"] < 2**14
     y = in_c(tmp_path, np.rint(x * 2.0 ** bits["INPUT"]).astype(np.int16), 2) * 2.0 ** -bits["OUTPUT"]
-    assert np.abs(y - model(np.float32(x))).max() < 0.01  # of int8 weights, below 0.5, and inputs of 3
+    assert np.abs(y - model(np.float32(x))).max() < 0.01  # the error of int8 weights below 0.5 at inputs of 3
     assert f"{report.error.snr_db:.1f} dB signal-to-noise ratio against float32" in str(report)
 
 

@@ -1,4 +1,4 @@
-"""export.c: the layers around the recurrent ones, each with the bits of its call in Python."""
+"""The layers around the recurrent ones have in exported C the bits of their calls in Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyrnn.export import elementwise
 
 
 def same(found: np.ndarray, expected: np.ndarray) -> None:
-    """Equal bits; of a NaN only that it is one."""
+    """Asserts equal bits, where any NaN equals any other."""
     there = ~np.isnan(expected)
     np.testing.assert_array_equal(np.isnan(found), ~there)
     np.testing.assert_array_equal(found[there].view(np.uint32), expected[there].view(np.uint32))
@@ -59,7 +59,7 @@ def test_the_written_test_runs_the_first_sequence_of_indices(tmp_path: Path, sha
 
 
 def of_windows(conv: nn.Conv1d, x: np.ndarray) -> np.ndarray:
-    """A causal convolution of x [T,C], as products of Linear: at each step the last inputs, the oldest first."""
+    """A causal convolution of x [T,C] by Linear, which takes at each step the last inputs, the oldest first."""
     (taps,), dilation = conv.config()["kernel_size"], conv.config()["dilation"][0]
     width, outputs = conv.in_channels // conv.groups, conv.out_channels // conv.groups
     padded = np.concatenate([np.zeros((dilation * (taps - 1), x.shape[1]), x.dtype), x])
@@ -124,7 +124,7 @@ SPECIAL = [
 
 
 def passing() -> nn.Linear:
-    """x, with its sign if it is zero."""
+    """A Linear that returns x, with the sign of a zero."""
     linear = nn.Linear(1, 1)
     linear.load_state_dict({"weight": [[1.0]], "bias": [-0.0]})
     return linear

@@ -1,4 +1,4 @@
-"""export.c: its report, its refusals, and the command `pyrnn export-c`."""
+"""export.c reports the sizes that a compiler makes, refuses other networks, and is run by `pyrnn export-c`."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ import pytest
 
 HERE = Path(__file__).parent
 
-# The outcomes that a failed request may have. Python raises RuntimeError if it cannot make a lock; NumPy 2.4 forgets to
-# set an exception in np.where, and Python then raises SystemError. Python's parser and locks report lack of memory in
-# a way that a reader cannot tell from a damaged header or archive.
+# These are the outcomes that a failed request may have. Python raises RuntimeError if it cannot make a lock; NumPy 2.4
+# forgets to set an exception in np.where, and Python then raises SystemError. Python's parser and locks report lack of
+# memory in a way that a reader cannot tell from a damaged header or archive.
 ENDS = {
     "new": r"(MemoryError|no error)",
     "new, and all after": r"(MemoryError|no error)",
