@@ -193,7 +193,7 @@ for _ in range(2):
 """
 
 
-def test_workers_of_a_loader_call_a_layer() -> None:
+def test_forked_workers_of_a_loader_compute_the_same_bits() -> None:
     finish(start("-W", "ignore::DeprecationWarning", "-c", LOADER))
 
 
@@ -229,7 +229,7 @@ def assert_a_child_follows(module: nn.Module, x: Tensor, edits: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of Python 3.12, at fork
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_a_child_sees_shared_weights_change(name: str) -> None:
+def test_a_forked_child_sees_shared_weights_change(name: str) -> None:
     module = getattr(drop_in, name)(3, 40)
     x = torch.randn(*(() if "Cell" in name else (4,)), 2, 3)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
@@ -277,7 +277,7 @@ def test_threads_may_add_to_the_same_gradients(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("name", ["GRU", "LSTMCell"])
-def test_a_child_sees_one_shared_number_change(name: str) -> None:
+def test_a_forked_child_sees_one_shared_number_change(name: str) -> None:
     module = getattr(drop_in, name)(3, 40)
     x = torch.randn(*(() if "Cell" in name else (4,)), 2, 3)
     weight = next(module.parameters())
