@@ -58,7 +58,8 @@ def measure(case: Case, seconds: float) -> Row:
 def contestants(case: Case) -> dict[str, Contestant]:
     """The drop-in's call and torch's, with the same weights."""
     theirs, ours = (
-        getattr(room, case.cell)(case.input, case.hidden, dtype=getattr(torch, case.dtype)) for room in (nn, drop_in)
+        getattr(namespace, case.cell)(case.input, case.hidden, dtype=getattr(torch, case.dtype))
+        for namespace in (nn, drop_in)
     )
     ours.load_state_dict(theirs.state_dict())
     state = case.state() if case.cell.endswith("Cell") else []

@@ -210,7 +210,7 @@ def test_unknown_cache_sizes_take_their_defaults(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("os.sysconf_names", {})
     assert roofline.cache_sizes() == roofline.DEFAULT_CACHES
     monkeypatch.setattr("os.sysconf_names", {"SC_LEVEL2_CACHE_SIZE": 1})
-    monkeypatch.setattr("os.sysconf", lambda name: 0)  # as some virtual machines say
+    monkeypatch.setattr("os.sysconf", lambda name: 0)  # the answer of some virtual machines
     assert roofline.cache_sizes() == roofline.DEFAULT_CACHES
 
 

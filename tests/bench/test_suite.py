@@ -155,14 +155,14 @@ def test_threads_and_cpus_are_set_for_all_and_set_back(
     def now() -> tuple[int, int, frozenset[int]]:
         return _core.num_threads(), torch.get_num_threads(), frozenset(os.sched_getaffinity(0))
 
-    before, during, room = now(), set(), sequences if what == "infer" else drop_ins
-    measure = room.measure
+    before, during, grid = now(), set(), sequences if what == "infer" else drop_ins
+    measure = grid.measure
 
     def watched(*given: Any) -> Any:
         during.add(now())
         return measure(*given)
 
-    monkeypatch.setattr(room, "measure", watched)
+    monkeypatch.setattr(grid, "measure", watched)
     assert bench(monkeypatch, what, "--json", "--threads", str(threads)) == 0
     assert during == {(threads, threads, frozenset(sorted(before[2])[:threads]))}
     assert now() == before

@@ -209,7 +209,7 @@ def test_lstm_cell_names_the_second_state() -> None:
 def test_a_state_that_is_no_array_of_the_weights_dtype_is_refused(name: str, kind: str) -> None:
     shape, x = ((2, 5), zeros(2, 3)) if name in CELLS else ((1, 2, 5), zeros(4, 2, 3))
     value = NOT_ARRAYS[kind]
-    if isinstance(value, np.ndarray):  # of the right shape, so that the dtype alone is wrong
+    if isinstance(value, np.ndarray):  # the shape is right, so that the dtype alone is wrong
         value = np.zeros(shape, value.dtype)
     if name.startswith("LSTM"):
         refuses(REFUSED, None, make(name), x, (value, zeros(*shape)))

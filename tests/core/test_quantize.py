@@ -61,7 +61,7 @@ def run(layer: Any, call: Call, isa: str, format: str) -> Any:
 
 
 def test_bf16_rounds_to_nearest_even() -> None:
-    ulp = np.float32(2.0**-7)  # of bf16, from 1 to 2
+    ulp = np.float32(2.0**-7)  # a unit in the last place of bf16 from 1 to 2
     weights = np.array([1 + ulp / 2, 1 + 3 * ulp / 2, 1 + ulp / 2 + 2.0**-20, -1 - ulp / 2, 3.0e38, 1e-40], np.float32)
     expected = np.array([1, 1 + 2 * ulp, 1 + ulp, -1], np.float32)
     assert same_bytes(quantized.bf16(weights)[:4], expected)

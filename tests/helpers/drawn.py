@@ -28,7 +28,7 @@ class Call:
     states: tuple[Array, ...]
     loss: dict[str, Any]  # weights of a linear loss on output, state (a tuple) and cell states
     options: dict[str, Any] = field(default_factory=dict)
-    chosen: dict[str, Any] = field(default_factory=dict)  # of the constructor
+    chosen: dict[str, Any] = field(default_factory=dict)  # arguments of the constructor
     weights_seed: int = 1
 
     @classmethod

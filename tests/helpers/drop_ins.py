@@ -22,9 +22,9 @@ FORMS: tuple[dict[str, Any], ...] = ({}, {"num_layers": 2, "bidirectional": True
 def pair(name: str, *args: Any, **options: Any) -> tuple[nn.Module, nn.Module]:
     """torch's module and the drop-in, with the same weights from one seed."""
     made = []
-    for room in (nn, drop_in):
+    for namespace in (nn, drop_in):
         torch.manual_seed(0)
-        made.append(getattr(room, name)(*args, **options))
+        made.append(getattr(namespace, name)(*args, **options))
     return made[0], made[1]
 
 

@@ -70,7 +70,7 @@ def flush(a: Array) -> Array:
     return np.where(np.abs(a) < TINY, FLOAT(0), a)
 
 
-Weights = dict[str, Array]  # of one layer and direction
+Weights = dict[str, Array]  # the weights of one layer and direction
 States = tuple[Array, ...]
 
 

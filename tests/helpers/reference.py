@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Weights = dict[str, Array]  # of one layer and direction, without the suffix: weight_ih, bias_hh, ...
+Weights = dict[str, Array]  # one layer and direction, by names without the suffix: weight_ih, bias_hh, ...
 States = tuple[Array, ...]
 
 

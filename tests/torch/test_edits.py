@@ -86,7 +86,7 @@ def test_new_memory_with_the_same_numbers_gives_the_same_outputs(name: str) -> N
 
 
 def test_an_edit_of_an_attribute_is_seen() -> None:
-    cells = [room.RNNCell(3, 5) for room in (nn, drop_in)]
+    cells = [namespace.RNNCell(3, 5) for namespace in (nn, drop_in)]
     cells[1].load_state_dict(cells[0].state_dict())
     for nonlinearity in ("tanh", "relu"):
         for cell in cells:
@@ -158,7 +158,7 @@ WAYS: dict[str, Callable[[nn.Module], Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of Python 3.12, at fork
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12 warns at fork
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODULES)
 def test_a_single_step_sees_weights_changed_in_any_way(name: str, way: str) -> None:

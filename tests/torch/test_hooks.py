@@ -149,7 +149,7 @@ def test_anomaly_mode_trains_and_names_nan_gradients(name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS + CELLS)
 def test_a_file_of_weights_goes_both_ways(name: str, tmp_path: Path) -> None:
     torch.manual_seed(3)
-    modules = [getattr(room, name)(3, 5, **F64) for room in (nn, drop_in, nn)]
+    modules = [getattr(namespace, name)(3, 5, **F64) for namespace in (nn, drop_in, nn)]
     for one, other in itertools.pairwise(modules):
         torch.save(one.state_dict(), tmp_path / "weights.pt")
         other.load_state_dict(torch.load(tmp_path / "weights.pt"))

@@ -111,7 +111,7 @@ def test_a_compiled_call_of_half_the_bits_is_torchs(name: str, autocast: bool) -
     with torch.no_grad(), config.patch(allow_rnn=True):
         found = assert_same_outcome(lambda: compiled(call)(traceable, x), lambda: compiled(call)(theirs, x))
         outside = assert_same_outcome(lambda: call(plain, x), lambda: call(theirs, x))
-    if not isinstance(found, str):  # in a graph torch calls oneDNN also where it knows outside that this would fail
+    if not isinstance(found, str):  # in a graph torch calls oneDNN also where it avoids it outside of one
         assert_equal(found, outside)
 
 

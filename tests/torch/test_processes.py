@@ -227,7 +227,7 @@ def assert_a_child_follows(module: nn.Module, x: Tensor, edits: Any) -> None:
     assert len(set(seen)) == len(seen), "an edit changed nothing"
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of Python 3.12, at fork
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12 warns at fork
 @pytest.mark.parametrize("name", LAYERS + CELLS)
 def test_a_forked_child_sees_shared_weights_change(name: str) -> None:
     module = getattr(drop_in, name)(3, 40)

@@ -227,9 +227,9 @@ def test_a_module_is_made_in_torchs_default_dtype(name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS + CELLS)
 def test_skip_init_makes_cells_and_refuses_layers_as_torchs(name: str) -> None:
     if "Cell" not in name:
-        for room in (nn, drop_in):
+        for namespace in (nn, drop_in):
             with pytest.raises(RuntimeError, match="Module must support a 'device' arg to skip initialization"):
-                nn.utils.skip_init(getattr(room, name), 3, 5)
+                nn.utils.skip_init(getattr(namespace, name), 3, 5)
         return
     theirs, ours = pair(name, 3, 5, **F64)
     bare = nn.utils.skip_init(getattr(drop_in, name), 3, 5, **F64)

@@ -23,7 +23,7 @@ pytestmark = KERAS_WARNS
 
 L = keras.layers
 FIRST: dict[str, Any] = {"batch_first": True}
-EPS = {"eps": 1e-3}  # of Keras' norms
+EPS = {"eps": 1e-3}  # the default of Keras' norms
 Pair = tuple[Callable[[], list[Any]], Callable[[], list[Any]]]
 
 

@@ -23,7 +23,7 @@ from pyrnn.io.keras import load
 pytestmark = KERAS_WARNS
 L = keras.layers
 
-WORDS = 20  # of a sentence, which has 1 to 59, its last 20 words are kept
+WORDS = 20  # words kept at the end of a sentence, which has 1 to 59
 SENTENCES = 5000
 
 
