@@ -3,7 +3,7 @@
 
 packages() {
   if ! command -v apt-get >/dev/null || ((EUID != 0)); then
-    echo "This is no root on Debian: the stages use the compilers and emulators that are here."
+    echo "Without root on Debian the stages use the compilers and emulators that are installed."
     return
   fi
   export DEBIAN_FRONTEND=noninteractive

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The stages that need Python. .ci/run sources this file; it sets scratch, and strict where a skipped test fails.
 
-requirements() {  # requirements EXTRA: what the extra asks for, line by line, without pyrnn itself
+requirements() {  # requirements EXTRA: prints the extra's packages, line by line, without pyrnn itself
   python3 - "$1" <<'PYTHON'
 import re, sys, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
@@ -15,13 +15,13 @@ print(*dict.fromkeys(asked), sep="\n")
 PYTHON
 }
 
-environment() {  # environment NAME [PYTHON]: activates a virtual environment and makes it first where there is none
+environment() {  # environment NAME [PYTHON]: activates a virtual environment, which it makes if there is none
   [[ -d $scratch/$1 ]] || "${2:-python3}" -m venv "$scratch/$1"
   # shellcheck disable=SC1091
   source "$scratch/$1/bin/activate"
 }
 
-readme_command() {  # readme_command N: the Nth line of README.md that starts with "pip install", as it stands
+readme_command() {  # readme_command N [OPTIONS]: runs the Nth line of README.md that starts with "pip install"
   local line
   line=$(grep '^pip install' README.md | sed -n "$1p")
   echo "\$ $line"
@@ -29,7 +29,7 @@ readme_command() {  # readme_command N: the Nth line of README.md that starts wi
 }
 
 pyrnn_is_installed=
-pyrnn_installed() {  # activates the environment of most stages, with pyrnn and all extras; once a run
+pyrnn_installed() {  # activates the environment of most stages, and installs pyrnn and all extras once a run
   environment venv
   [[ -n $pyrnn_is_installed ]] || pip install -q ".[dev]"
   pyrnn_is_installed=1
@@ -52,7 +52,7 @@ types() {
 }
 
 demo() {
-  environment demo  # nothing but what the demo's extra brings
+  environment demo  # has the packages of the demo's extra alone
   readme_command 1
 }
 
@@ -61,7 +61,7 @@ tests() {
   readme_command 2 "--numprocesses=auto --maxprocesses=4 --dist=loadfile"  # a process with all frameworks takes 1 GB
 }
 
-python_of() {  # python_of VERSION: the first such Python that starts; pyenv's own program does for chosen versions only
+python_of() {  # python_of VERSION: prints the first such Python that starts; pyenv's does for chosen versions only
   local found
   for found in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
     if "$found" -c "" 2>/dev/null; then
@@ -89,7 +89,7 @@ core() {
 extras() {
   pyrnn_installed
   if pip list | grep -i nvidia; then
-    echo "a CUDA build of torch was installed: the extras must lead to the one for CPUs"
+    echo "pip installed a CUDA build of torch: the extras must lead to the one for CPUs"
     return 1
   fi
 }
@@ -109,7 +109,7 @@ wheel() {
   ((size < 3000000))
 }
 
-fuzz() {  # fuzz SECONDS: the reader in C and those in Python side by side, each on a core of its own
+fuzz() {  # fuzz SECONDS: fuzzes the reader in C and those in Python at the same time, each on a core of its own
   local failed=0 c
   pyrnn_installed
   bash tests/fuzz/run.sh "$1" >"$scratch/fuzz_c.log" 2>&1 &

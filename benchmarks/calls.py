@@ -1,7 +1,6 @@
 """The calls that rows.py times: each function makes one, with its data, and returns it.
 
-They use NumPy, torch where a row is about torch, and only those names of pyrnn that are public in every version that
-is to be compared.
+They use NumPy, torch where a row is about torch, and only names of pyrnn that are public in every version compared.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ IMPORT = (
 
 
 def normal(*shape: int, dtype: str = "float32") -> Any:
-    """Random numbers, always the same ones."""
+    """Random numbers of a fixed seed."""
     return np.random.default_rng(0).standard_normal(shape).astype(dtype)
 
 
@@ -157,7 +156,7 @@ def load_network() -> Call:
 
 
 def c_library(steps: int) -> Call:
-    """`steps` steps of pyrnn_stream_run, the library opened as any foreign program does."""
+    """`steps` steps of pyrnn_stream_run, in a library that ctypes opens."""
     import pyrnn
 
     files = (Path(pyrnn.__path__[0]) / "c" / "lib").glob(
@@ -176,7 +175,7 @@ def c_library(steps: int) -> Call:
 
 
 def fresh_import() -> float:
-    """Seconds that `import pyrnn` takes in a process that has NumPy."""
+    """Seconds of `import pyrnn` in a process that has imported NumPy."""
     done = subprocess.run([sys.executable, "-P", "-c", IMPORT], capture_output=True, text=True, check=True)
     return float(done.stdout)
 

@@ -1,4 +1,4 @@
-"""What is measured: a cell, its sizes, and the arrays that every contestant gets."""
+"""A case to measure: a cell, its sizes, and the arrays that every contestant gets."""
 
 from __future__ import annotations
 
@@ -48,37 +48,37 @@ class Case:
 
     @property
     def form(self) -> str:
-        """The dtype, and whether the sequences are packed."""
+        """The dtype, with "packed" for packed sequences."""
         return f"{self.dtype} packed" if self.packed else self.dtype
 
     @property
     def has_state(self) -> bool:
-        """Whether layers start from a state that they are given, not from zeros."""
+        """Whether layers start from a given state, not from zeros."""
         return self.task != "inference"
 
     def __str__(self) -> str:
         return f"{self.task} {self.cell} {self.size} {self.form}"
 
     def lengths(self) -> NDArray[np.int64]:
-        """Steps of each sequence, [B]: T, or where they are packed drawn from T/4 to T, always the same ones."""
+        """Steps of each sequence, [B]: T, or for packed ones drawn from T/4 to T by a fixed seed."""
         if not self.packed:
             return np.full(self.batch, self.steps)
         rng = np.random.default_rng(0)
         return rng.integers(max(1, self.steps // 4), self.steps, self.batch, endpoint=True)
 
     def draw(self) -> tuple[Array, Array]:
-        """Input [T,B,I] and gradient of the output [T,B,H], always the same ones."""
+        """Input [T,B,I] and gradient of the output [T,B,H], of a fixed seed."""
         rng = np.random.default_rng(0)
         x, dy = (rng.standard_normal((self.steps, self.batch, width)) for width in (self.input, self.hidden))
         return x.astype(self.dtype), dy.astype(self.dtype)
 
     def state(self) -> list[Array]:
-        """An initial state [1,B,H], always the same: h, and for the LSTM c."""
+        """An initial state [1,B,H] of a fixed seed: h, and for the LSTM c."""
         h = np.tanh(np.random.default_rng(1).standard_normal((1, self.batch, self.hidden))).astype(self.dtype)
         return [h, 2 * h] if self.cell.startswith("LSTM") else [h]
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions of the matrix products; backward counts twice forward."""
+        """Multiplications and additions of the matrix products; backward counts as two forwards."""
         weights = GATES[self.cell.removesuffix("Cell")] * self.hidden * (self.input + self.hidden)
         return 2 * weights * int(self.lengths().sum()) * (3 if self.task == "training" else 1)

@@ -1,4 +1,4 @@
-"""The pictures of `python -m benchmarks --plot`: ratios by shape, steps by size, cold starts."""
+"""Draws the pictures of `python -m benchmarks --plot`: ratios by shape, steps by size, cold starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .case import GATES
 from .grids import cold_start, formats, streaming
 from .measure import Row
 
-# Marks differ in colour and shape. Of the drop-ins, filled ones are padded and hollow ones packed.
+# Marks differ in colour and shape. For the drop-ins a filled mark is a padded case and a hollow one a packed case.
 STYLES: dict[str, dict[str, Any]] = {
     "float32": {"color": "tab:blue", "marker": "o"},
     "float32 packed": {"color": "tab:blue", "marker": "o", "markerfacecolor": "white"},
@@ -32,12 +32,12 @@ Mark = tuple[str, str, float]  # line, style, ratio
 
 
 def draw_peers(title: str, rows: Sequence[Row], path: Path) -> None:
-    """Ratios over every peer."""
+    """Draws the ratios over every peer."""
     _draw_ratios(title, rows, "peer's time over pyrnn's", _of_peers, path)
 
 
 def draw_forms(title: str, rows: Sequence[Row], path: Path) -> None:
-    """Ratios over torch, for each dtype, padded and packed."""
+    """Draws the ratios over torch, for each dtype, padded and packed."""
     _draw_ratios(title, rows, "times as fast as torch", lambda row: [(_line(row), row.case.form, row.ratio)], path)
 
 
@@ -52,7 +52,7 @@ def _line(row: Row) -> str:
 def _draw_ratios(
     title: str, rows: Sequence[Row], label: str, marks_of: Callable[[Row], list[Any]], path: Path
 ) -> None:
-    """A panel for each task and cell, a line for each shape."""
+    """Draws a panel for each task and cell, with a line for each shape."""
     tasks = list(dict.fromkeys(row.case.task for row in rows))
     cells = [cell for cell in GATES if any(row.case.cell.startswith(cell) for row in rows)]
     grid = {
@@ -83,7 +83,7 @@ def _draw_panel(axes: Any, marks: list[Mark]) -> None:
     lines = list(dict.fromkeys(line for line, _, _ in marks))
     forms = [form for form in STYLES if any(mark[1] == form for mark in marks)]
     for i, form in enumerate(forms):
-        shift = 0.16 * (i - (len(forms) - 1) / 2)  # else equal ratios would hide each other
+        shift = 0.16 * (i - (len(forms) - 1) / 2)  # so that equal ratios do not hide each other
         found = [(ratio, lines.index(line) + shift) for line, name, ratio in marks if name == form]
         axes.plot(*zip(*found, strict=True), linestyle="", markersize=4.5, label=form, **STYLES[form])
     axes.axvline(1, color="0.3", linewidth=1.2, zorder=1)
@@ -97,7 +97,7 @@ def _draw_panel(axes: Any, marks: list[Mark]) -> None:
 
 
 def draw_steps(title: str, rows: Sequence[streaming.Row], path: Path) -> None:
-    """Microseconds a step by size, a panel for each cell, a line for each contestant."""
+    """Draws microseconds a step by size, with a panel for each cell and a line for each contestant."""
     cells = list(dict.fromkeys(row.case.cell for row in rows))
     figure = Figure(figsize=(1.6 + 3.2 * len(cells), 4.6), layout="constrained")
     for axes, cell in zip(figure.subplots(1, len(cells), sharey=True, squeeze=False)[0], cells, strict=True):
@@ -126,7 +126,7 @@ def _step_us(row: streaming.Row, name: str) -> float | None:
 
 
 def draw_formats(title: str, rows: Sequence[formats.Row], path: Path) -> None:
-    """How many times as fast as float32: a panel for each format of weights, a bar for each line."""
+    """Draws speed-ups over float32, with a panel for each format of weights and a bar for each line."""
     names = [f"{row.case.cell} {row.case.hidden}, T = {row.case.steps}" for row in rows]
     figure = Figure(figsize=(10.0, 1.4 + 0.28 * len(rows)), layout="constrained")
     small = list(rows[0].snr_db)
@@ -144,7 +144,7 @@ def draw_formats(title: str, rows: Sequence[formats.Row], path: Path) -> None:
 
 
 def draw_starts(title: str, rows: Sequence[cold_start.Row], path: Path) -> None:
-    """Time and memory of a cold start, a bar for each contestant."""
+    """Draws time and memory of a cold start, with a bar for each contestant."""
     figure = Figure(figsize=(9.0, 1.4 + 0.4 * len(rows)), layout="constrained")
     panels: dict[str, list[float]] = {
         "import, load and first output, ms": [row.ms for row in rows],
@@ -169,12 +169,12 @@ def _tidy(axes: Any) -> None:
 
 
 def _finish(figure: Figure, title: str, path: Path) -> None:
-    """The title, one legend of all panels, the file."""
+    """Adds the title and one legend of all panels, and writes the file."""
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         found, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, found, strict=True))
     figure.suptitle(title, fontsize=10, wrap=True)
-    columns = int(figure.get_figwidth() / 1.9)  # inches of the longest name
+    columns = int(figure.get_figwidth() / 1.9)  # the longest name takes 1.9 inches
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, frameon=False)
     figure.savefig(path, dpi=150)

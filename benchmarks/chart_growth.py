@@ -1,4 +1,4 @@
-"""The picture of the grid `growth`: measured times and the fitted laws, a panel for each axis that grows."""
+"""Draws the picture of the grid `growth`: measured times and fitted laws, with a panel for each axis that grows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKS = {"inference": "o", "training": "s"}
 
 
 def draw_growth(title: str, rows: Sequence[Series], path: Path) -> None:
-    """Rows of panels: what stays; columns: the task. Lines are laws, marks are measured."""
+    """Draws a row of panels for each base, a column for each task; lines are laws, marks are measurements."""
     tasks = list(dict.fromkeys(row.task for row in rows))
     plans = list(dict.fromkeys((row.axis, row.fixed) for row in rows))
     figure = Figure(figsize=(3.4 * len(plans) / 2 + 1.5, 3.0 * 2 * len(tasks)), layout="constrained")

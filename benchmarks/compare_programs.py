@@ -11,10 +11,10 @@ called 100 times with one step of one sequence.
 The programs lie in benchmarks/programs. A row makes two models with the same weights, swaps the layers of one, and
 lets the two make training steps in turn, in one process: a step is zero_grad, forward, loss, backward, Adam. "torch"
 and "pyrnn" are the medians of a step; "ratio" is the median over the turns of torch / pyrnn: above 1 the accelerated
-program is faster. "recurrence" is the share of torch's step that goes away when a stand-in, which only gives what has
-the right shape, takes the place of the recurrent layer.
+program is faster. "recurrence" is the share of torch's step that disappears if a stand-in, whose outputs have only the
+right shape, replaces the recurrent layer.
 
-Threads: torch's default, and one. Each number has a process of its own, as a program has it from its start.
+Programs run on torch's default number of threads and on one, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ import pyrnn.torch
 PROGRAMS = ("forecaster", "tagger", "policy", "seq2seq", "characters")
 KINDS = ("LSTM", "GRU", "RNN")
 SIZES = ((64, 24, 48, 256), (32, 50, 32, 64), (16, 100, 20, 128), (128, 20, 16, 32), (8, 60, 64, 200))  # B, T, I, H
-OF_OTHERS = SIZES[1:2]  # the sizes of the programs besides the first
+OF_OTHERS = SIZES[1:2]  # the sizes of all programs except the first
 OF_CELLS = ((1, 20, 16, 16), (4, 20, 32, 64), (32, 20, 64, 128), (64, 20, 128, 256), (128, 20, 128, 256),
             (256, 20, 128, 512))  # fmt: skip
 OF_STEPS = tuple((1, 100, hidden, hidden) for hidden in (16, 64, 128, 256))
@@ -68,7 +68,7 @@ class Row:
 
 
 class StandIn(nn.Module):
-    """Gives what a recurrent layer or cell gives in shape, at the cost of one small product."""
+    """Returns outputs of the shapes of a recurrent layer or cell, at the cost of one small product."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -88,14 +88,14 @@ class StandIn(nn.Module):
 
 
 def stand_in(model: nn.Module) -> None:
-    """Puts stand-ins in the place of the recurrent layers."""
+    """Replaces the recurrent layers by stand-ins."""
     for name, module in model.named_children():
         if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
             setattr(model, name, StandIn(module))
 
 
 def prepared(program: str, kind: str, size: tuple[int, ...], change: Callable[[nn.Module], Any] | None) -> Step:
-    """A training step of a model that has been changed: the optimizer holds the weights it began with."""
+    """A training step of a model that `change` has changed; the optimizer keeps the model's first weights."""
     torch.manual_seed(0)
     file, _, variant = program.partition("_")
     made = runpy.run_path(str(Path(__file__).parent / "programs" / f"{file}.py"))
@@ -106,7 +106,7 @@ def prepared(program: str, kind: str, size: tuple[int, ...], change: Callable[[n
 
 
 def in_turn(steps: list[Step], seconds: float) -> list[list[float]]:
-    """Milliseconds of each call of each step, the steps taking turns."""
+    """Calls the steps in turn, and returns the milliseconds of each call of each step."""
     for step in steps * 3:
         step()
     times: list[list[float]] = [[] for _ in steps]
@@ -128,7 +128,7 @@ def measure(program: str, kind: str, size: tuple[int, ...], seconds: float) -> R
 
 
 def rows_of(threads: int) -> Iterator[Row]:
-    """The rows with one number of threads (0: the default), each as it comes, from a process of its own."""
+    """Yields the rows of one number of threads (0: the default) as a process of its own measures them."""
     command = [sys.executable, __file__, "--worker", str(threads), *sys.argv[1:]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -139,7 +139,7 @@ def rows_of(threads: int) -> Iterator[Row]:
 
 
 def work(arguments: argparse.Namespace) -> None:
-    """What the process of rows_of does."""
+    """Measures the rows in the process that rows_of starts."""
     if arguments.worker:
         torch.set_num_threads(arguments.worker)
     for program in arguments.program or PROGRAMS:
@@ -162,7 +162,7 @@ def table_of(rows: list[Row]) -> Table:
 
 
 def means_of(rows: list[Row]) -> Iterator[str]:
-    """A sentence for each kind and number of threads."""
+    """Yields a sentence for each kind and number of threads."""
     for threads in sorted({r.threads for r in rows}):
         for kind in KINDS:
             ratios = [r.ratio for r in rows if (r.kind, r.threads) == (kind, threads)]

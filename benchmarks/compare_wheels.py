@@ -9,10 +9,10 @@ A version is a wheel, a folder with a checkout, or a revision of this repository
 its own, which sees the packages of the Python that runs this script: NumPy, and torch for the rows about torch. The
 script itself needs rich; building a wheel needs what pyrnn's build needs; --count needs valgrind.
 
-A round starts one process for each version, on the same CPU. The two take turns at each row, so that both meet the
-same moods of the machine; of its turns a process keeps the best. The ratio of a row is the median over the rounds of
-old time / new time: above 1 the new version is faster. "spread" is the middle half of these ratios: what the machine
-adds to a row.
+A round starts one process for each version, on the same CPU. The two take turns at each row, so that the machine's
+state is the same for both; a process keeps its best turn. The ratio of a row is the median over the rounds of
+old time / new time: above 1 the new version is faster. "spread" is the width of the middle half of these ratios, the
+noise of the machine.
 
 The verdict: the geometric mean of the ratios is at least 0.99 in each run, and no row is under 0.95 in all runs. Two
 runs are made, of seven rounds each, and the exit status says whether the verdict is good. A row that is under 0.95 in
@@ -43,17 +43,17 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainin
 from rich.table import Table
 
 HERE = Path(__file__).parent
-MEAN, LEAST = 0.99, 0.95  # the geometric mean of all ratios, and a single ratio
-COUNTED_SECONDS = 0.02  # of calls under --count; 300,000 instructions that switch callgrind on vary a little
-TURNS = 3  # of each process at a row: old new, new old, old new
+MEAN, LEAST = 0.99, 0.95  # least values of the geometric mean of all ratios, and of a single ratio
+COUNTED_SECONDS = 0.02  # time of the calls under --count; it outweighs the 300,000 instructions that start callgrind
+TURNS = 3  # turns of each process at a row, in the order old new, new old, old new
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one run measured of a row.
+    """The measurements of a row in one run.
 
     Attributes:
-        name: of the row.
+        name: the row's name.
         old_us: microseconds of a call, by round.
         new_us: the same of the new version.
     """
@@ -82,7 +82,7 @@ class Row:
 
 
 def verdict(runs: Sequence[Sequence[Row]]) -> tuple[bool, list[str]]:
-    """Whether the new version is as fast in these runs, and why, a sentence each."""
+    """Whether the new version is as fast in these runs, and the reasons in sentences."""
     means = [statistics.geometric_mean(row.ratio for row in run) for run in runs]
     slow = [{row.name for row in run if row.ratio < LEAST} for run in runs]
     always = set.intersection(*slow)
@@ -108,7 +108,7 @@ def verdict(runs: Sequence[Sequence[Row]]) -> tuple[bool, list[str]]:
 
 
 def run(*command: str | Path, **options: Any) -> str:
-    """What a command prints; a CalledProcessError, after its output, if it fails."""
+    """Runs a command and returns its output; if it fails, prints the output and raises CalledProcessError."""
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options)
     if done.returncode:
         print(done.stdout, file=sys.stderr)
@@ -117,7 +117,7 @@ def run(*command: str | Path, **options: Any) -> str:
 
 
 def wheel(version: str, folder: Path) -> Path:
-    """The wheel of a version; built in `folder` unless it is one."""
+    """The wheel of a version, which is built in `folder` unless the version is a wheel."""
     given = Path(version)
     if given.suffix == ".whl":
         return given
@@ -151,7 +151,7 @@ def environment(built: Path, folder: Path) -> Path:
 
 
 class Timer:
-    """A process of rows.py."""
+    """A process of rows.py that times rows."""
 
     def __init__(self, python: Path, cpu: int) -> None:
         environ = {**os.environ, "PYRNN_THREADS": "1", "PYTHONHASHSEED": "0"}
@@ -177,7 +177,7 @@ class Timer:
     def close(self) -> None:
         """Ends the process."""
         assert self._process.stdin
-        with self._process:  # closes the other pipe, and waits
+        with self._process:  # closes the other pipe, and waits for the process
             self._process.stdin.close()
 
 
@@ -190,7 +190,7 @@ def chosen(rows: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def measured(pythons: Sequence[Path], options: argparse.Namespace, progress: Progress, title: str) -> list[Row]:
-    """One run: all rows in all rounds."""
+    """Measures all rows in all rounds of one run."""
     found: dict[str, Row] = {}
     task = progress.add_task(title, total=None)
     for round in range(options.rounds):
@@ -215,7 +215,7 @@ def measured(pythons: Sequence[Path], options: argparse.Namespace, progress: Pro
 
 
 def instructions(python: Path, row: str, options: argparse.Namespace) -> float:
-    """Instructions of a call: those of many calls less those of none."""
+    """Instructions of a call: the difference between many calls and none, divided by their number."""
     timer = Timer(python, options.cpu)
     if row not in timer.rows:
         raise SystemExit(f'no row has the name "{row}"; the rows are:\n' + "\n".join(timer.rows))
@@ -233,11 +233,11 @@ def instructions(python: Path, row: str, options: argparse.Namespace) -> float:
     return (counts[1] - counts[0]) / calls
 
 
-# -- what it prints ----------------------------------------------------------------------------------------
+# -- output ------------------------------------------------------------------------------------------------
 
 
 def table(runs: Sequence[Sequence[Row]]) -> Table:
-    """All rows: the medians of the last run, and the ratios of all."""
+    """A table of all rows, with the medians of the last run and the ratios of all runs."""
     shown = Table(title="old time / new time; under 1 the new version is slower")
     shown.add_column("row")
     for heading in ("old µs", "new µs", *(h for i in range(len(runs)) for h in (f"ratio {i + 1}", "spread"))):

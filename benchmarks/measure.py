@@ -1,7 +1,7 @@
-"""Measures contestants that do the same work: their results are compared, then they are called in turn.
+"""Measures contestants that do the same work: it compares their results, then calls them in turn.
 
-Shared machines drift, the ratio of neighbours does not, so the best time of each in one run is what counts. A fast
-wrong answer is a failure, so nothing is timed before the results agree.
+The speed of a shared machine drifts, but ratios of times that are measured in turn do not, so the best time of each in
+one run counts. A fast wrong answer is a failure, so nothing is timed before the results agree.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pyrnn.checks.arrays import Array
 
 from .case import Case
 
-# Outputs and gradients against pyrnn's, as a fraction of the largest of each array, or of 1 where that is more:
-# T <= 100 steps of rounding.
+# The tolerance of outputs and gradients is a fraction of the largest number of each array, or of 1 if that is larger.
+# T <= 100 steps add up their rounding errors.
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
-# Seconds that a contestant is called for before the next one's turn; a call that takes longer is a turn. One call
-# of 5 us after another contestant's megabytes would measure the caches that it left. With more threads the turn
-# outlasts the workers of the last contestant, who spin for up to 5 ms (libgomp) on a core that this one wants.
+# A turn calls a contestant for so many seconds, at least once. One call of 5 us would measure the caches that another
+# contestant left. With several threads the turn outlasts the workers of the last contestant, which spin for up to 5 ms
+# (libgomp) on a core that this one needs.
 TURN, TURN_OF_THREADS = 0.0005, 0.015
 
 
@@ -36,7 +36,7 @@ class Contestant:
 
     Attributes:
         call: does the work of a case.
-        results: the arrays in what it returned: output, final state, and in training the gradients of input, initial
+        results: returns the arrays of a call: output, final state, and in training the gradients of input, initial
             state and weights.
     """
 
@@ -46,13 +46,13 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a case.
+    """The measurements of a case.
 
     Attributes:
-        case: which.
+        case: the case.
         us: microseconds a call, by contestant, "pyrnn" among them.
-        bound_us: the least that this machine allows, None where it was not measured.
-        one_thread_us: pyrnn's with one thread, None where it has no more.
+        bound_us: the least time that this machine allows, None if it was not measured.
+        one_thread_us: pyrnn's time with one thread, None if it has only one.
     """
 
     case: Case
@@ -62,17 +62,17 @@ class Row:
 
     @property
     def peers(self) -> dict[str, float]:
-        """The others' microseconds."""
+        """The microseconds of the peers."""
         return {name: us for name, us in self.us.items() if name != "pyrnn"}
 
     @property
     def best_peer(self) -> str | None:
-        """The fastest of them."""
+        """The name of the fastest peer."""
         return min(self.peers, key=self.peers.__getitem__, default=None)
 
     @property
     def ratio(self) -> float | None:
-        """How many times as fast as the best peer.
+        """The speed-up over the best peer.
 
         >>> Row(Case("inference", "GRU", 100, 1, 64, 64), {"pyrnn": 2.0, "torch": 9.0, "jax": 5.0}).ratio
         2.5
@@ -80,22 +80,22 @@ class Row:
         return self.over(self.best_peer)
 
     def over(self, peer: str | None) -> float | None:
-        """How many times as fast as a peer; None if it was not there."""
+        """The speed-up over a peer, None if it was not measured."""
         return self.us[peer] / self.us["pyrnn"] if peer and peer in self.us else None
 
     @property
     def gflops(self) -> float:
-        """Multiplications and additions of pyrnn's matrix products, 10^9 a second."""
+        """Multiplications and additions of pyrnn's matrix products, in 10^9 a second."""
         return self.case.flops / self.us["pyrnn"] / 1e3
 
     @property
     def roofline(self) -> float | None:
-        """Share of what this machine allows."""
+        """The share of the machine's limit that pyrnn reaches."""
         return None if self.bound_us is None else self.bound_us / self.us["pyrnn"]
 
     @property
     def scaling(self) -> float | None:
-        """How many times as fast as pyrnn with one thread."""
+        """The speed-up over pyrnn with one thread."""
         return None if self.one_thread_us is None else self.one_thread_us / self.us["pyrnn"]
 
     def record(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Row:
 
 @contextmanager
 def only_threads(count: int) -> Iterator[None]:
-    """Lets this process use the first `count` of its CPUs and pyrnn so many threads, and in the end as before.
+    """Restricts this process to the first `count` of its CPUs and pyrnn to so many threads, then restores both.
 
     Libraries that start their threads inside the block start them on these CPUs.
     """
@@ -127,7 +127,7 @@ def only_threads(count: int) -> Iterator[None]:
 
 
 def compare(case: Case, results: Mapping[str, Sequence[Array]]) -> None:
-    """Raises a RuntimeError unless all hold the arrays of pyrnn, up to rounding."""
+    """Raises RuntimeError unless all results equal those of pyrnn, up to rounding."""
     ours = results["pyrnn"]
     for name, theirs in results.items():
         kinds = [", ".join(f"{a.dtype}{list(a.shape)}" for a in arrays) for arrays in (ours, theirs)]
@@ -141,13 +141,13 @@ def compare(case: Case, results: Mapping[str, Sequence[Array]]) -> None:
 
 
 def compared(case: Case, contestants: Mapping[str, Contestant]) -> dict[str, Callable[[], float]]:
-    """The turns of the contestants, who have called once and agree."""
+    """Calls each contestant once, compares the results, and returns the contestants' turns."""
     compare(case, {name: list(one.results(one.call())) for name, one in contestants.items()})
     return {name: turn(one.call) for name, one in contestants.items()}
 
 
 def turn(call: Callable[[], Any]) -> Callable[[], float]:
-    """Calls for a turn and returns the seconds of the best call."""
+    """A function that calls for a turn and returns the seconds of the best call."""
     at_least = TURN if _core.num_threads() == 1 else TURN_OF_THREADS
 
     def best() -> float:
@@ -164,7 +164,7 @@ def turn(call: Callable[[], Any]) -> Callable[[], float]:
 
 
 def on_one_thread(one: Callable[[], float]) -> Callable[[], float]:
-    """A turn of pyrnn's with one thread."""
+    """A turn of pyrnn with one thread."""
 
     def best() -> float:
         before = _core.num_threads()
@@ -178,7 +178,7 @@ def on_one_thread(one: Callable[[], float]) -> Callable[[], float]:
 
 
 def best_in_turn(turns: Mapping[Any, Callable[[], float]], seconds: float) -> dict[Any, float]:
-    """The best microseconds of each, in rounds of one turn each; three rounds even if they take longer."""
+    """The best microseconds of each, in rounds of a turn each; there are three rounds even if they take longer."""
     best = dict.fromkeys(turns, float("inf"))
     end = time.perf_counter() + seconds
     rounds = 0

@@ -1,4 +1,4 @@
-"""How rows are shown: JSON, or tables of rich; the tables of cases beside their peers."""
+"""Prints rows as JSON or as tables of rich, and makes the tables of cases beside their peers."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from pyrnn import _core
 from .grids import Grid
 from .measure import Row
 
-PIPED = 160  # columns where there is no terminal to ask
+PIPED = 160  # columns of the output if it is no terminal
 
 
 def title(what: str, grid: Grid, threads: int) -> str:
-    """What is measured, against whom."""
+    """A title with the grid, the versions and the threads."""
     peers = ", ".join(f"{name} {number}" for name, number in grid.versions.items())
     beside = f" beside {peers}" if peers else ""
     absent = f"; not installed: {', '.join(grid.missing)}" if grid.missing else ""
@@ -31,13 +31,13 @@ def title(what: str, grid: Grid, threads: int) -> str:
 
 
 def busy() -> list[str]:
-    """A warning where this machine has other work: peers whose threads wait for each other may take seconds then."""
+    """A warning if the machine is busy, since peers whose threads wait for each other may then take seconds."""
     load, cpus = os.getloadavg()[0], os.cpu_count() or 1
     return [f"warning: {load:.1f} processes ran on the {cpus} CPUs in the last minute"] if load > cpus / 2 else []
 
 
 def limits(grid: Grid) -> list[str]:
-    """The roofline in a line, where it was measured."""
+    """A line with the machine's limits, if they were measured."""
     if not grid.limits:
         return []
     levels = ", ".join(f"{name} {rate:.0f}" for name, rate in grid.limits.items() if name != "GFLOP/s")
@@ -45,7 +45,7 @@ def limits(grid: Grid) -> list[str]:
 
 
 def geometric_mean(ratios: Iterable[float | None]) -> float | None:
-    """Of those there are.
+    """The geometric mean of the ratios that are not None.
 
     >>> geometric_mean([2.0, None, 8.0])
     4.0
@@ -55,7 +55,7 @@ def geometric_mean(ratios: Iterable[float | None]) -> float | None:
 
 
 def print_json(common: dict[str, Any], grid: Grid) -> list[Any]:
-    """Prints one object a line, as soon as it is measured, with what is common to all; returns the rows."""
+    """Prints an object a line as soon as it is measured, with the fields of `common`, and returns the rows."""
     found = []
     for row in grid.rows:
         print(json.dumps({**common, **row.record()}), flush=True)
@@ -74,7 +74,7 @@ def print_tables(heading: str, grid: Grid) -> list[Any]:
             found.append(row)
             status.update(f"{len(found)} of {grid.count}: {row}")
     for table in grid.tables(found):
-        console.print(Text(str(table.title), "bold"), soft_wrap=True)  # as the table's own it would wrap at its width
+        console.print(Text(str(table.title), "bold"), soft_wrap=True)  # the table itself would wrap its title
         table.title = None
         console.print(table)
     return found
@@ -89,19 +89,19 @@ def new_table(heading: str, left: Sequence[str], right: Sequence[str]) -> Table:
 
 
 def time(microseconds: float | None) -> str:
-    """In three digits or so."""
+    """The time with three digits or so."""
     if microseconds is None:
         return "-"
     return f"{microseconds:.{2 if microseconds < 10 else 1}f}" if microseconds < 1000 else f"{microseconds:,.0f}"
 
 
 def ratio(value: float | None) -> Text:
-    """Red where pyrnn is the slower one."""
+    """The ratio, in red if pyrnn is slower."""
     return Text("-") if value is None else Text(f"{value:.2f}", "bold red" if value < 1 else "")
 
 
 def tables(rows: Sequence[Row]) -> Iterator[Table]:
-    """For each task all rows, then the means of every cell."""
+    """Yields a table of all rows for each task, then one of the means of every cell."""
     for task in dict.fromkeys(row.case.task for row in rows):
         yield _lines(task, [row for row in rows if row.case.task == task])
     yield _summary(rows)
@@ -138,7 +138,7 @@ def _lines(task: str, rows: Sequence[Row]) -> Table:
 
 
 def _summary(rows: Sequence[Row]) -> Table:
-    """Means and the least over the best peer of each row, and means over torch, where it is not the only one."""
+    """A table of the mean and least ratio over the best peer, and of the mean over torch if there are other peers."""
     names = _names(rows)
     heading = f"times as fast as {names[0] if len(names) == 1 else 'the best peer'}: geometric mean and least"
     over = [name for name in names if len(names) > 1]

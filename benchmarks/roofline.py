@@ -1,21 +1,21 @@
-"""What this machine can do at best, measured on the spot, and the least time that a case can take on it.
+"""Measures the limits of this machine, and computes the least time that a case can take on it.
 
-The model counts two things: multiply-adds, and reads of weights. All else (activations, states, gates, the call from
-Python) is left out, so no case reaches its bound.
+The model counts multiply-adds and reads of weights. It leaves out activations, states, gates and the call from Python,
+so no case reaches its bound.
 
 The products come in two kinds:
 
-- Those over many steps: W_ih x, in training its mirror da W_ih, and the gradients of the weights. Rows of all steps
+- Products over many steps: W_ih x, in training its mirror da W_ih, and the gradients of the weights. Rows of all steps
   share the weights, which are read once for BLOCK of them.
-- Those within a step: W_hh h, and in training da W_hh. One step waits for the last, so W_hh is read once a step, by
+- Products within a step: W_hh h, and in training da W_hh. One step waits for the last, so W_hh is read once a step, by
   all rows of the batch together.
 
 A product takes the longer of its multiply-adds at the peak and its reads at the bandwidth of the weights; products
 follow one another, so their times add up. At batch 1 that is W_ih x at the peak plus T reads of W_hh, at large batches
 all multiply-adds at the peak.
 
-The bandwidth is that of an array as large as the weights, which tells the level of the cache that they fit better than
-a comparison of sizes: 1 MB of weights in 1 MB of L2 is read at 160 GB/s, 256 kB at 215, 4 MB at 120 (Zen 5).
+The bandwidth is measured on an array as large as the weights, which is more exact than the level of the cache that
+they fit: with 1 MB of L2, 1 MB of weights is read at 160 GB/s, 256 kB at 215, 4 MB at 120 (Zen 5).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from pyrnn import _core
 from .case import GATES, Case
 
 BLOCK = 48  # rows of W_ih x that share a read of W_ih (csrc/engine)
-DEFAULT_CACHES = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20}  # where the system does not say
+DEFAULT_CACHES = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20}  # if the system does not report them
 
 
 def cache_sizes() -> dict[str, int]:
-    """Bytes of L1 (data), L2 and L3 as the system says them, of those it knows not the usual ones.
+    """Bytes of L1 (data), L2 and L3 as the system reports them, or DEFAULT_CACHES.
 
     >>> list(cache_sizes())
     ['L1', 'L2', 'L3']
@@ -49,11 +49,11 @@ def cache_sizes() -> dict[str, int]:
 
 
 class Machine:
-    """The limits of `threads` cores at once: one thread each measures, all at the same time.
+    """The limits of `threads` cores, measured by a thread on each at the same time.
 
     Args:
-        threads: how many.
-        seconds: to spend on a figure.
+        threads: the number of threads.
+        seconds: the time for each measurement.
 
     >>> Machine(1, seconds=0.001).gflops > 0
     True
@@ -65,9 +65,9 @@ class Machine:
         self._read: dict[int, float] = {}
 
     def gbytes(self, size: int) -> float:
-        """10^9 bytes a second, read from weights of `size` bytes of which each core has its share.
+        """The bandwidth, in 10^9 bytes a second, of reads from weights of `size` bytes, shared by the cores.
 
-        A smaller array is never slower than a larger one: what a measurement loses to noise, another gives back.
+        A smaller array is never slower than a larger one, so the best measurement of any larger array counts too.
         """
         share = max(4096, size // self.threads)
         if share not in self._read:
@@ -94,7 +94,7 @@ class Machine:
         column = 4 * GATES[case.cell] * case.hidden  # bytes of a column of weights
         w_ih, w_hh, rows = column * case.input, column * case.hidden, case.steps * case.batch
         across = self._product_us(rows, w_ih, math.ceil(rows / BLOCK), w_ih + w_hh)
-        # A single step reads both weights between two uses of either.
+        # A single step reads all of W_ih and W_hh between two uses of either.
         resident = w_hh if case.steps > 1 else w_ih + w_hh
         within = case.steps * self._product_us(case.batch, w_hh, 1, resident)
         if case.task != "training":
@@ -102,11 +102,11 @@ class Machine:
         return 2 * (across + within) + self._product_us(rows, w_ih + w_hh, 0, w_ih + w_hh)
 
     def _product_us(self, rows: int, weights: int, reads: int, resident: int) -> float:
-        """[rows,K] times weights of so many bytes, read so often, out of the memory that holds `resident` bytes."""
+        """The time of [rows,K] times weights of so many bytes, read so often; `resident` bytes set the bandwidth."""
         return max(2 * rows * weights / 4 / self.gflops, reads * weights / self.gbytes(resident)) / 1e3
 
 
 @lru_cache
 def measured(threads: int) -> Machine:
-    """The machine, measured once a process."""
+    """The machine, which is measured once a process."""
     return Machine(threads)

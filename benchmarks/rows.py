@@ -1,10 +1,10 @@
-"""The rows that compare_wheels.py times, and the process that times them: it runs once for each wheel and round.
+"""The rows of compare_wheels.py, and the process that times them, once for each wheel and round.
 
-A row is a call that a user makes, in one thread on one CPU. The sizes are those of the suite. What counts is the
-time of this process on the CPU: other processes that want the CPU too do not lengthen it.
+A row is a call that a user makes, in one thread on one CPU. The sizes are those of the suite. The measured time is
+this process' CPU time, which other processes do not lengthen.
 
 python benchmarks/rows.py CPU            answers each line "SECONDS ROW" of its input with the microseconds of a call
-python benchmarks/rows.py CPU CALLS ROW  has callgrind, under which it runs, count the instructions of so many calls
+python benchmarks/rows.py CPU CALLS ROW  makes so many calls under callgrind, which counts their instructions
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SHAPES = runpy.run_path(str(Path(__file__).parent / "shapes.py"))
 CELLS = ("RNN", "LSTM", "GRU")
 MIDDLE = (100, 8, 64, 64)
 STREAM_SIZES = (8, 16, 32, 64, 128)
-BATCH_SECONDS = 0.002  # of calls between two looks at the clock, which takes a system call
+BATCH_SECONDS = 0.002  # time between two reads of the clock, each of which is a system call
 
 Rows = dict[str, Callable[[], Call]]
 
 
 def rows() -> Rows:
-    """What makes the call of each row, by the row's name."""
+    """Functions that make the call of each row, by the row's name."""
     every: Rows = {}
     for cell in CELLS:
         every |= layers(cell) | streams(cell) | small_networks(cell)
@@ -126,7 +126,7 @@ def drop_ins(cell: str) -> Rows:
 
 
 def timed(call: Call, seconds: float) -> float:
-    """The least seconds of a call, over batches of calls that take 2 ms, for `seconds`; a long call is made once."""
+    """The least seconds of a call over batches of 2 ms, measured for `seconds`; a long call is made once."""
     if call is calls.fresh_import:
         return min(call(), call())
     number, taken = 1, many(call, 1)
@@ -149,19 +149,19 @@ def many(call: Call, number: int) -> float:
 
 
 def answer() -> None:
-    """Times the rows that the input names. The call of a row is made anew when another row was timed before it."""
+    """Times the rows that the input names, and makes the call anew for each change of row."""
     every, name, call = rows(), None, None
     print(json.dumps(list(every)), flush=True)
     for line in sys.stdin:
         seconds, _, wanted = line.rstrip("\n").partition(" ")
         if wanted != name:
-            call = None  # so that its memory is free before the next row takes some
+            call = None  # frees its memory before the next row allocates
             name, call = wanted, every[wanted]()
         print(timed(call, float(seconds)) * 1e6, flush=True)
 
 
 def counted(row: str, number: int) -> None:
-    """Makes the calls, and before them some that are not counted."""
+    """Makes some calls that are not counted, then those that are."""
     call = rows()[row]()
     many(call, 3)
     callgrind("on")
@@ -170,7 +170,7 @@ def counted(row: str, number: int) -> None:
 
 
 def callgrind(state: str) -> None:
-    """Counts from here on, or no more."""
+    """Switches callgrind's counting on or off."""
     subprocess.run(["callgrind_control", "-i", state, str(os.getpid())], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -1,4 +1,4 @@
-"""What `python -m benchmarks` does."""
+"""Runs a grid for `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from . import report
 from .grids import Options
 from .measure import only_threads
 
-# The grids: the module with `opened(options)`, and the function (title, rows, path) that draws it. Both are imported
-# when they are asked for, since neither torch nor matplotlib need be installed.
+# Each grid has a module with `opened(options)` and a function (title, rows, path) that draws it. Both are imported on
+# demand, since torch and matplotlib may not be installed.
 GRIDS = {
     "infer": ("sequences", "chart.draw_peers"),
     "train": ("sequences", "chart.draw_peers"),
@@ -37,21 +37,21 @@ def run(
     plot: Path | None = None,
     cell: str | None = None,
 ) -> None:
-    """Prints how fast pyrnn and its peers are, line by line, and draws it if asked to.
+    """Prints the speed of pyrnn and its peers line by line, and draws it if there is a `plot`.
 
     Args:
-        what: one of GRIDS.
+        what: a name in GRIDS.
         quick: spend less time on a line.
         json: print one JSON object a line instead of tables.
-        threads: of pyrnn and of every peer; the process runs on so many CPUs.
-        plot: a picture to write, in a format that matplotlib knows by its ending.
+        threads: threads of pyrnn and of every peer; the process runs on so many CPUs.
+        plot: the path of a picture, whose suffix is a format of matplotlib.
         cell: "LSTM", "GRU" or "RNN", to measure only these; None for all.
 
     Raises:
-        ImportError: if a picture is asked for and matplotlib is not installed, or torch for its own grid.
-        OSError: if the picture cannot be written there; said before anything is measured, as is the rest about `plot`.
+        ImportError: if there is a `plot` and matplotlib is not installed, or torch for its own grid.
+        OSError: if the picture cannot be written there; like all errors of `plot` it comes before any measurement.
         RuntimeError: if pyrnn and a peer differ.
-        ValueError: if `plot` has an ending that matplotlib does not know.
+        ValueError: if `plot` has a suffix that matplotlib does not know.
     """
     if plot:
         check_picture(plot)

@@ -16,5 +16,5 @@ SEQUENCES: dict[str, list[Shape]] = {
     ],
 }  # fmt: skip
 
-# Of LSTMCell, GRUCell and RNNCell, which take one step a call.
+# The sizes of LSTMCell, GRUCell and RNNCell, which make one step a call.
 STEPS: list[Shape] = [(1, 1, 32, 40), (1, 1, 128, 128), (1, 32, 128, 128)]

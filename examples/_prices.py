@@ -1,4 +1,4 @@
-"""Google's share, day by day: the series of `forecast` and `gradients`."""
+"""Loads the daily prices of Google's share, which `forecast` and `gradients` use."""
 
 from __future__ import annotations
 

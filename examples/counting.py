@@ -1,4 +1,4 @@
-"""The numbers 1 to 10: an LSTM cell, run and trained one step at a time, learns to say which comes next.
+"""An LSTM cell, run and trained one step at a time, learns which number follows in 1 to 10.
 
 The data are the numbers themselves, the task of a from-scratch LSTM with forward, backward and update. After
 600 steps of Adam (half a second) it says 6.98 after 1 to 6, and every other number is at most 0.07 off.
@@ -16,11 +16,11 @@ from pyrnn.checks.arrays import Array
 from pyrnn.train import Adam
 
 HIDDEN, LAST = 16, 10
-UNIT = 10.0  # numbers are read and said in tens
+UNIT = 10.0  # the cell reads and predicts numbers divided by this
 
 
 class Counter(Module):
-    """An LSTM cell reads a number; a Linear on its state says the next."""
+    """An LSTM cell reads a number, and a Linear on its state predicts the next."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Counter(Module):
         return UNIT * float(self.head(state[0])[0, 0])
 
     def gradients(self, numbers: Sequence[float]) -> tuple[float, dict[str, Array]]:
-        """Half the squared error of all steps, and its gradients: forward through the steps, then backward."""
+        """Half the squared error of all steps, and its gradients, by the steps forward and then backward."""
         loss, state, steps = 0.0, None, []
         for number, following in pairwise(numbers):
             state, cell_pullback = self.cell.vjp(_tens(number), state)
@@ -62,7 +62,7 @@ def _tens(number: float) -> Array:
 
 
 def main(steps: int = 600, seed: int = 0) -> Counter:
-    """Trains on 1, 2, ... 10 and prints what the cell says after each start of the row."""
+    """Trains on 1, 2, ... 10, and prints the prediction after each beginning of the row."""
     model, numbers = Counter(seed), list(range(1, LAST + 1))
     optimizer = Adam(model, lr=0.01)
     for step in range(steps):

@@ -8,9 +8,9 @@ train, all scales come from them, the last 15 % test. Measured (RMSE; 0.3 s a mo
     price, dollars         windows of 2, 4, 8: 15.07, 15.09, 15.02; untrained 15.2; last value 15.00
     traffic, vehicles/h    482; untrained 537; one week before 522; last value 2685
 
-No window beats the last value, and the direction is right on 47 to 49 % of the days: what tomorrow's price will be,
-yesterday's do not tell. Of the traffic they do: an error 8 % below the week before's (2605 forecasts), though its
-mean absolute error, 257, is not below 252.
+No window beats the last value, and the direction is right on 47 to 49 % of the days: past prices do not tell
+tomorrow's. Past traffic does tell the next day's: the RMSE is 8 % below that of the week before (2605 forecasts),
+though the mean absolute error, 257, is above its 252.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ DAY, WEEK = 24, 168  # hours
 
 
 def price_series(window: int) -> Series:
-    """Google's closing price of the next day from a window of days: close, open, high, low and volume."""
+    """A series to forecast Google's next closing price from a window of days: close, open, high, low and volume."""
     days = load_prices()
     others = np.column_stack([days[name] for name in ("open", "high", "low", "volume")])
     return Series(days["adj_close"], others, lookback=window, horizon=1, period=1)
 
 
 def traffic() -> tuple[Array, Array]:
-    """Vehicles an hour, [N], and beside them temperature, sine and cosine of the hour and of the week, [N,5]."""
-    spec = find_spec("autots")  # not imported: only a file of it is read
+    """Vehicles an hour, [N], and temperature, sine and cosine of the hour of the day and of the week, [N,5]."""
+    spec = find_spec("autots")  # locates a file of the package without an import
     if spec is None or not spec.submodule_search_locations:
         raise ImportError('this example needs autots: pip install "pyrnn-cpu[examples]"')
     path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "traffic_hourly.zip"
@@ -56,7 +56,7 @@ def traffic() -> tuple[Array, Array]:
 
 
 def traffic_series(rows: int | None = None) -> Series:
-    """The next 24 hours of traffic from the past 48, as corrections to the same hours one week before."""
+    """A series to forecast the next 24 hours of traffic from 48, as corrections to the hours one week before."""
     volume, others = traffic()
     return Series(volume[:rows], others[:rows], lookback=2 * DAY, horizon=DAY, period=WEEK)
 
@@ -64,13 +64,13 @@ def traffic_series(rows: int | None = None) -> Series:
 def main(
     folder: Path | None = None, price_epochs: int = 30, traffic_epochs: int = 10, rows: int | None = None
 ) -> dict[str, Outcome]:
-    """Trains all, prints scores on the test, and writes a picture of each into `folder`, if there is one.
+    """Trains all models, prints their scores on the test, and writes a picture of each into `folder`, if there is one.
 
     Args:
-        folder: for prices-8.png and traffic.png.
-        price_epochs: of each of the three models of the price.
-        traffic_epochs: of the model of the traffic.
-        rows: hours of traffic that are used; None for all.
+        folder: where the pictures are written.
+        price_epochs: epochs of each of the three models of the price.
+        traffic_epochs: epochs of the model of the traffic.
+        rows: the number of hours of traffic to use; None for all.
     """
     console = Console(soft_wrap=True)
     outcomes = {}

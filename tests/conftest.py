@@ -1,8 +1,8 @@
-"""Marks of tests, skips that fail, and habits of torch, Python and the shell that would get in the way of every file.
+"""Marks tests by folder and file, makes skips fail on request, and sets up torch, Python and Keras for all files.
 
-A folder gives its tests a mark, and so does each `pytest.importorskip` at the head of a file. `core` are the tests of
-the folders of NumPy layers whose file needs no framework: they run with NumPy, pytest and hypothesis alone. A single
-test that needs a framework carries its mark and imports it itself.
+A folder gives its tests a mark, and so does each `pytest.importorskip` at the head of a file. `core` marks the tests
+in the folders of NumPy layers whose file needs no framework: they run with NumPy, pytest and hypothesis alone. A
+single test that needs a framework carries its mark and imports it itself.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ MARKS = {
     **{name: f"needs {name}" for name in FRAMEWORKS},
 }
 
-# A Python that a test starts here would import pyrnn from the tree, which has no compiled core, and not as installed.
+# Without it a Python that a test starts here would import pyrnn from the tree, which has no compiled core.
 os.environ["PYTHONSAFEPATH"] = "1"
 
-# Where benchmarks/ and examples/ are; last, since the clone's pyrnn/ would hide the one that is installed.
+# benchmarks/ and examples/ lie here. The folder comes last, since its pyrnn/ would hide the installed one.
 sys.path.append(str(HERE.parent))
 
-# Ignored in what a script runs in the background; the tests of Ctrl-C need Python's own.
+# A shell makes background processes ignore SIGINT; the tests of Ctrl-C need Python's own handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in MARKS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
-    # Said once per process, in whichever test comes first, of torch's float32 LSTM with proj_size.
+    # torch warns once a process, in whichever test comes first, of its float32 LSTM with proj_size.
     config.addinivalue_line("filterwarnings", "ignore:LSTM with projections is not supported:UserWarning")
 
 
@@ -59,7 +59,7 @@ def needed(path: Path) -> frozenset[str]:
 
 
 def marks(item: pytest.Item) -> Iterator[str]:
-    """The marks that a test has by its place, its file and itself."""
+    """The marks that a test gets by its folder and its file."""
     own = {mark.name for mark in item.iter_markers() if mark.name in MARKS}
     modules = needed(item.path)
     folder = FOLDERS.get(item.path.relative_to(HERE).parts[0])

@@ -1,4 +1,4 @@
-"""The grids: a file each, and what every grid is given and gives.
+"""A file for each grid, and the options and results that all grids share.
 
 sequences    infer and train: layers on NumPy arrays beside every peer
 streaming    stream: one step, from C++ and from Python
@@ -7,7 +7,7 @@ drop_ins     torch: the modules of pyrnn.torch beside torch.nn
 cold_start   load: fresh processes
 growth       growth: time against size
 
-To add a grid: a file with `opened(options)`, and its line in run.py.
+To add a grid, write a file with `opened(options)`, and its line in run.py.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked for.
+    """The options of a grid.
 
     Attributes:
         what: the name of the grid.
-        seconds: to spend on all lines together; every line has three rounds even if they take longer.
-        threads: of every contestant.
+        seconds: the time for all lines together; every line has three rounds even if they take longer.
+        threads: the threads of every contestant.
         cell: "LSTM", "GRU", "RNN", or None for all.
     """
 
@@ -41,12 +41,12 @@ class Grid:
     """A grid whose contestants are ready.
 
     Attributes:
-        rows: measured while they are read; each has record(), all it holds for JSON, and a str for the progress.
-        count: how many there will be.
+        rows: an iterator that measures; each row has record(), its data for JSON, and a str for the progress.
+        count: the number of rows.
         tables: the tables of all rows.
-        versions: of the peers, by name.
+        versions: the versions of the peers, by name.
         missing: names of peers that are not installed.
-        limits: what the machine can do (roofline.Machine.limits), where it was measured.
+        limits: the machine's limits (roofline.Machine.limits), if they were measured.
     """
 
     rows: Iterator[Any]

@@ -51,10 +51,10 @@ PROGRAMS = {
         "options = {{'INFERENCE_NUM_THREADS': {threads}, 'INFERENCE_PRECISION_HINT': 'f32'}}\n"
         "y = openvino.Core().compile_model(path, 'CPU', options)([x])[0]",
     ),
-    "numpy alone": ("model.pt", NUMPY + "y = x"),  # what every one but torch stands on
+    "numpy alone": ("model.pt", NUMPY + "y = x"),  # the start of NumPy, which all but torch contain
 }
 
-# Peak memory is that of this program; getrusage's would be the parent's, if that was larger before the fork.
+# VmHWM is the peak memory of this program; getrusage would give the parent's if that was larger before the fork.
 AROUND = """
 import sys, time
 path, start = sys.argv[1], time.perf_counter()
@@ -71,10 +71,10 @@ class Row:
     """The best of several starts.
 
     Attributes:
-        name: of the contestant.
-        file: what it loaded.
+        name: the contestant's name.
+        file: the file that it loaded.
         ms: milliseconds from the first line of the program to the first output, after Python's own start.
-        peak_mb: most memory that the process held, 10^6 bytes.
+        peak_mb: the most memory that the process held, in 10^6 bytes.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Row:
 
 @contextmanager
 def opened(options: Options) -> Iterator[Grid]:
-    """The grid, its files written."""
+    """Writes the files, and opens the grid."""
     known = [name for name in PROGRAMS if name in ("pyrnn", "numpy alone") or find_spec(name)]
     peers = versions(name for name in known if name not in ("pyrnn", "numpy alone"))
     missing = [name for name in PROGRAMS if name not in known]
@@ -127,13 +127,13 @@ def measured(folder: Path, names: Sequence[str], threads: int, rounds: int) -> I
 
 
 def start(folder: Path, name: str, threads: int) -> tuple[float, float, list[float]]:
-    """Runs a program; its seconds, peak kilobytes and output."""
+    """Runs a program, and returns its seconds, peak kilobytes and output."""
     file, program = PROGRAMS[name]
     text = AROUND.format(program=program.format(size=SIZE, layers=LAYERS, threads=threads))
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYRNN_THREADS": str(threads)}
-    # pip compiles what it installs; a checkout would be compiled at every start, which takes 15 ms.
+    # Without the variable Python keeps the bytecode of a checkout, and does not compile it at every start for 15 ms.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    # -P: the folder that this runs in may be a clone, whose pyrnn/ has no compiled core.
+    # -P, because the current folder may be a clone, whose pyrnn/ has no compiled core.
     command = [sys.executable, "-P", "-c", text, str(folder / file)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

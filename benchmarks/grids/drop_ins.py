@@ -1,4 +1,4 @@
-"""The grid `torch`: pyrnn.torch beside torch.nn: layers, padded and packed, and cells, in float32 and float64."""
+"""The grid `torch`: layers, padded and packed, and cells of pyrnn.torch beside torch.nn, in float32 and float64."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import Grid, Options
 
 @contextmanager
 def opened(options: Options) -> Iterator[Grid]:
-    """The grid, with torch's threads set."""
+    """Sets torch's threads, and opens the grid."""
     every = [case for case in cases() if options.cell in (None, case.cell.removesuffix("Cell"))]
     with peer.started("training", options.threads):  # each case says when gradients are not wanted
         yield Grid(
@@ -31,7 +31,7 @@ def opened(options: Options) -> Iterator[Grid]:
 
 
 def cases() -> Iterator[Case]:
-    """Every shape, cell and dtype; packed where there is more than one sequence."""
+    """Yields every shape, cell and dtype, and packed cases where there is more than one sequence."""
     for task, sequences in shapes.SEQUENCES.items():
         for shape in sequences:
             for cell in GATES:
@@ -58,7 +58,8 @@ def measure(case: Case, seconds: float) -> Row:
 def contestants(case: Case) -> dict[str, Contestant]:
     """The drop-in's call and torch's, with the same weights."""
     theirs, ours = (
-        getattr(room, case.cell)(case.input, case.hidden, dtype=getattr(torch, case.dtype)) for room in (nn, drop_in)
+        getattr(namespace, case.cell)(case.input, case.hidden, dtype=getattr(torch, case.dtype))
+        for namespace in (nn, drop_in)
     )
     ours.load_state_dict(theirs.state_dict())
     state = case.state() if case.cell.endswith("Cell") else []

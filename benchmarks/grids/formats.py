@@ -23,12 +23,12 @@ STEPS = [1, 50]  # T; one step is a stream's
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a case.
+    """The measurements of a case.
 
     Attributes:
-        case: which.
-        us: microseconds a call by format.
-        snr_db: of the outputs against float32's, by small format.
+        case: the case.
+        us: microseconds a call, by format.
+        snr_db: signal-to-noise ratio of the outputs against float32, by small format.
     """
 
     case: Case
@@ -36,7 +36,7 @@ class Row:
     snr_db: dict[str, float]
 
     def ratio(self, format: str) -> float:
-        """How many times as fast as float32.
+        """The speed-up over float32.
 
         >>> Row(Case("quantize", "LSTM", 1, 1, 8, 8), {"float32": 4.0, "int8": 1.0}, {}).ratio("int8")
         4.0
@@ -55,7 +55,7 @@ class Row:
 
 @contextmanager
 def opened(options: Options) -> Iterator[Grid]:
-    """The grid."""
+    """Opens the grid."""
     cases = [
         Case("quantize", cell, steps, 1, size, size)
         for cell in GATES
@@ -67,7 +67,7 @@ def opened(options: Options) -> Iterator[Grid]:
 
 
 def measure(case: Case, seconds: float) -> Row:
-    """Times float32 and the small formats in turn, one after the other for a turn each."""
+    """Times float32 and the small formats in turn."""
     layer = getattr(layers, case.cell)(case.input, case.hidden, seed=0)
     x = case.draw()[0]
     small = {name: layer.quantize(name, x) for name in FORMATS}

@@ -1,7 +1,7 @@
 """The grid `growth`: pyrnn's time against T, B, H and layers, beside the law that it should follow.
 
-Time is linear in T, B and layers beyond a constant, and in H = I a H^2 + b H + c. What counts are cliffs: a step from
-one size to the next that is more than CLIFF times that of the law.
+Time is a constant plus a term linear in T, B or layers, and a H^2 + b H + c in H = I. A cliff is a step from one size
+to the next that is more than CLIFF times that of the law.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ AXES = {
     "H": [8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 100, 128, 160, 192, 224, 256, 320, 384, 448, 512],
     "layers": [1, 2, 3, 4, 5, 6, 8],
 }
-POWERS = {"H": (2, 1, 0)}  # of the law; else 1 and 0
+POWERS = {"H": (2, 1, 0)}  # the powers in the law, which are 1 and 0 for the other axes
 
-# What stays while an axis grows: T, B, H = I, layers.
+# The fixed sizes while an axis grows: T, B, H = I, layers.
 BASES = {"T": [(0, 1, 128, 1), (0, 8, 64, 1)], "B": [(20, 0, 64, 1)], "H": [(20, 1, 0, 1), (20, 8, 0, 1)]}
 BASES["layers"] = [(20, 1, 64, 0), (20, 8, 64, 0)]
 
 
 @dataclass(frozen=True)
 class Series:
-    """One axis of one cell.
+    """The measurements along one axis of one cell.
 
     Attributes:
         task: "inference" or "training".
-        cell: its name.
-        axis: what grows: "T", "B", "H" or "layers".
-        fixed: what does not, as text.
-        sizes: of the axis.
-        us: microseconds a call at each.
-        law_us: those of the fitted law.
+        cell: the cell's name.
+        axis: the axis that grows: "T", "B", "H" or "layers".
+        fixed: the fixed sizes, as text.
+        sizes: the sizes along the axis.
+        us: microseconds a call at each size.
+        law_us: microseconds of the fitted law at each size.
     """
 
     task: str
@@ -63,7 +63,7 @@ class Series:
 
     @property
     def step(self) -> tuple[float, int]:
-        """The largest step over that of the law, and the size it leads to.
+        """The largest ratio of a step to that of the law, and the size that the step leads to.
 
         >>> Series("inference", "GRU", "T", "", [1, 2, 4], [1.0, 3.0, 6.0], [1.0, 2.0, 4.0]).step
         (1.5, 2)
@@ -82,7 +82,7 @@ class Series:
 
 @contextmanager
 def opened(options: Options) -> Iterator[Grid]:
-    """The grid; it has no peers."""
+    """Opens the grid, which has no peers."""
     plans = [
         (task, cell, axis, base)
         for task in ("inference", "training")
@@ -124,7 +124,7 @@ def fitted(sizes: Sequence[int], us: Sequence[float], powers: Sequence[int]) -> 
     x, y = np.array(sizes, float), np.array(us)
     terms: Array = np.stack([x**power for power in powers], axis=1)
     best, least = np.full_like(y, y.mean()), float("inf")
-    for count in range(1, len(powers) + 1):  # a few powers: all subsets are tried, those with a factor below 0 refused
+    for count in range(1, len(powers) + 1):  # tries all subsets of the powers, and keeps factors of at least 0
         for chosen in map(list, combinations(range(len(powers)), count)):
             factors = np.linalg.lstsq(terms[:, chosen] / y[:, None], np.ones_like(y), rcond=None)[0]
             law = terms[:, chosen] @ factors

@@ -20,7 +20,7 @@ TASKS = {"infer": "inference", "train": "training"}
 
 @contextmanager
 def opened(options: Options) -> Iterator[Grid]:
-    """The grid of a task, its peers started."""
+    """Starts the peers of a task, and opens its grid."""
     task = TASKS[options.what]
     cells = [cell for cell in GATES if options.cell in (None, cell)]
     cases = [Case(task, cell, *shape) for shape in shapes.SEQUENCES[task] for cell in cells]

@@ -20,27 +20,27 @@ from . import Grid, Options
 
 SIZES = [8, 16, 32, 64, 128]  # I and H
 
-# RTNeural (https://github.com/jatinchowdhury18/RTNeural), its Eigen backend with sizes fixed at compile time and
-# -march=native, C++ to C++, microseconds a step: measured for this project on an AMD EPYC (Zen 4) whose L2 gave
-# RTNEURAL_L2 GB/s. It has no plain RNN.
+# Microseconds a step of RTNeural (https://github.com/jatinchowdhury18/RTNeural), called from C++: its Eigen backend
+# with sizes fixed at compile time and -march=native, measured for this project on an AMD EPYC (Zen 4) whose L2 gave
+# RTNEURAL_L2 GB/s. RTNeural has no plain RNN.
 RTNEURAL = {
     "LSTM": dict(zip(SIZES, [0.068, 0.101, 0.264, 1.38, 5.17], strict=True)),
     "GRU": dict(zip(SIZES, [0.068, 0.106, 0.236, 1.06, 3.75], strict=True)),
 }
 RTNEURAL_L2 = 112.0
 
-STEPS = 100  # of a turn in C++: the clock is read once for all
+STEPS = 100  # steps of a turn in C++, which reads the clock once for all of them
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of a cell, in microseconds a step.
+    """The measurements of a cell, in microseconds a step.
 
     Attributes:
-        case: which.
-        us: by contestant: "C++" and "Python" are pyrnn, called from there.
-        rtneural_us: RTNeural's, as published.
-        l2_gbytes: bandwidth of this machine's L2, 10^9 bytes a second.
+        case: the case.
+        us: the times by contestant; "C++" and "Python" are pyrnn, called from there.
+        rtneural_us: the time of RTNeural, from the table above.
+        l2_gbytes: bandwidth of this machine's L2, in 10^9 bytes a second.
     """
 
     case: Case
@@ -50,12 +50,12 @@ class Row:
 
     @property
     def scaled_us(self) -> float | None:
-        """RTNeural's time if it grew and shrank with the bandwidth of L2."""
+        """RTNeural's time, scaled in inverse proportion to the bandwidth of L2."""
         return None if self.rtneural_us is None else self.rtneural_us * RTNEURAL_L2 / self.l2_gbytes
 
     @property
     def ratio(self) -> float | None:
-        """How many times as fast as RTNeural, scaled.
+        """The speed-up over RTNeural's scaled time.
 
         >>> Row(Case("streaming", "LSTM", 1, 1, 8, 8), {"C++": 0.1}, 0.4, 224.0).ratio
         2.0
@@ -75,7 +75,7 @@ class Row:
 
 @contextmanager
 def opened(options: Options) -> Iterator[Grid]:
-    """The grid, its peers started."""
+    """Starts the peers, and opens the grid."""
     cases = [
         Case("streaming", cell, 1, 1, size, size) for cell in GATES if options.cell in (None, cell) for size in SIZES
     ]
@@ -106,7 +106,7 @@ def measure(case: Case, peers: Peers, l2_gbytes: float, seconds: float) -> Row:
 
 
 def contestant(case: Case, layer: Any) -> Contestant:
-    """A step of a stream; the first from the state of the case."""
+    """A step of a stream that starts from the state of the case."""
     x, out, parts = case.draw()[0][0], _room(case), case.state()
     stream = layer.stream()
     stream.state = tuple(parts) if len(parts) > 1 else parts[0]

@@ -1,7 +1,7 @@
-"""The libraries that pyrnn is measured beside: one file each, imported when it takes part.
+"""The libraries beside pyrnn, with a file each, which is imported when the library takes part.
 
-To add a peer: a file with `started(task, threads)`, a context manager that gives a function of a case and the weights
-(names and layout of torch) to a Contestant; and its name, that of its package, here.
+To add a peer, write a file with `started(task, threads)`, a context manager whose value makes a Contestant of a case
+and weights (names and layout of torch), and add the name of its package here.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Maker = Callable[[Case, Mapping[str, Array]], Contestant]
 
 @dataclass(frozen=True)
 class Peers:
-    """Those that take part.
+    """The peers that take part.
 
     Attributes:
-        makers: by name, who makes the contestant of a case.
+        makers: functions that make the contestant of a case, by name.
         missing: names of those that are not installed.
     """
 
@@ -40,12 +40,12 @@ class Peers:
 
     @property
     def versions(self) -> dict[str, str]:
-        """Of their packages."""
+        """The versions of their packages."""
         return versions(self.makers)
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:
-    """Of packages by the names they are imported by; a distribution may have another, as onnxruntime-gpu.
+    """Versions of packages by their names of import; a distribution may have another name, as onnxruntime-gpu.
 
     >>> list(versions(["numpy"]))
     ['numpy']
@@ -56,7 +56,7 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 
 @contextmanager
 def started(task: str, threads: int) -> Iterator[Peers]:
-    """The peers of a task, each with so many threads; one that is not installed is left out and named."""
+    """Starts the peers of a task with so many threads each; one that is not installed is left out and named."""
     peers = Peers()
     with ExitStack() as running:
         for name in PEERS[task]:

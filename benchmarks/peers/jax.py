@@ -1,4 +1,4 @@
-"""JAX: a jitted lax.scan and its reverse mode, W_ih x hoisted out of the scan into one product."""
+"""JAX runs a jitted lax.scan and its reverse mode, with W_ih x as one product before the scan."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def contestant(case: Case, weights: Mapping[str, Array]) -> Contestant:
 
 
 def lstm(w_hh: Any, b_hh: Any) -> Callable[[State, Any], tuple[State, Any]]:
-    """torch's, gates i f g o."""
+    """A step of torch's LSTM, whose gates are i f g o."""
 
     def step(state: State, a: Any) -> tuple[State, Any]:
         h, c = state
@@ -62,7 +62,7 @@ def lstm(w_hh: Any, b_hh: Any) -> Callable[[State, Any], tuple[State, Any]]:
 
 
 def gru(w_hh: Any, b_hh: Any) -> Callable[[State, Any], tuple[State, Any]]:
-    """torch's, gates r z n."""
+    """A step of torch's GRU, whose gates are r z n."""
 
     def step(state: State, a: Any) -> tuple[State, Any]:
         (h,) = state
@@ -75,7 +75,7 @@ def gru(w_hh: Any, b_hh: Any) -> Callable[[State, Any], tuple[State, Any]]:
 
 
 def rnn(w_hh: Any, b_hh: Any) -> Callable[[State, Any], tuple[State, Any]]:
-    """torch's, with tanh."""
+    """A step of torch's RNN with tanh."""
 
     def step(state: State, a: Any) -> tuple[State, Any]:
         h = jnp.tanh(a + state[0] @ w_hh.T + b_hh)

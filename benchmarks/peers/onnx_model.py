@@ -1,4 +1,4 @@
-"""A case as a model of ONNX with one node: what onnxruntime and openvino run."""
+"""Makes an ONNX model of one node for a case, which onnxruntime and openvino run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..case import Case
 
 
 def one_node(case: Case, weights: Mapping[str, Array]) -> bytes:
-    """The model: x [T,B,I], and where a state is given h and c [1,B,H], to Y [T,1,B,H], Y_h, Y_c [1,B,H]."""
+    """The model from x [T,B,I], and h and c [1,B,H] if the case has a state, to Y [T,1,B,H], Y_h, Y_c [1,B,H]."""
     op = case.cell
     stored = {
         "W": onnx_order(op, weights["weight_ih_l0"])[None],
@@ -48,11 +48,11 @@ def one_node(case: Case, weights: Mapping[str, Array]) -> bytes:
 
 
 def feeds(case: Case) -> dict[str, Array]:
-    """Its inputs by name."""
+    """The model's inputs by name."""
     state = dict(zip(("h", "c"), case.state(), strict=False)) if case.has_state else {}
     return {"x": case.draw()[0], **state}
 
 
 def results(outputs: list[Array]) -> list[Array]:
-    """Output [T,B,H] and final state, from what the model gives."""
+    """The output [T,B,H] and final state of the model's outputs."""
     return [outputs[0][:, 0], *outputs[1:]]

@@ -1,4 +1,4 @@
-"""onnxruntime on its CPU provider."""
+"""onnxruntime runs on its CPU provider."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def started(task: str, threads: int) -> Iterator[Any]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3  # errors
-    # Its workers spin in a call, as is their way, and not on after it, where they would slow the next contestant.
+    # Its workers spin in a call, as by default, but not after it, where they would slow the next contestant.
     options.add_session_config_entry("session.force_spinning_stop", "1")
 
     def contestant(case: Case, weights: Mapping[str, Array]) -> Contestant:

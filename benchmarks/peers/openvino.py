@@ -1,4 +1,4 @@
-"""openvino on its CPU device, in float32."""
+"""openvino runs on its CPU device in float32."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def started(task: str, threads: int) -> Iterator[Any]:
     core = openvino.Core()
     properties = {
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
+        "INFERENCE_PRECISION_HINT": "f32",  # otherwise it takes bfloat16 if the CPU has it
         "PERFORMANCE_HINT": "LATENCY",
         "ENABLE_CPU_PINNING": False,  # the process is pinned already
     }

@@ -1,4 +1,4 @@
-"""torch.nn, on oneDNN where torch has such a kernel."""
+"""torch.nn runs on oneDNN where torch has such a kernel."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def contestant(case: Case, weights: Mapping[str, Array]) -> Contestant:
 
 
 def module_call(module: nn.Module, case: Case, state: Sequence[Array]) -> Contestant:
-    """A call of a module of torch.nn, or of its drop-in, from a state if one is given.
+    """A call of a module of torch.nn, or of its drop-in, from a state if there is one.
 
-    It returns what the module does; in training that, and the gradients of the input, the states and the weights, from
-    a gradient of the output, or of the h of a cell.
+    It returns the module's results, and in training also the gradients of the input, the states and the weights, for a
+    gradient of the output, or of the h of a cell.
     """
     args, dy = _arguments(module, case, state)
     if case.task != "training":
@@ -62,7 +62,7 @@ def module_call(module: nn.Module, case: Case, state: Sequence[Array]) -> Contes
 
 
 def _arguments(module: nn.Module, case: Case, given: Sequence[Array]) -> tuple[tuple[Any, ...], Tensor]:
-    """What the module is called with, and the gradient of its output."""
+    """The module's arguments, and the gradient of its output."""
     x, dy = map(torch.from_numpy, case.draw())
     parts = [torch.from_numpy(part) for part in given]
     if isinstance(module, nn.RNNCellBase):

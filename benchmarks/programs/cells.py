@@ -1,4 +1,4 @@
-"""A cell in a loop, step by step: a training step back through time, or the forward steps alone."""
+"""A cell runs step by step in a loop: a training step back through time, or the forward steps alone."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def make(kind: str, batch: int, steps: int, features: int, hidden: int) -> tuple
     """The model, and a function that makes one training step."""
     model = Loop(kind, features, hidden)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
-    x = torch.randn(steps, batch, features, requires_grad=True)  # as from a layer before
+    x = torch.randn(steps, batch, features, requires_grad=True)  # as if a layer before had made it
 
     def train() -> None:
         optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""A model of characters, trained by truncated back-propagation: a piece of text begins with the state of the last."""
+"""A model of characters trains by truncated back-propagation; each piece of text begins with the state of the last."""
 
 from collections.abc import Callable, Iterator
 

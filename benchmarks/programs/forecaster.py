@@ -1,4 +1,4 @@
-"""A forecaster: Linear, a recurrent layer, Linear, trained by Adam on the squared error of the next value."""
+"""A forecaster of Linear, a recurrent layer and Linear trains by Adam on the squared error of the next value."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A policy that acts with a cell, step by step without gradients, and learns from its episode by REINFORCE."""
+"""A policy acts with a cell, step by step without gradients, and learns from its episode by REINFORCE."""
 
 from collections.abc import Callable
 

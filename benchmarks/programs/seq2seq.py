@@ -1,4 +1,4 @@
-"""A translator: an encoder, and a decoder that begins with its state and is told the right words."""
+"""A translator of an encoder and a decoder, which begins with the encoder's state, trains by teacher forcing."""
 
 from collections.abc import Callable
 

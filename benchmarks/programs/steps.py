@@ -1,4 +1,4 @@
-"""A layer or a cell that is called with one step of one sequence at a time, as a policy that acts calls it."""
+"""A layer or a cell is called with one step of one sequence at a time, as by an acting policy."""
 
 from collections.abc import Callable
 
@@ -12,12 +12,12 @@ def make(kind: str, batch: int, steps: int, features: int, hidden: int) -> tuple
 
 
 def make_cells(kind: str, batch: int, steps: int, features: int, hidden: int) -> tuple[nn.Module, Callable[[], None]]:
-    """The same of a cell."""
+    """A model that is a cell, and a function that makes `steps` calls of one step."""
     return calls_of(getattr(nn, kind + "Cell")(features, hidden), torch.randn(batch, features), steps)
 
 
 def calls_of(layer: nn.Module, x: torch.Tensor, steps: int) -> tuple[nn.Module, Callable[[], None]]:
-    model = nn.ModuleList([layer])  # accelerate changes what a model holds
+    model = nn.ModuleList([layer])  # accelerate replaces the layers inside a model
     is_cell = isinstance(layer, nn.RNNCellBase)
 
     def act() -> None:

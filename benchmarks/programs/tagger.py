@@ -1,4 +1,4 @@
-"""A tagger of words: Embedding, a bidirectional layer on packed sentences, Linear, cross entropy, Adam."""
+"""A tagger of Embedding, a bidirectional layer on packed sentences and Linear trains by cross entropy and Adam."""
 
 from collections.abc import Callable
 

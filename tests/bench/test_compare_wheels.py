@@ -1,4 +1,4 @@
-"""benchmarks/compare_wheels.py: its arithmetic, its verdict, and a run of pyrnn against itself."""
+"""benchmarks/compare_wheels.py computes ratios and a verdict, and compares pyrnn with itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def script() -> Any:
     assert spec
     assert spec.loader
     module: ModuleType = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look their module up
+    sys.modules[spec.name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
 
@@ -67,7 +67,7 @@ def test_one_run_settles_nothing_about_a_slow_row(script: Any) -> None:
 
 
 def installed_wheel(folder: Path) -> Path:
-    """The pyrnn of this Python as a wheel again."""
+    """Packs the installed pyrnn into a wheel."""
     package = distribution("pyrnn-cpu")
     tag = next(line for line in (package.read_text("WHEEL") or "").splitlines() if line.startswith("Tag: "))
     path = folder / f"pyrnn_cpu-{package.version}-{tag.removeprefix('Tag: ')}.whl"
@@ -78,7 +78,9 @@ def installed_wheel(folder: Path) -> Path:
     return path
 
 
-def test_pyrnn_against_itself(script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pyrnn_compared_with_itself_gives_a_row_and_a_verdict(
+    script: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wheel = str(installed_wheel(tmp_path))
     few = ["--row", "stream GRU 8", "--row", "nn.Softmax", "--rounds", "1", "--runs", "1", "--seconds", "0.01"]
     status = script.main([wheel, wheel, *few, "--json", str(tmp_path / "times.json")])

@@ -1,4 +1,4 @@
-"""The grids of the benchmarks that have rows of their own, the roofline, and what the kernels measure for them."""
+"""The grids stream, quantize, load and growth give right rows, and the roofline bounds them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("grid", "count"), [("stream", 3), ("quantize", 6), ("growth", 12)])
-def test_json_and_a_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path, grid: str, count: int) -> None:
+def test_a_grid_writes_its_rows_as_json_and_draws_a_picture(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, grid: str, count: int
+) -> None:
     path = tmp_path / "grid.png"
     run.run(grid, quick=True, json=True, plot=path)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -41,7 +43,7 @@ def test_json_and_a_picture(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert 0.5 < blank < 0.99  # something is drawn
 
 
-def test_quantize_tells_ratios_and_noise(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_quantize_grid_gives_ratios_and_noise(capsys: pytest.CaptureFixture[str]) -> None:
     run.run("quantize", quick=True, json=True, cell="GRU")
     for row in map(json.loads, capsys.readouterr().out.splitlines()):
         assert row["ratio_int8"] == row["float32_us"] / row["int8_us"]
@@ -53,7 +55,7 @@ def test_quantize_tells_ratios_and_noise(capsys: pytest.CaptureFixture[str]) -> 
 # -- stream ------------------------------------------------------------------------------------------------
 
 
-def test_stream_tells_what_python_adds_and_scales_rtneural(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_stream_grid_gives_pythons_overhead_and_scales_rtneural(capsys: pytest.CaptureFixture[str]) -> None:
     run.run("stream", quick=True, json=True, cell="GRU")
     (row,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert row["python_overhead_us"] == row["Python_us"] - row["C++_us"] > 0
@@ -65,7 +67,7 @@ def test_stream_tells_what_python_adds_and_scales_rtneural(capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("steps", [0, 1, 7])
-def test_seconds_of_makes_single_steps_round_and_round(steps: int) -> None:
+def test_seconds_of_steps_over_the_inputs_again_and_again(steps: int) -> None:
     layer = pyrnn.LSTM(3, 5, seed=0)
     x = np.random.default_rng(0).standard_normal((3, 2, 3), np.float32)
     timed, called = layer.stream(batch=2), layer.stream(batch=2)
@@ -96,7 +98,7 @@ def test_seconds_of_refuses_wrong_shapes(x: tuple[int, ...], out: tuple[int, ...
 ONLY = {name: cold_start.PROGRAMS[name] for name in ("pyrnn", "onnxruntime", "numpy alone")}
 
 
-def test_load_starts_fresh_processes(
+def test_the_load_grid_starts_fresh_processes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(cold_start, "PROGRAMS", {**ONLY, "no_such_package": ("model.pt", "")})
@@ -117,7 +119,7 @@ def test_load_starts_fresh_processes(
         ("raise ValueError('broken')", "onnxruntime could not run the model: ValueError: broken"),
     ],
 )
-def test_load_refuses_a_wrong_start(
+def test_the_load_grid_refuses_wrong_outputs_and_failing_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, sentence: str
 ) -> None:
     monkeypatch.setattr(cold_start, "PROGRAMS", {"onnxruntime": ("model.pt", program)})
@@ -132,13 +134,13 @@ def test_load_refuses_a_wrong_start(
     ("powers", "law"),
     [((1, 0), lambda x: 3 * x + 5), ((2, 1, 0), lambda x: 2 * x * x + 3 * x + 700), ((2, 1, 0), lambda x: 4 * x * x)],
 )
-def test_a_law_is_found_again(powers: tuple[int, ...], law: object) -> None:
+def test_a_fit_recovers_the_law_of_its_numbers(powers: tuple[int, ...], law: object) -> None:
     sizes = [1, 2, 8, 30, 100, 512]
     us = [float(law(size)) for size in sizes]  # type: ignore[operator]
     assert fitted(sizes, us, powers) == pytest.approx(us, rel=1e-9)  # float64, six equations
 
 
-def test_a_law_does_not_fall() -> None:
+def test_a_fitted_law_never_falls() -> None:
     assert len(set(fitted([1, 2, 3], [3.0, 2.0, 1.0], (1, 0)))) == 1
 
 
@@ -188,7 +190,7 @@ class Known(roofline.Machine):
         ((10, 1, 128, 128), max(10 * 98304 / 1e5, 196608 / 1e4) + 10 * 196608 / 1e4),
     ],
 )
-def test_the_bound_of_a_case(shape: tuple[int, int, int, int], us: float) -> None:
+def test_the_bound_of_a_case_is_that_of_its_operations_and_bytes(shape: tuple[int, int, int, int], us: float) -> None:
     forward = Known().bound_us(Case("inference", "GRU", *shape))
     assert forward == pytest.approx(us)
     training = Case("training", "GRU", *shape)
@@ -196,23 +198,23 @@ def test_the_bound_of_a_case(shape: tuple[int, int, int, int], us: float) -> Non
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_levels_and_a_smaller_array_that_is_not_slower(threads: int) -> None:
+def test_a_machine_lists_its_levels_and_reads_no_small_array_slower(threads: int) -> None:
     machine = roofline.Machine(threads, seconds=0.001)
     assert list(machine.levels()) == ["L1", "L2", "L3", "memory"]
-    machine._read[1 << 20] = 1e9  # as if the others had been disturbed
+    machine._read[1 << 20] = 1e9  # as if the measurements of the smaller arrays had been disturbed
     assert machine.gbytes(threads * 5000) == 1e9
 
 
-def test_caches_that_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_cache_sizes_take_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr("os.sysconf_names", {})
     assert roofline.cache_sizes() == roofline.DEFAULT_CACHES
     monkeypatch.setattr("os.sysconf_names", {"SC_LEVEL2_CACHE_SIZE": 1})
-    monkeypatch.setattr("os.sysconf", lambda name: 0)  # as some virtual machines say
+    monkeypatch.setattr("os.sysconf", lambda name: 0)  # the answer of some virtual machines
     assert roofline.cache_sizes() == roofline.DEFAULT_CACHES
 
 
-def test_probes_give_rates() -> None:
+def test_probes_give_rates_and_refuse_small_arrays() -> None:
     assert all(0 < rate < math.inf for rate in (_core.fma_gflops(0.001), _core.read_gbytes(4096, 0.001)))
     with pytest.raises(ValueError, match="expected at least 4096 bytes, got 4095"):
         _core.read_gbytes(4095)

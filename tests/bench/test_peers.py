@@ -1,4 +1,4 @@
-"""`python -m benchmarks` beside every peer: each gives pyrnn's results, a wrong or absent one is named."""
+"""In `python -m benchmarks` every peer gives pyrnn's results; a wrong or absent one is named."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_every_peer_agrees_and_is_timed(grid: str, names: list[str], count: int) -> None:
-    # In a process of its own: JAX and OpenVINO leave threads behind, and later tests fork this one.
+    # This runs in a process of its own, because JAX and OpenVINO leave threads behind and later tests fork.
     command = [sys.executable, "-W", "error", str(Path(bench_tiny.__file__)), grid]
     clone = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=clone)
@@ -56,7 +56,7 @@ def test_every_peer_agrees_and_is_timed(grid: str, names: list[str], count: int)
 
 @contextmanager
 def wrong(task: str, threads: int) -> Iterator[Any]:
-    """A peer whose last result, in training a gradient, is off by a thousandth."""
+    """A peer whose last result, which is a gradient in training, is off by a thousandth."""
 
     def contestant(case: Case, weights: Any) -> Contestant:
         layer = getattr(sequences.layers, case.cell)(case.input, case.hidden)

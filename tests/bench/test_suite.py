@@ -1,4 +1,4 @@
-"""`python -m benchmarks` beside torch, on tiny shapes: what it measures, what it prints and draws, what it refuses."""
+"""`python -m benchmarks` measures tiny shapes beside torch, prints and draws the ratios, and refuses wrong results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CELLS = ("LSTM", "GRU", "RNN")
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two shapes, of one sequence and of three, and one for the cells; three rounds a line; torch alone."""
+    """Shrinks the grids to sequences of batch 1 and 3 and one shape for cells, three rounds a line, torch alone."""
     for module, name, value in bench_tiny.CHANGES:
         monkeypatch.setattr(module, name, value)
     for task in peers.PEERS:
@@ -49,7 +49,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def lines_of(what: str) -> set[tuple[Any, ...]]:
-    """Task, cell, T, B, dtype and whether packed, of the shapes above."""
+    """Task, cell, T, B, dtype and whether packed, for each shape of the fixture `tiny`."""
     tasks = [("inference", 2, 1), ("inference", 8, 3), ("training", 8, 3)]
     if what != "torch":
         task = {"infer": "inference", "train": "training"}[what]
@@ -135,7 +135,7 @@ def test_the_plot_is_a_picture_with_marks(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("denied.png", "cannot be written to; choose another file with --plot."),
     ],
 )
-def test_a_plot_that_cannot_be_written_is_said_before_measuring(
+def test_a_plot_that_cannot_be_written_is_refused_before_measuring(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, sentence: str
 ) -> None:
     # Patched because root, as in a container, may write anywhere.
@@ -155,14 +155,14 @@ def test_threads_and_cpus_are_set_for_all_and_set_back(
     def now() -> tuple[int, int, frozenset[int]]:
         return _core.num_threads(), torch.get_num_threads(), frozenset(os.sched_getaffinity(0))
 
-    before, during, room = now(), set(), sequences if what == "infer" else drop_ins
-    measure = room.measure
+    before, during, grid = now(), set(), sequences if what == "infer" else drop_ins
+    measure = grid.measure
 
     def watched(*given: Any) -> Any:
         during.add(now())
         return measure(*given)
 
-    monkeypatch.setattr(room, "measure", watched)
+    monkeypatch.setattr(grid, "measure", watched)
     assert bench(monkeypatch, what, "--json", "--threads", str(threads)) == 0
     assert during == {(threads, threads, frozenset(sorted(before[2])[:threads]))}
     assert now() == before
@@ -171,7 +171,7 @@ def test_threads_and_cpus_are_set_for_all_and_set_back(
         assert (row["scaling"] is None) == (threads == 1 or what == "torch")
 
 
-def test_one_thread_beside_more() -> None:
+def test_a_call_is_also_timed_on_one_thread_for_its_scaling() -> None:
     before, seen = _core.num_threads(), []
     _core.set_num_threads(2)
     try:
@@ -244,7 +244,7 @@ def test_only_inference_is_measured_in_inference_mode(monkeypatch: pytest.Monkey
     assert modes == {"inference": {True}, "training": {False}}
 
 
-def test_turns_go_round_and_the_best_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contestants_take_turns_and_their_best_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     order = []
     times = iter([4.0, 30.0, 5.0, 10.0, 6.0, 20.0])
 
@@ -260,7 +260,7 @@ def test_turns_go_round_and_the_best_counts(monkeypatch: pytest.MonkeyPatch) -> 
     assert turn(lambda: None)() == pytest.approx(0.0002)
 
 
-def test_lengths_of_packed_sequences() -> None:
+def test_lengths_of_packed_sequences_reach_from_a_quarter_to_the_whole() -> None:
     assert Case("training", "GRU", 100, 32, 3, 5).lengths().tolist() == [100] * 32
     lengths = Case("training", "GRU", 100, 1000, 3, 5, packed=True).lengths()
     assert (lengths.min(), lengths.max()) == (25, 100)
@@ -270,6 +270,6 @@ def test_lengths_of_packed_sequences() -> None:
 def test_packed_work_is_counted_by_its_steps() -> None:
     packed = Case("training", "LSTMCell", 100, 8, 64, 128, packed=True)
     padded = Case("inference", "LSTMCell", 100, 8, 64, 128)
-    # 4 gates of 128 units, each 64 + 128 multiply-adds; backward takes two products for one of forward.
+    # 4 gates of 128 units take 64 + 128 multiply-adds each; backward takes two products for one of forward.
     assert Row(padded, {"pyrnn": 1e3}).gflops == pytest.approx(2 * 4 * 128 * 192 * 800 / 1e6)
     assert Row(packed, {"pyrnn": 1e3}).gflops == pytest.approx(3 * 2 * 4 * 128 * 192 * packed.lengths().sum() / 1e6)

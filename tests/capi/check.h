@@ -1,4 +1,4 @@
-/* What the programs share: a check that tells its line, and a model and a stream or the library's sentence. */
+/* The programs share these: a check that prints its line, and functions that make a model and a stream or fail. */
 #include <pyrnn.h>
 
 #include <stdio.h>
@@ -25,7 +25,7 @@ static inline pyrnn_stream* started(const pyrnn_model* model, size_t batch) {
   return stream;
 }
 
-/* n numbers in [-1, 1), the same for a seed; to be freed. */
+/* Returns n numbers in [-1, 1) that depend on the seed alone; the caller frees them. */
 static inline float* numbers(size_t n, unsigned seed) {
   float* all = malloc(n * sizeof(float) + 1);
   size_t i;

@@ -1,4 +1,4 @@
-/* A clone goes on alone, and so does a row of a state put in another stream; what was freed first does not matter. */
+/* A clone goes on alone, and so does a row of a state set in another stream; streams may be freed in any order. */
 #include "check.h"
 
 enum { B = 3, T = 7 };

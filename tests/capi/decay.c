@@ -1,6 +1,6 @@
-/* Silence after a loud input costs no more than the sound did: what is left of it decays to zero, and no subnormal
- * number, on which a CPU is slow, is ever in the state or the output, nor, as the flags of an x86-64 tell, met or made on
- * the way there. Prints what a step costs; the model has no biases. */
+/* Silent steps after a loud input take no longer than loud ones: the state decays to zero, and neither state nor output
+ * ever holds a subnormal number, on which a CPU is slow; the flags of an x86-64 show that no operation reads or makes
+ * one. The program prints the time of a step; the model has no biases. */
 #define _POSIX_C_SOURCE 199309L
 #include "check.h"
 
@@ -28,7 +28,7 @@ static double now(void) {
   return 1e9 * (double)time.tv_sec + (double)time.tv_nsec;
 }
 
-/* Nanoseconds a step of the fastest of some tries, each from the same state on. */
+/* Returns nanoseconds a step of the fastest of some tries, each from the same state. */
 static double cost(pyrnn_stream* stream, const float* state, const float* x, float* y) {
   double best = 1e9;
   int repeat, step;

@@ -1,5 +1,5 @@
-/* hash STEPS MODEL: the instruction set and the hash of the outputs for the inputs of export.c's test programs; half of
- * them step by step, then blocks of other lengths. */
+/* hash STEPS MODEL: prints the instruction set and the hash of the outputs for the inputs of export.c's test programs,
+ * the first half step by step, the rest in blocks of different lengths. */
 #include "check.h"
 
 enum { MOST = 64 };

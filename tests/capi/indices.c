@@ -1,4 +1,4 @@
-/* Inputs that are no index of the Embedding are refused before anything is done: the state stays. */
+/* Inputs that are no index of the Embedding are refused before any computation, and the state stays. */
 #include "check.h"
 
 enum { ROWS = 7, B = 2, T = 3 };

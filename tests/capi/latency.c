@@ -1,8 +1,8 @@
-/* latency MODEL [BLOCKS]: the time of blocks of 64 samples, as in examples/audio.c: median, p99.9 and worst,
+/* latency MODEL [BLOCKS]: prints the median, p99.9 and worst time of blocks of 64 samples, as in examples/audio.c:
  *
- *   audio   as they come;
- *   empty   of a loop that only counts, as long as the median block: what the machine adds by itself;
- *   least   of each block the fastest of some runs from the start: what the library adds, as interrupts seldom come
+ *   audio   of every block;
+ *   empty   of a loop that only counts and takes as long as the median block, which shows the machine's own delays;
+ *   least   of the fastest of some runs of each block, which shows the library's delays, since interrupts seldom come
  *           twice at the same place.
  */
 #define _POSIX_C_SOURCE 199309L

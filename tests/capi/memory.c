@@ -1,5 +1,5 @@
-/* A stream in memory of the caller's, at any address: no allocation is made for it, its outputs are those of another, and
- * too little memory is refused. malloc stands in this program, and counts; the library's operator new calls it. */
+/* A stream in the caller's memory, at any address, makes no allocation, has the outputs of any other stream, and
+ * refuses too little memory. This program defines a malloc that counts, which the library's operator new calls. */
 #include "check.h"
 
 void* __libc_malloc(size_t size);

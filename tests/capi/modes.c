@@ -1,5 +1,5 @@
-/* A caller that computes in another mode, rounding down or with subnormals as zeros, gets the same bits, and its own mode
- * back; the flags of what happened stay up, its own and those that the library raised. */
+/* A caller that rounds down or treats subnormals as zeros gets the same bits, and its own mode back; the exception
+ * flags stay set, its own and those of the library. */
 #include "check.h"
 
 #include <fenv.h>

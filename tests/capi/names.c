@@ -1,4 +1,4 @@
-/* Versions agree, statuses and the instruction set have names, a missing file has its name in the sentence. */
+/* Versions agree, statuses and the instruction set have names, and the message about a missing file names it. */
 #include "check.h"
 
 int main(void) {

@@ -1,4 +1,4 @@
-/* NULL where something is needed is refused with a sentence, and where nothing is needed it is fine. */
+/* A NULL is refused with a message where the library needs a value, and accepted where it needs none. */
 #include "check.h"
 
 static int refused(pyrnn_status status) {

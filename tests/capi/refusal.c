@@ -1,4 +1,4 @@
-/* refusal MODEL: prints the status and the sentence of a model that is not taken. */
+/* refusal MODEL: prints the status and the message for a model that the library refuses. */
 #include "check.h"
 
 int main(int count, char** arguments) {

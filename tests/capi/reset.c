@@ -1,4 +1,4 @@
-/* After a reset a stream is as new; a reset of some rows leaves the others alone. */
+/* After a reset a stream computes as a new one; a reset of some rows leaves the others alone. */
 #include "check.h"
 
 enum { B = 3, T = 5 };

@@ -1,7 +1,7 @@
-/* run(a + b) is run(a), run(b), wherever the cut; and single steps, and any batch. */
+/* A run gives the bits of two runs with a cut anywhere, of single steps, and of its rows in any batch. */
 #include "check.h"
 
-enum { B = 3, T = 60 }; /* more rows than the library takes at once */
+enum { B = 3, T = 60 }; /* more rows than the library runs at once */
 
 int main(int count, char** arguments) {
   pyrnn_model* model = loaded(arguments[count - 1]);

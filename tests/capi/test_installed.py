@@ -1,4 +1,4 @@
-"""The C library as installed, inside the package and by CMake alone: what is there, what it shows, how it is found."""
+"""The installed C library, of the package and by CMake alone, has its files and names, and compilers find it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pyrnn.cli import c_library
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `cmake --install` put a library of the scalar ISA alone."""
+    """Builds and installs a library of the scalar ISA alone by CMake, and returns its folder."""
     folder = tmp_path_factory.mktemp("capi")
     options = ["-DPYRNN_PYTHON=OFF", "-DPYRNN_C=ON", "-DPYRNN_ONLY=scalar", "-DCMAKE_INSTALL_LIBDIR=lib"]
     run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder / "build", *options)
@@ -61,13 +61,13 @@ def test_cmake_alone_installs_the_static_library_too(plain: Path) -> None:
     assert files(plain) == BOTH | {"lib/libpyrnn.so.0.1.0", "lib/libpyrnn.a"}
 
 
-def test_the_header_is_c99_and_cpp_by_itself(prefix: Path) -> None:
+def test_the_header_compiles_alone_in_c99_and_cpp(prefix: Path) -> None:
     for language in ([*C, "-x", "c"], [*CXX, "-x", "c++"]):
         run(*language, *WARNINGS, "-fsyntax-only", prefix / "include" / "pyrnn.h")
 
 
 def names_in(*nm: object) -> set[str]:
-    """What a linker sees."""
+    """The names that a linker sees."""
     words = [line.split() for line in run("nm", "--defined-only", *nm).splitlines()]
     return {entry[2] for entry in words if len(entry) == 3}
 
@@ -149,7 +149,7 @@ def test_the_options_need_no_typer_and_print_a_line_each() -> None:
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What is printed as an error, with exit code 2."""
+    """Runs the command, asserts exit code 2, and returns its error message."""
     monkeypatch.setattr(sys, "argv", ["pyrnn", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -157,7 +157,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     return capsys.readouterr().err
 
 
-def test_without_the_c_library_a_sentence_says_so(
+def test_without_the_c_library_the_options_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(pyrnn, "__path__", [str(tmp_path)])

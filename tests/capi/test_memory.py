@@ -1,4 +1,4 @@
-"""How much memory the C library takes: within the budget of a file, nothing after it is unloaded, whatever fails."""
+"""The C library keeps the memory budget of a file, survives lack of memory, and leaves nothing when unloaded."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from pyrnn.cli import c_library
 
 NATIVE = ROOT / "tests" / "native"
 LIBRARY = c_library.folder() / "lib" / "libpyrnn.so.0"
-UNCOUNTED = 2 << 20  # bytes: 1 MB of code and tables that a small model touches, and as much again
+UNCOUNTED = 2 << 20  # bytes: twice the 1 MB of code and tables that a small model touches
 
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the programs are, by name."""
+    """Compiles the programs, and returns the folder that has them by name."""
     folder = tmp_path_factory.mktemp("native")
     failing = [
         *CXX[:1],
@@ -52,7 +52,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def convolutions(count: int, dilation: int, around: int = 0) -> Callable[[Path], None]:
-    """So many in a chain, of one channel and two places, in so many layers of Sequential."""
+    """Writes a chain of `count` convolutions of one channel and two places, inside `around` nested Sequentials."""
     config = {"kernel_size": [2], "dilation": [dilation], "padding": [[dilation, 0]], "bias": False}
     inner = json.loads(conv(**config))[0]
     layers = [inner | {"name": str(i)} for i in range(count)]
@@ -71,7 +71,7 @@ def by_channel(channels: int) -> Callable[[Path], None]:
     return crafted(conv(kernel_size=[1], **options), **{"0__layer__weight": (channels, 1, 1)})
 
 
-# Files that would take more than they may, and what the sentence names.
+# Files that would take more memory than they may, and the part that the message names.
 BOMBS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "one convolution over a long past": (convolutions(1, 2**23), 'layer "0"'),
     "62 convolutions over a long past": (convolutions(62, 2**23), 'layer "0"'),
@@ -86,7 +86,7 @@ BOMBS: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 def loaded_within(program: Path, *arguments: object) -> tuple[str, int, str]:
-    """The status, the bytes that the process grew by, and the sentence."""
+    """Runs a program, and returns its status, the bytes that its process grew by, and its message."""
     status, kilobytes, sentence = run(program, *arguments).strip("\n").split(" ", 2)
     return status, int(kilobytes) * 1024, sentence
 
@@ -107,7 +107,7 @@ def test_a_file_that_would_take_more_than_it_may_is_refused_at_the_load(
 
 
 def least_limit(path: Path) -> int:
-    """Bytes that pyrnn_model_load_within needs, to 1 %."""
+    """The least limit in bytes at which pyrnn_model_load_within loads the file, to 1 %."""
     library = ctypes.CDLL(str(LIBRARY))
 
     def loads(limit: int) -> bool:
@@ -124,7 +124,7 @@ def least_limit(path: Path) -> int:
     return high
 
 
-# Files that take much of different kinds: arrays, packed weights, tables of layers, a past, outputs, JSON.
+# Each file takes most of its memory for another thing: arrays, packed weights, tables, a past, outputs, JSON.
 LARGE: dict[str, Callable[[Path], Any]] = {
     "weights": lambda path: nn.Sequential(pyrnn.LSTM(64, 512, **SEED)).save(path),
     "padded weights": lambda path: nn.Sequential(pyrnn.GRU(50_000, 1, **SEED)).save(path),
@@ -167,18 +167,20 @@ def test_a_limit_can_be_raised(programs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["chain", "LSTM, projected, with peepholes", "Conv1d with holes and groups"])
-def test_any_request_for_memory_may_fail(name: str, programs: Path, tmp_path: Path) -> None:
+def test_any_failed_request_for_memory_gives_a_status_and_the_next_call_is_right(
+    name: str, programs: Path, tmp_path: Path
+) -> None:
     run(programs / "failing", saved(name, tmp_path)[1])
 
 
-@pytest.mark.parametrize("size", [8, 1200])  # and 25 MB of weights, which are kept for the next model
+@pytest.mark.parametrize("size", [8, 1200])  # 1200 units have 25 MB of weights, memory that is kept for reuse
 def test_a_library_that_is_unloaded_leaves_no_memory_behind(size: int, programs: Path, tmp_path: Path) -> None:
     nn.Sequential(pyrnn.LSTM(64, size, **SEED)).save(tmp_path / "model.safetensors")
     grown = int(run(programs / "unload", LIBRARY, tmp_path / "model.safetensors"))  # kB, in 20 cycles
     assert grown < 1000
 
 
-def test_a_stream_that_no_memory_holds_is_refused_with_its_size(programs: Path, tmp_path: Path) -> None:
+def test_a_stream_larger_than_memory_is_refused_with_its_size(programs: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     nn.Sequential(pyrnn.LSTM(1, 2**18, proj_size=1, bias=False, **SEED)).save(path)
     status, grown, sentence = loaded_within(programs / "within", path, 1 << 40, 1 << 24)

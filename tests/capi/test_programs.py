@@ -1,4 +1,4 @@
-"""The C library of the package: a program a promise (tests/capi), and the bits of Python on every instruction set."""
+"""The C library has the bits of Python on every instruction set; each C program beside this file checks a promise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T, B = 60, 3
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the programs are, by name."""
+    """Compiles the programs, and returns the folder that has them by name."""
     folder = tmp_path_factory.mktemp("capi")
     flags = shlex.split(f"{c_library.cflags()} {c_library.libs()} -pthread -ldl -lm")
     for source in [*PROGRAMS.glob("*.c*"), *EXAMPLES.glob("*.c*")]:
@@ -41,7 +41,7 @@ def draws(*shape: int) -> Any:
 
 
 def in_python(model: nn.Sequential, x: Any) -> Any:
-    """What a model makes of x [T,B,*], whichever way round it takes its arrays: those with a Conv1d batch first."""
+    """The outputs of a model for x [T,B,*]; a model with a Conv1d or Embedding gets its arrays batch first."""
     layers = [layer for _, layer in model.named_modules()]
     if any(isinstance(layer, (nn.ChannelsLast, nn.Embedding)) for layer in layers):
         return model(x.swapaxes(0, 1)).swapaxes(0, 1)
@@ -49,7 +49,7 @@ def in_python(model: nn.Sequential, x: Any) -> Any:
 
 
 def outputs_of(programs: Path, how: str, x: Any, model: Path, isa: str = "") -> Any:
-    """The outputs for x [T,B,*], flat: of a "stream", or of "whole" sequences."""
+    """The flat outputs for x [T,B,*], by a "stream" or by "whole" sequences."""
     folder = model.parent
     x.tofile(folder / "x")
     run(programs / "outputs", how, x.shape[1], folder / "x", folder / "y", model, isa=isa)
@@ -66,7 +66,7 @@ def test_the_outputs_are_those_of_python_to_the_last_bit(name: str, isa: str, pr
 
 
 @pytest.mark.parametrize("name", INDEXED)
-def test_indices_come_as_floats(name: str, programs: Path, tmp_path: Path) -> None:
+def test_indices_given_as_floats_give_the_outputs_of_python(name: str, programs: Path, tmp_path: Path) -> None:
     model, path = saved(name, tmp_path)
     x = np.random.default_rng(3).integers(0, 7, (T, B))
     x[: T // 4, 0] = 0
@@ -75,12 +75,12 @@ def test_indices_come_as_floats(name: str, programs: Path, tmp_path: Path) -> No
         assert (outputs_of(programs, how, x.astype(np.float32), path) == expected.reshape(-1)).all()
 
 
-def test_what_is_no_index_is_refused_and_changes_nothing(programs: Path, tmp_path: Path) -> None:
+def test_a_number_that_is_no_index_is_refused_and_changes_nothing(programs: Path, tmp_path: Path) -> None:
     run(programs / "indices", saved("Embedding", tmp_path)[1])
 
 
 @pytest.mark.parametrize("name", AHEAD)
-def test_what_looks_ahead_runs_on_whole_sequences(name: str, programs: Path, tmp_path: Path) -> None:
+def test_a_model_that_looks_ahead_runs_on_whole_sequences_alone(name: str, programs: Path, tmp_path: Path) -> None:
     model, path = saved(name, tmp_path)
     expected = in_python(model, draws(T, B, 3))
     assert (outputs_of(programs, "whole", draws(T, B, 3), path) == expected.reshape(-1)).all()
@@ -89,7 +89,7 @@ def test_what_looks_ahead_runs_on_whole_sequences(name: str, programs: Path, tmp
 
 
 @pytest.mark.parametrize("masks", [False, True])
-def test_a_last_step_gives_what_the_sequence_so_far_would(masks: bool, programs: Path, tmp_path: Path) -> None:
+def test_a_stream_gives_the_last_step_of_the_sequence_so_far(masks: bool, programs: Path, tmp_path: Path) -> None:
     model = nn.Sequential(
         nn.Embedding(7, 5, mask_zero=masks, **SEED), pyrnn.GRU(5, 6, batch_first=True, **SEED),
         nn.LastStep(batch_first=True), nn.Linear(6, 3, **SEED), nn.Softmax(1),
@@ -116,13 +116,13 @@ def test_ten_thousand_steps_have_the_hash_of_python(network: str, isa: str, prog
 @pytest.mark.parametrize(
     "program", ["null", "reset", "clone", "split", "threads", "hostile", "memory", "sizes", "wrapper"]
 )
-def test_promise(program: str, isa: str, programs: Path, tmp_path: Path) -> None:
+def test_each_c_program_finds_its_promise_kept(program: str, isa: str, programs: Path, tmp_path: Path) -> None:
     run(programs / program, saved("chain", tmp_path)[1], isa=isa)
 
 
 @pytest.mark.parametrize("isa", _core.available_isas())
 @pytest.mark.parametrize("name", ["chain", "GRU", "Linear without bias"])
-def test_a_caller_s_mode_of_computing_does_not_matter(name: str, isa: str, programs: Path, tmp_path: Path) -> None:
+def test_the_callers_floating_point_mode_changes_no_bit(name: str, isa: str, programs: Path, tmp_path: Path) -> None:
     run(programs / "modes", saved(name, tmp_path)[1], isa=isa)
 
 
@@ -131,7 +131,7 @@ def test_silence_decays_to_zero_and_past_all_subnormals(name: str, programs: Pat
     run(programs / "decay", saved(name, tmp_path)[1])
 
 
-# A million, but of the wide one, for which Python would take threads.
+# Each runs a million steps, except the wide one, which takes longer.
 @pytest.mark.parametrize(
     ("name", "steps"),
     [("GRU, hard", 10**6), ("chain", 10**6), ("LSTM, projected, with peepholes", 10**6), ("wide GRU", 25_000)],
@@ -147,7 +147,7 @@ def test_statuses_have_names_and_versions_agree(programs: Path) -> None:
 
 
 def last_number(printed: str) -> np.float32:
-    return np.float32(printed.split()[-1])  # of nine digits, enough for every float32
+    return np.float32(printed.split()[-1])  # nine digits determine a float32
 
 
 def test_the_audio_example_adds_what_the_model_makes_of_the_sound(programs: Path, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_the_audio_example_adds_what_the_model_makes_of_the_sound(programs: Path
     assert last_number(run(programs / "audio", tmp_path / "model.safetensors", 20)) == y[-1]
 
 
-def test_the_latency_program_runs(programs: Path, tmp_path: Path) -> None:
+def test_the_latency_program_prints_a_line_for_each_kind_of_call(programs: Path, tmp_path: Path) -> None:
     nn.Sequential(pyrnn.LSTM(1, 4, **SEED), nn.Linear(4, 1, **SEED)).save(tmp_path / "model.safetensors")
     lines = run(programs / "latency", tmp_path / "model.safetensors", 100).splitlines()
     assert [line.split()[0] for line in lines] == ["audio", "empty", "least"]
@@ -179,14 +179,16 @@ def test_the_server_example_gives_each_session_a_state_of_its_own(programs: Path
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_taken_is_refused_with_a_sentence(name: str, programs: Path, tmp_path: Path) -> None:
+def test_a_file_that_the_c_library_cannot_load_is_refused_with_a_sentence(
+    name: str, programs: Path, tmp_path: Path
+) -> None:
     write, expected = REFUSED[name]
     write(tmp_path / "model.safetensors")
     assert re.match(f"PYRNN_{expected}", run(programs / "refusal", tmp_path / "model.safetensors"))
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_a_file_that_pyrnn_load_refuses_is_not_sent_there(kind: str, programs: Path, tmp_path: Path) -> None:
+def test_a_file_that_pyrnn_load_refuses_gets_no_advice_to_use_it(kind: str, programs: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(OTHERS[kind][0])
     said = run(programs / "refusal", path)

@@ -1,4 +1,4 @@
-/* Two threads run streams of one model at once, and each sees what it would alone; so with its last error. */
+/* Two threads run streams of one model at once; each has the outputs and the last error that it would have alone. */
 #include "check.h"
 
 #include <pthread.h>

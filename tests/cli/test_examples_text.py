@@ -54,7 +54,7 @@ def test_generate_learns_more_than_which_characters_follow_each_other(
     assert nats["LSTM"] < nats["how often each pair"] - 0.15 < nats["how often each occurs"] - 0.8
 
 
-def test_at_temperature_zero_the_stream_draws_what_a_whole_run_finds_likeliest(
+def test_at_temperature_zero_a_stream_draws_the_likeliest_character_of_a_whole_run(
     writer: tuple[nn.Sequential, dict[str, float]],
 ) -> None:
     model = writer[0]
@@ -74,7 +74,8 @@ def test_a_high_temperature_draws_unlikely_text(writer: tuple[nn.Sequential, dic
 def test_counted_entropies_are_those_of_the_text_itself() -> None:
     text = generate.encode("abc" * 3000)
     found = generate.counted(text, text)
-    # One character in three, and each known from the one before; what is added for the unseen costs little.
+    # Each of three characters is as likely, and follows from the one before; the counts added for unseen pairs cost
+    # at most 0.02.
     assert found["how often each occurs"] == pytest.approx(np.log(3), abs=0.02)
     assert found["how often each pair"] == pytest.approx(0, abs=0.02)
 

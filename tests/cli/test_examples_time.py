@@ -1,4 +1,4 @@
-"""The examples over time: forecast, counting, gradients, seq2seq."""
+"""The examples forecast, counting, gradients and seq2seq learn as they say and print what they measured."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Outcome
 
 
 def plain_scores(truth: list[float], said: list[float], last: list[float]) -> Scores:
-    """The five figures by their definitions, in a plain loop."""
+    """Computes the five figures by their definitions in a plain loop."""
     squares = sum((s - t) ** 2 for s, t in zip(said, truth, strict=True))
     mean = sum(truth) / len(truth)
     moved = [(t - now, s - now) for t, s, now in zip(truth, said, last, strict=True) if t != now]
@@ -54,7 +54,7 @@ def assert_same(found: Scores, expected: Scores) -> None:
         assert value == (None if other is None else pytest.approx(other, rel=1e-9))
 
 
-def test_the_price_baselines_are_what_a_plain_loop_finds(example: tuple[dict[str, Outcome], Path]) -> None:
+def test_the_price_baselines_are_those_of_a_plain_loop(example: tuple[dict[str, Outcome], Path]) -> None:
     price = load_prices()["adj_close"].tolist()
     days = range(int(0.85 * len(price)), len(price))
     truth, last = [price[day] for day in days], [price[day - 1] for day in days]
@@ -65,7 +65,7 @@ def test_the_price_baselines_are_what_a_plain_loop_finds(example: tuple[dict[str
             assert_same(found[name], plain_scores(truth, said, last))
 
 
-def test_the_traffic_baselines_are_what_a_plain_loop_finds(example: tuple[dict[str, Outcome], Path]) -> None:
+def test_the_traffic_baselines_are_those_of_a_plain_loop(example: tuple[dict[str, Outcome], Path]) -> None:
     volume = forecast.traffic()[0][:5000].tolist()
     pairs = [(start, start + k) for start in range(int(0.85 * 5000), 5000 - 23) for k in range(24)]
     truth, last = [volume[row] for _, row in pairs], [volume[start - 1] for start, _ in pairs]
@@ -75,13 +75,13 @@ def test_the_traffic_baselines_are_what_a_plain_loop_finds(example: tuple[dict[s
     assert_same(found["last value"], plain_scores(truth, last, last))
 
 
-def test_training_beats_the_untrained_self(example: tuple[dict[str, Outcome], Path]) -> None:
+def test_training_lowers_the_error_and_the_loss_of_every_model(example: tuple[dict[str, Outcome], Path]) -> None:
     for name, outcome in example[0].items():
         assert outcome.scores["model"].rmse < outcome.untrained.rmse, name
         assert outcome.history.train_loss[-1] < outcome.history.train_loss[0], name
 
 
-def test_what_is_printed_is_what_was_measured(
+def test_the_printed_scores_are_those_that_were_measured(
     example: tuple[dict[str, Outcome], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcome = forecast.main(price_epochs=1, traffic_epochs=1, rows=2000)["price-4"]
@@ -94,18 +94,18 @@ def test_what_is_printed_is_what_was_measured(
         assert cells[4] == ("–" if row.direction is None else f"{row.direction:.1%}")
 
 
-def test_it_writes_a_picture_of_each(example: tuple[dict[str, Outcome], Path]) -> None:
+def test_the_forecast_example_writes_a_picture_of_each_model(example: tuple[dict[str, Outcome], Path]) -> None:
     assert {path.name for path in example[1].iterdir()} == {f"{name}.png" for name in example[0]}
     for path in example[1].iterdir():
         assert path.read_bytes().startswith(PNG)
         assert path.stat().st_size > 20_000
 
 
-def test_the_traffic_lies_a_week_behind_itself() -> None:
+def test_traffic_repeats_after_a_week_and_its_clock_begins_on_monday() -> None:
     volume, others = forecast.traffic()
     assert best_period(volume[: int(0.7 * len(volume))], 24) == 168
     assert others.shape == (len(volume), 5)
-    # Monday at midnight begins a week and a day; a clock that runs backwards or starts elsewhere shows here.
+    # Monday at midnight begins a week and a day; a clock that ran backwards or started elsewhere would fail here.
     np.testing.assert_allclose(others[48, 1:], [0, 0, 1, 1], atol=1e-12)  # rounding of sin(2 pi n)
     np.testing.assert_allclose(others[48 + 6, 1:3], [1, np.sin(2 * np.pi * 6 / 168)], atol=1e-12)
 
@@ -113,9 +113,9 @@ def test_the_traffic_lies_a_week_behind_itself() -> None:
 # -- counting ----------------------------------------------------------------------------------------------
 
 
-def test_after_1_to_6_comes_7() -> None:
+def test_the_counter_says_7_after_1_to_6() -> None:
     model = counting.main()
-    assert model.predict(range(1, 7)) == pytest.approx(7, abs=0.2)  # what issue 5 asks for
+    assert model.predict(range(1, 7)) == pytest.approx(7, abs=0.2)
     for end in range(1, 10):
         assert model.predict(range(1, end + 1)) == pytest.approx(end + 1, abs=0.2)
     assert abs(counting.Counter(seed=0).predict(range(1, 7)) - 7) > 1
@@ -150,7 +150,7 @@ def test_the_composed_gradients_are_the_slopes_of_the_loss(made: Callable[[], An
         for sign in (1, -1):
             model.load_state_dict({**values, name: value + sign * step * direction})
             sides.append(loss()[0])
-        # 1e-4: some 1e-6 of rounding in float32, over 0.02; 1 %: the next term of the series, the step squared.
+        # 1e-4 is a rounding error of 1e-6 in float32, divided by 0.02; 1 % is the next term of the series.
         slope = (sides[0] - sides[1]) / (2 * step)
         assert slope == pytest.approx(np.linalg.norm(found[name]), rel=1e-2, abs=1e-4), name
         model.load_state_dict(values)
@@ -181,16 +181,16 @@ def test_the_words_are_those_of_the_dictionary() -> None:
     assert len(words) == len(set(words)) > 60_000
 
 
-def test_a_short_training_says_some_new_words_right() -> None:
+def test_seq2seq_says_some_new_words_right_after_a_short_training() -> None:
     nothing_learnt = seq2seq.main(epochs=1, hidden=16, words=300)
     words, phonemes = seq2seq.main(epochs=1, hidden=64)
     assert nothing_learnt[0] == 0
-    # An eighth and a half: below the 17.5 % and 59.6 % of the day this was written, far above chance.
+    # Measured: 17.5 % of the words and 59.6 % of the phonemes, far above chance.
     assert words > 1 / 8
     assert phonemes > 1 / 2
 
 
-def test_greedy_decoding_is_teacher_forcing_on_its_own_words() -> None:
+def test_greedy_decoding_equals_teacher_forcing_on_its_own_words() -> None:
     model = seq2seq.Speaker(42, 16, seed=0)
     letters = seq2seq.load()[2][:20]
     said = model.say(letters)

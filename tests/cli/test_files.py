@@ -1,4 +1,4 @@
-"""`pyrnn inspect` and `pyrnn convert`: what they print, exit codes, refusals."""
+"""`pyrnn inspect` prints what a file holds, and `pyrnn convert` writes it in another format or refuses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,9 @@ import pyrnn
 from pyrnn import nn
 from pyrnn.io import notebook
 
-pytestmark = KERAS_WARNS
+pytestmark = [*KERAS_WARNS, pytest.mark.usefixtures("wide")]
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")  # rich wraps tables to it
 
 
 # -- help --------------------------------------------------------------------------------------------------
@@ -60,7 +55,7 @@ def inspected(capsys: Capture, path: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_model_layer_by_layer(tmp_path: Path, capsys: Capture) -> None:
+def test_inspect_lists_a_model_layer_by_layer(tmp_path: Path, capsys: Capture) -> None:
     found = inspected(capsys, keras_model(tmp_path / "model.keras"))
     assert found["holds"] == "a model"
     assert [(part["name"], part["kind"]) for part in found["layers"]] == [
@@ -71,7 +66,7 @@ def test_a_model_layer_by_layer(tmp_path: Path, capsys: Capture) -> None:
     assert (found["dtypes"], found["notes"]) == (["float32"], [])
 
 
-def test_the_table_has_shapes_and_counts(tmp_path: Path, capsys: Capture) -> None:
+def test_inspect_prints_a_table_of_shapes_and_counts(tmp_path: Path, capsys: Capture) -> None:
     network().save(tmp_path / "model.safetensors")
     assert call("inspect", tmp_path / "model.safetensors") == 0
     printed = capsys.readouterr().out
@@ -81,7 +76,7 @@ def test_the_table_has_shapes_and_counts(tmp_path: Path, capsys: Capture) -> Non
     assert ["total", "162"] in [line.split() for line in printed.splitlines()]  # 15*3 + 15*5 + 2*15, 5*2 + 2
 
 
-def test_a_checkpoint_of_torch(tmp_path: Path, capsys: Capture) -> None:
+def test_inspect_finds_the_layers_of_a_torch_checkpoint(tmp_path: Path, capsys: Capture) -> None:
     found = inspected(capsys, checkpoint(tmp_path / "model.pt"))
     assert found["holds"] == "weights alone"
     assert [(part["name"], part["kind"]) for part in found["layers"]] == [
@@ -94,7 +89,7 @@ def test_a_checkpoint_of_torch(tmp_path: Path, capsys: Capture) -> None:
     assert 'prefix="model.encoder.", prefix="model.decoder."' in advice
 
 
-def test_arrays_of_no_layer(tmp_path: Path, capsys: Capture) -> None:
+def test_inspect_lists_arrays_that_belong_to_no_layer(tmp_path: Path, capsys: Capture) -> None:
     pyrnn.save_state_dict({"conv.weight": np.zeros((2, 3)), "conv.bias": np.zeros(2)}, tmp_path / "a.npz")
     found = inspected(capsys, tmp_path / "a.npz")
     assert found["layers"] == [
@@ -120,7 +115,7 @@ def test_a_model_that_is_not_supported_shows_its_arrays_and_why(tmp_path: Path, 
     assert 'layer "odd" (Capsule): Capsule is not supported' in found["notes"][0]
 
 
-def test_an_onnx_model_that_is_not_supported(tmp_path: Path, capsys: Capture) -> None:
+def test_inspect_names_the_node_that_is_not_supported(tmp_path: Path, capsys: Capture) -> None:
     from onnx_models import write
 
     path = write(tmp_path / "a.onnx", "(float[n,3] x) => (float[n,3] y) {a = Det(w)\ny = Mul(x, x)}", {"w": np.eye(2)})
@@ -153,7 +148,7 @@ def test_without_rich_the_table_says_how_to_get_it(
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".pt", ".npz"])
-def test_a_model_of_keras_in_another_format(tmp_path: Path, capsys: Capture, suffix: str) -> None:
+def test_convert_writes_a_keras_model_in_another_format(tmp_path: Path, capsys: Capture, suffix: str) -> None:
     source, target = keras_model(tmp_path / "model.keras"), tmp_path / f"model{suffix}"
     assert call("convert", source, target) == 0
     assert capsys.readouterr().out.startswith(f"{target}: ")
@@ -166,17 +161,17 @@ def test_a_model_of_keras_in_another_format(tmp_path: Path, capsys: Capture, suf
         np.testing.assert_array_equal(pyrnn.load(target)(sequences()), model(sequences()))
 
 
-def test_to_the_json_of_notebooks_and_back(tmp_path: Path) -> None:
+def test_convert_to_the_json_of_notebooks_and_back_keeps_the_outputs(tmp_path: Path) -> None:
     model = nn.Sequential(pyrnn.LSTM(3, 4, batch_first=True, seed=0), nn.LastStep(batch_first=True), nn.Linear(4, 1))
     model.save(tmp_path / "a.safetensors")
     assert call("convert", tmp_path / "a.safetensors", tmp_path / "b.json") == 0
     assert call("convert", tmp_path / "b.json", tmp_path / "c.safetensors") == 0
     x = np.ones((2, 7, 3))
-    # float64 with the weights of float32, where the sum of the two biases was rounded
+    # The notebook computes in float64; its one bias is the sum of two, rounded to float32.
     np.testing.assert_allclose(pyrnn.load(tmp_path / "c.safetensors")(x), model(x.astype("f4")), atol=1e-6)
 
 
-def test_a_state_dict_keeps_all_its_arrays(tmp_path: Path) -> None:
+def test_convert_keeps_all_arrays_of_a_state_dict(tmp_path: Path) -> None:
     arrays = {"rnn.weight_ih_l0": np.ones((3, 1)), "steps": np.arange(4)}
     pyrnn.save_state_dict(arrays, tmp_path / "a.pt")
     assert call("convert", tmp_path / "a.pt", tmp_path / "b.safetensors") == 0
@@ -189,7 +184,7 @@ def test_a_state_dict_keeps_all_its_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["b.onnx", "b.safetensors", "b.npz"])
-def test_one_layer_out_of_a_checkpoint(tmp_path: Path, target: str) -> None:
+def test_convert_takes_one_layer_out_of_a_checkpoint(tmp_path: Path, target: str) -> None:
     source = checkpoint(tmp_path / "a.pt")
     assert call("convert", source, tmp_path / target, "--prefix", "model.encoder.", "--batch-first") == 0
     x = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
@@ -214,7 +209,7 @@ def test_one_layer_out_of_a_checkpoint(tmp_path: Path, target: str) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_written_is_one_sentence(
+def test_a_file_that_cannot_be_written_is_refused_in_one_sentence(
     tmp_path: Path, capsys: Capture, source: str, target: str, because: str
 ) -> None:
     network().save(tmp_path / "gru.safetensors")

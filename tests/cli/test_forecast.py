@@ -76,7 +76,7 @@ def test_a_model_learns_what_the_naive_forecast_cannot_say() -> None:
     outcome = train(Series(np.arange(600.0) % 3, None, 4, 1, period=1), hidden=16, epochs=60, progress=False)
     assert outcome.scores["model"].rmse < 0.1 * outcome.scores["last value"].rmse
     assert outcome.scores["model"].direction == 1.0
-    assert outcome.latest == pytest.approx([0.0], abs=0.2)  # a tenth of the 2 that it falls by
+    assert outcome.latest == pytest.approx([0.0], abs=0.2)  # a tenth of its last change, from 2 to 0
 
 
 def test_a_perfect_forecast_scores_perfectly_and_zeros_have_no_mape() -> None:
@@ -87,7 +87,7 @@ def test_a_perfect_forecast_scores_perfectly_and_zeros_have_no_mape() -> None:
 
 
 @pytest.mark.parametrize("count", [5, 60, 300])
-def test_too_few_rows_is_a_sentence(count: int) -> None:
+def test_too_few_rows_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=rf"^{count} rows are too few for a lookback of 48.*horizon of 50"):
         Series(wave(count), None, 48, 50)
 
@@ -113,9 +113,7 @@ def test_run_prints_one_json_object(table: Path, capsys: pytest.CaptureFixture[s
     assert (table.parent / "p.png").read_bytes().startswith(PNG)
 
 
-def test_run_says_how_the_model_stands_to_the_best_naive_forecast(
-    table: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_run_compares_the_model_with_the_best_naive_forecast(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(table, "load", lookback=12, horizon=6, epochs=1, hidden=4, cell="lstm")
     printed = capsys.readouterr().out
     assert re.search(r"RMSE is [\d.]+% (above|below) that of the best naive forecast, '24 rows before'\.", printed)
@@ -129,13 +127,13 @@ def test_run_says_how_the_model_stands_to_the_best_naive_forecast(
         ("name", "has 300 cells that are not finite numbers, the first in row 1 of column 'name': 'word'"),
     ],
 )
-def test_a_column_that_cannot_be_used_is_a_sentence(table: Path, name: str, sentence: str) -> None:
+def test_a_column_that_cannot_be_used_is_named(table: Path, name: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         read_columns(table, [name])
 
 
 @pytest.mark.parametrize("text", ["", 'a,b\n1,2,3,4\n"'])
-def test_a_file_that_is_no_table_is_a_sentence(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(ValueError, match=r"x\.csv cannot be read as a CSV file: "):
         read_columns(tmp_path / "x.csv", ["a"])
@@ -147,7 +145,7 @@ def command(*arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_the_command_passes_what_it_is_given(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_forecast_command_passes_its_options_on(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = "--features hour --lookback 10 --horizon 5 --cell rnn --hidden 3 --epochs 2 --period 7 --seed 4 --json"
     assert command(str(table), "--target", "load", *options.split()) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -167,7 +165,7 @@ def test_the_command_passes_what_it_is_given(table: Path, capsys: pytest.Capture
         ([], "Missing option '--target'"),
     ],
 )
-def test_a_wrong_call_is_a_sentence_and_exit_code_2(
+def test_a_wrong_call_ends_with_a_sentence_and_exit_code_2(
     table: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
 ) -> None:
     assert command(str(table), *options) == 2
@@ -176,7 +174,7 @@ def test_a_wrong_call_is_a_sentence_and_exit_code_2(
     assert (printed.out, "Traceback" in printed.err) == ("", False)
 
 
-def test_a_missing_file_and_a_missing_package_are_sentences(
+def test_a_missing_file_and_a_missing_package_are_named(
     table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert command(str(table.parent / "none.csv"), "--target", "load") == 2

@@ -1,4 +1,4 @@
-"""`pyrnn forecast` where the naive forecast is exact, or a column is constant: corrections keep their size."""
+"""`pyrnn forecast` keeps its corrections small where the naive forecast is exact or a column is constant."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_exact_naive_forecast_is_not_corrected(name: str, size: float) -> Non
 
 
 @SIZES
-def test_a_line_goes_on(size: float) -> None:
+def test_a_straight_line_is_forecast_to_go_on(size: float) -> None:
     series = Series(size * (0.1 * ROWS + 5), None, 8, 1, period=1)
     said = series.forecast(series.test, np.full(series.test.truth.shape, 0.1))
     assert not series.is_learnable
@@ -53,7 +53,7 @@ def test_corrections_have_the_size_of_what_the_naive_forecast_misses(size: float
     series = Series(size * (EXACT["tiles"] + 0.01 * noise), None, 8, 4, period=4)
     assert series.is_learnable
     correction = series.forecast(series.test, np.ones(series.test.truth.shape)) - series.test.reference
-    # A difference of two draws has the deviation sqrt(2); that of some 276 of them is known to a tenth, roughly.
+    # A difference of two draws has the standard deviation sqrt(2), which 276 of them estimate to a tenth or so.
     assert correction.mean() == pytest.approx(size * 0.01 * np.sqrt(2), rel=0.2)
     inverse = series.forecast(series.test, series.targets(series.test))
     np.testing.assert_allclose(inverse, series.test.truth, rtol=0, atol=1e-6 * size)  # targets are float32
@@ -88,7 +88,7 @@ def test_the_command_says_that_nothing_is_left_to_learn(
     assert "is exact on the test" in printed or "RMSE is" in printed
 
 
-def test_training_on_an_exact_series_is_the_naive_forecast() -> None:
+def test_training_on_an_exact_series_gives_the_naive_forecast() -> None:
     outcome = train(Series(0.001 * EXACT["tiles"], None, 8, 4), hidden=4, epochs=2, progress=False)
     assert outcome.scores["model"].rmse == 0
     np.testing.assert_array_equal(outcome.latest, 0.001 * EXACT["tiles"][:4])

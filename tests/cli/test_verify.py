@@ -1,4 +1,4 @@
-"""pyrnn.verify against Keras, and what it refuses: a wrong model is pinned to its layer, step and gate."""
+"""pyrnn.verify against Keras names the layer, step and gate in which a wrong model differs first."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STEPS = 6
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Masking, LSTM, two directions of a GRU, a SimpleRNN from the end, Dense."""
+    """A saved model of Masking, LSTM, a bidirectional GRU, a SimpleRNN that goes backwards, and Dense."""
     model = built(
         [
             LAYERS.Masking(name="masking"),
@@ -63,7 +63,7 @@ def test_a_model_of_keras_agrees(stack: Path) -> None:
     report = verify(stack, "keras", sequences())
     assert report.agrees
     assert [layer.name for layer in report.layers] == ["masking", "first", "both", "back", "out"]
-    assert max(layer.largest for layer in report.layers) < 1e-6  # a few units in the last place of numbers of order 1
+    assert max(layer.largest for layer in report.layers) < 1e-6  # a few float32 roundings of numbers of order 1
     assert str(report).startswith(f"{stack} agrees with keras to ")
 
 
@@ -106,7 +106,7 @@ def test_other_models_of_keras_agree(tmp_path: Path, name: str, functional: bool
     assert [layer.name for layer in report.layers] == computing
 
 
-def test_swapped_gates_of_the_input(stack: Path) -> None:
+def test_swapped_gates_of_the_input_show_at_the_first_step(stack: Path) -> None:
     model = pyrnn.load(stack)
     with_swapped_gates(model["first"], "weight_ih_l0", 1, 3)  # forget and output
     report = verify(stack, "keras", sequences(), model=model)
@@ -118,18 +118,18 @@ def test_swapped_gates_of_the_input(stack: Path) -> None:
 def test_swapped_gates_of_the_state_show_one_step_later(stack: Path) -> None:
     model = pyrnn.load(stack)
     with_swapped_gates(model["first"], "weight_hh_l0", 0, 1)
-    steps = [np.flatnonzero(row)[1] for row in MASK if row.sum() > 1]  # where a row has a state for the first time
+    steps = [np.flatnonzero(row)[1] for row in MASK if row.sum() > 1]  # the first step of each row with a state
     assert found(verify(stack, "keras", sequences(), model=model)) == ("first", "forward", min(steps), "i")
 
 
-def test_a_state_weight_of_the_backward_direction(stack: Path) -> None:
+def test_a_wrong_state_weight_of_the_reverse_direction_is_found_at_its_step(stack: Path) -> None:
     model = pyrnn.load(stack)
     with_swapped_gates(model["both"].backward, "weight_hh_l0", 0, 1)
-    steps = [np.flatnonzero(row)[-2] for row in MASK if row.sum() > 1]  # it comes from the end
+    steps = [np.flatnonzero(row)[-2] for row in MASK if row.sum() > 1]  # the same, counted from the end
     assert found(verify(stack, "keras", sequences(), model=model)) == ("both", "reverse", max(steps), "r")
 
 
-def test_a_layer_that_goes_backwards(stack: Path) -> None:
+def test_a_wrong_unit_of_a_layer_that_goes_backwards_is_found(stack: Path) -> None:
     model = pyrnn.load(stack)
     model["back"].bias_ih_l0 = model["back"].bias_ih_l0 + np.float32([0, 0.25, 0])
     report = verify(stack, "keras", sequences(), model=model)
@@ -138,13 +138,13 @@ def test_a_layer_that_goes_backwards(stack: Path) -> None:
     assert report.first.row in np.flatnonzero(MASK[:, -1])
 
 
-def test_a_layer_without_gates(stack: Path) -> None:
+def test_a_difference_in_a_layer_without_gates_names_the_layer_alone(stack: Path) -> None:
     model = pyrnn.load(stack)
     model["out"].bias = np.float32([3, 0]) + model["out"].bias
     assert found(verify(stack, "keras", sequences(), model=model)) == ("out", None, None, None)
 
 
-def test_a_wrong_merge_is_no_gate(stack: Path) -> None:
+def test_a_wrong_merge_mode_names_the_step_and_no_gate(stack: Path) -> None:
     right = pyrnn.load(stack)
     both = nn.Bidirectional(right["both"].forward, right["both"].backward, merge_mode="mul")
     model = nn.Sequential({name: both if name == "both" else layer for name, layer in right._modules.items()})
@@ -153,13 +153,13 @@ def test_a_wrong_merge_is_no_gate(stack: Path) -> None:
 
 @pytest.fixture
 def hard(tmp_path: Path) -> Path:
-    """An LSTM with hard_sigmoid, as Keras 3 has it."""
+    """A saved model with an LSTM whose gates use the hard_sigmoid of Keras 3."""
     model = built([LAYERS.Dense(3), LAYERS.LSTM(5, recurrent_activation="hard_sigmoid", name="hard")], sequences())
     model.save(tmp_path / "model.keras")
     return tmp_path / "model.keras"
 
 
-def test_hard_sigmoid_of_keras_2_in_place_of_that_of_keras_3(hard: Path) -> None:
+def test_the_hard_sigmoid_of_keras_2_in_place_of_that_of_keras_3_is_found(hard: Path) -> None:
     right = pyrnn.load(hard)
     options = {**right["hard"].config(), "recurrent_activation": "hard_sigmoid_keras2"}
     wrong = pyrnn.LSTM(**options)
@@ -172,8 +172,8 @@ def test_hard_sigmoid_of_keras_2_in_place_of_that_of_keras_3(hard: Path) -> None
     assert "layer 'hard', step 0, gate i (row" in str(report)
 
 
-def test_a_file_of_keras_2_read_by_keras_3(tmp_path: Path) -> None:
-    """Keras 3 takes the hard_sigmoid in it for its own: the numbers named are those of the two functions."""
+def test_a_keras_2_file_shows_the_hard_sigmoid_that_keras_3_misreads(tmp_path: Path) -> None:
+    """Keras 3 reads the file's hard_sigmoid as its own; the report shows the values of both functions."""
     model = built([LAYERS.LSTM(5, recurrent_activation="hard_sigmoid", name="old")], sequences())
     model.save(tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "a") as file:
@@ -198,7 +198,9 @@ def test_a_file_of_keras_2_read_by_keras_3(tmp_path: Path) -> None:
         ("model.json", "torch", r"should end in one of \.pt"),
     ],
 )
-def test_what_does_not_go_together(tmp_path: Path, name: str, against: str, because: str) -> None:
+def test_a_file_that_the_other_program_cannot_read_is_refused(
+    tmp_path: Path, name: str, against: str, because: str
+) -> None:
     with pytest.raises(ValueError, match=because):
         verify(tmp_path / name, against, sequences())
 
@@ -210,7 +212,7 @@ def test_a_custom_layer_never_reaches_keras(tmp_path: Path, monkeypatch: pytest.
         verify(path, "keras", sequences())
 
 
-def test_what_keras_itself_refuses_is_said(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_keras_itself_is_passed_on_in_a_sentence(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise KeyError("time_major\nand more lines")
 
@@ -228,13 +230,13 @@ def test_what_keras_itself_refuses_is_said(stack: Path, monkeypatch: pytest.Monk
     ],
     ids=["empty", "text", "features"],
 )
-def test_data_that_do_not_fit(stack: Path, data: np.ndarray, because: str) -> None:
+def test_data_that_do_not_fit_are_refused(stack: Path, data: np.ndarray, because: str) -> None:
     with pytest.raises(ValueError, match=because):
         verify(stack, "keras", data)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array", b"\x80\x04N."])
-def test_data_that_are_no_npy_file(tmp_path: Path, content: bytes) -> None:
+def test_data_that_are_no_npy_file_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.npy").write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.npy should be a \.npy file of numbers"):
         read_data(tmp_path / "x.npy")
@@ -246,7 +248,7 @@ def test_pickled_data_are_not_read(tmp_path: Path) -> None:
         read_data(tmp_path / "x.npy")
 
 
-def test_a_report_is_json(stack: Path) -> None:
+def test_a_report_can_be_written_as_json(stack: Path) -> None:
     model = pyrnn.load(stack)
     with_swapped_gates(model["first"], "weight_ih_l0", 0, 1)
     told = json.loads(json.dumps(verify(stack, "keras", sequences(), model=model).as_dict()))

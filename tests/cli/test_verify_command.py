@@ -1,4 +1,4 @@
-"""`pyrnn verify`: what it prints, and its exit codes."""
+"""`pyrnn verify` prints the first difference and ends with the exit code that says whether there is one."""
 
 from __future__ import annotations
 
@@ -20,14 +20,9 @@ from keras_files import KERAS_WARNS, built, keras, sequences
 import pyrnn
 from pyrnn.io import onnx
 
-pytestmark = KERAS_WARNS
+pytestmark = [*KERAS_WARNS, pytest.mark.usefixtures("wide")]
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "200")  # rich wraps tables to it
 
 
 def data(path: Path, array: np.ndarray) -> Path:
@@ -35,7 +30,7 @@ def data(path: Path, array: np.ndarray) -> Path:
     return path
 
 
-def test_agreement_is_exit_code_0(tmp_path: Path, capsys: Capture) -> None:
+def test_agreement_gives_exit_code_0(tmp_path: Path, capsys: Capture) -> None:
     model, x = keras_model(tmp_path / "model.keras"), data(tmp_path / "x.npy", sequences())
     assert call("verify", model, "--against", "keras", "--data", x) == 0
     printed = capsys.readouterr().out
@@ -43,11 +38,11 @@ def test_agreement_is_exit_code_0(tmp_path: Path, capsys: Capture) -> None:
     assert [line.split()[:2] for line in printed.splitlines()[3:5]] == [["rnn", "LSTM"], ["out", "Dense"]]
 
 
-def test_a_difference_is_exit_code_1_and_named(tmp_path: Path, capsys: Capture) -> None:
+def test_a_difference_is_named_and_gives_exit_code_1(tmp_path: Path, capsys: Capture) -> None:
     layers = [keras.layers.LSTM(5, recurrent_activation="hard_sigmoid", name="hard"), keras.layers.Dense(2)]
     built(layers, sequences()).save(tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "a") as file:
-        file.attrs["keras_version"] = b"2.3.1"  # so that it means another hard_sigmoid, of which Keras 3 knows nothing
+        file.attrs["keras_version"] = b"2.3.1"  # pyrnn then reads the hard_sigmoid of Keras 2, Keras 3 its own
     x = data(tmp_path / "x.npy", sequences())
     assert call("verify", tmp_path / "model.h5", "--against", "keras", "--data", x) == 1
     assert (
@@ -60,7 +55,7 @@ def test_a_difference_is_exit_code_1_and_named(tmp_path: Path, capsys: Capture) 
     assert call("verify", tmp_path / "model.h5", "--against", "keras", "--data", x, "--tolerance", "1") == 0
 
 
-def test_against_torch(tmp_path: Path, capsys: Capture) -> None:
+def test_verify_compares_a_layer_with_torch(tmp_path: Path, capsys: Capture) -> None:
     x = data(tmp_path / "x.npy", np.ones((2, 7, 3)))
     model = checkpoint(tmp_path / "model.pt")
     options = ["--data", x, "--prefix", "model.encoder.", "--batch-first", "--json"]
@@ -68,7 +63,7 @@ def test_against_torch(tmp_path: Path, capsys: Capture) -> None:
     assert [layer["name"] for layer in json.loads(capsys.readouterr().out)["layers"]] == ["l0"]
 
 
-def test_against_onnxruntime(tmp_path: Path, capsys: Capture) -> None:
+def test_verify_compares_a_graph_with_onnxruntime(tmp_path: Path, capsys: Capture) -> None:
     onnx.save(network(), tmp_path / "model.onnx")
     x = data(tmp_path / "x.npy", np.ones((2, 7, 3), np.float32))
     assert call("verify", tmp_path / "model.onnx", "--against", "onnxruntime", "--data", x, "--json") == 0
@@ -86,7 +81,7 @@ def test_against_onnxruntime(tmp_path: Path, capsys: Capture) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_verified_is_exit_code_2(
+def test_a_model_that_cannot_be_verified_gives_exit_code_2(
     tmp_path: Path, capsys: Capture, model: str, against: str, values: str, because: str
 ) -> None:
     checkpoint(tmp_path / "model.pt")
@@ -102,7 +97,7 @@ def test_what_cannot_be_verified_is_exit_code_2(
 
 
 @pytest.mark.parametrize(("package", "model"), [("keras", "m.keras"), ("torch", "m.pt"), ("onnxruntime", "m.onnx")])
-def test_a_missing_library_is_a_sentence(
+def test_a_missing_library_is_named_with_the_command_that_installs_it(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, package: str, model: str
 ) -> None:
     keras_model(tmp_path / "m.keras")

@@ -1,4 +1,4 @@
-"""pyrnn.verify against torch and onnxruntime, and the equations that judge."""
+"""pyrnn.verify against torch and onnxruntime, and the equations in float64 by which it names a gate."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_layer_of_torch_agrees(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
-def test_the_layout_of_the_data_is_an_option(tmp_path: Path, batch_first: bool) -> None:
+def test_the_layout_of_the_data_follows_batch_first(tmp_path: Path, batch_first: bool) -> None:
     path = saved(tmp_path, "lstm")
     model = pyrnn.load(path, batch_first=batch_first)
     with_swapped_gates(model, "weight_hh_l1_reverse", 1, 2)
@@ -57,14 +57,14 @@ def test_the_layout_of_the_data_is_an_option(tmp_path: Path, batch_first: bool) 
     assert found(verify(path, "torch", x[0] if batch_first else x[:, 0], model=model)) == ("l1", "reverse", 5, "f")
 
 
-def test_relu_taken_for_tanh(tmp_path: Path) -> None:
+def test_a_relu_taken_for_tanh_is_found(tmp_path: Path) -> None:
     path = saved(tmp_path, "relu")
     with pytest.warns(UserWarning, match="tanh is taken"):
         model = pyrnn.load(path)
     assert found(verify(path, "torch", X, model=model, nonlinearity="relu")) == ("l0", "forward", 0, "h")
 
 
-def test_the_one_reset_gate_that_torch_has(tmp_path: Path) -> None:
+def test_reset_before_is_found_and_refused_since_torch_has_no_such_gru(tmp_path: Path) -> None:
     path = saved(tmp_path, "gru")
     model = pyrnn.load(path, reset_after=False)
     # At step 0 the two forms differ by (1 - r) b_hn.
@@ -73,7 +73,7 @@ def test_the_one_reset_gate_that_torch_has(tmp_path: Path) -> None:
         verify(path, "torch", X, reset_after=False)
 
 
-def test_a_model_that_is_another_than_the_file(tmp_path: Path) -> None:
+def test_a_model_of_another_kind_than_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the file holds GRU\(3, 5, num_layers=3\), the model is LSTM\(3, 5\)"):
         verify(saved(tmp_path, "gru"), "torch", X, model=pyrnn.LSTM(3, 5))
 
@@ -116,7 +116,9 @@ def test_an_onnx_model_agrees_node_by_node(graph: Path) -> None:
         (2, "weight_hh_l0_reverse", (1, 2), ("GRU", "reverse", 5, "z")),
     ],
 )
-def test_a_wrong_gate_in_a_node(graph: Path, place: int, name: str, gates: Any, expected: tuple[Any, ...]) -> None:
+def test_a_wrong_gate_in_a_node_is_found(
+    graph: Path, place: int, name: str, gates: Any, expected: tuple[Any, ...]
+) -> None:
     model = pyrnn.load(graph)
     with_swapped_gates(model[place], name, *gates)
     node, *where = found(verify(graph, "onnxruntime", X.swapaxes(0, 1), model=model))
@@ -124,7 +126,7 @@ def test_a_wrong_gate_in_a_node(graph: Path, place: int, name: str, gates: Any, 
     assert tuple(where) == expected[1:]
 
 
-def test_a_wrong_weight_in_other_nodes(graph: Path) -> None:
+def test_a_wrong_weight_in_other_nodes_is_found(graph: Path) -> None:
     model = pyrnn.load(graph)
     model[4].weight_ih_l0 = model[4].weight_ih_l0 + np.float32(0.1)
     assert found(verify(graph, "onnxruntime", X.swapaxes(0, 1), model=model))[1:] == ("reverse", 6, "h")
@@ -138,8 +140,8 @@ def test_a_wrong_weight_in_other_nodes(graph: Path) -> None:
 # -- the judge itself --------------------------------------------------------------------------------------
 
 
-def test_the_equations_of_a_gru() -> None:
-    """One step by hand: gates at 0 are 1/2, the candidate sees half of the state's product."""
+def test_the_equations_of_a_gru_are_those_by_hand() -> None:
+    """By hand: gates whose sum is 0 are 1/2, so the candidate adds half of the product with the state."""
     ones = {gate: np.ones((1, 1)) for gate in "rzn"}
     none = {gate: np.zeros(1) for gate in "rzn"}
     zero = {gate: np.zeros((1, 1)) for gate in "rzn"}
@@ -160,7 +162,7 @@ def test_the_equations_hold_a_masked_state() -> None:
 
 
 def test_saturated_gates_raise_no_warning() -> None:
-    """Warnings are errors here; exp(1000) overflows on the way to a gate that is 0."""
+    """A warning is an error in these tests, and exp(1000) overflows in a gate that is 0."""
     big, none = blocks(np.full((1, 4), -1e3), "ifgo"), blocks(np.zeros(4), "ifgo")
     steps = Cell("LSTM", big, big, none, none).run(np.ones((1, 1, 1)))
     assert steps["i"].item() == 0

@@ -21,7 +21,7 @@ LISTED = "tanh, sigmoid, relu, identity, hard_sigmoid_keras2, hard_sigmoid_keras
 
 
 def call_of(cell: str, dtype: Any = np.float64, bidirectional: bool = True, **chosen: Any) -> Call:
-    """Inputs large enough to reach the flat ends of a hard sigmoid; small where nothing bounds the products."""
+    """Draws inputs that reach the flat ends of a hard sigmoid, and small ones for functions without a bound."""
     call = Call.draw(Config(cell, 2, bidirectional, dtype=dtype))
     scale = dtype(0.25 if {"identity", "relu"} & set(chosen.values()) else 4)
     return replace(call, x=call.x * scale, states=tuple(s * scale for s in call.states), chosen=chosen)
@@ -40,26 +40,30 @@ def check(call: Call) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("cell", CELLS)
-def test_activation(cell: str, name: str, dtype: Any) -> None:
+def test_outputs_and_gradients_of_a_chosen_activation_are_those_of_the_plain_loop(
+    cell: str, name: str, dtype: Any
+) -> None:
     check(call_of(cell, dtype, activation=name))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("cell", GATED)
-def test_recurrent_activation(cell: str, name: str, dtype: Any) -> None:
+def test_outputs_and_gradients_of_a_recurrent_activation_are_those_of_the_plain_loop(
+    cell: str, name: str, dtype: Any
+) -> None:
     check(call_of(cell, dtype, recurrent_activation=name))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("cell", ["lstm", "lstm_proj"])
-def test_peephole(cell: str, name: str, dtype: Any) -> None:
+def test_outputs_and_gradients_with_peepholes_are_those_of_the_plain_loop(cell: str, name: str, dtype: Any) -> None:
     check(call_of(cell, dtype, recurrent_activation=name, peephole=True))
 
 
 def stays_small(call: Call) -> bool:
-    """Where nothing bounds gates and candidate, c is squared at every step: from 1e14 on, rounding is all there is."""
+    """Unbounded gates square c at every step; this drops the calls whose rounding errors outgrow the tolerance."""
     with np.errstate(all="ignore"):
         expected = call.expected(drawn.as_float64(call.layer().state_dict()))
     return all(bool((np.abs(part) < 1e6).all()) for part in (expected.output, *expected.state))
@@ -67,7 +71,7 @@ def stays_small(call: Call) -> bool:
 
 @settings(max_examples=150, deadline=None)
 @given(chosen_calls(), st.integers(1, 4))
-def test_any_choice_with_any_option(call: Call, every: int) -> None:
+def test_chosen_activations_follow_the_plain_loop_under_any_option(call: Call, every: int) -> None:
     assume(stays_small(call))
     check(call)
     layer = call.layer()
@@ -147,7 +151,7 @@ def test_a_name_is_a_string(value: Any) -> None:
             pyrnn.LSTM(3, 5, **{name: value})
 
 
-def test_where_there_is_no_such_option() -> None:
+def test_an_option_that_a_layer_lacks_is_refused_by_name() -> None:
     kinds: dict[str, Any] = {name: getattr(pyrnn, name) for name in ("RNN", "LSTM", "GRU")}
     for name in ("RNN", "GRU"):
         with pytest.raises(TypeError, match="peephole"):

@@ -85,7 +85,7 @@ def test_memory_layout_changes_no_bit(layout: str, cell: str, batch_first: bool,
         return run(layer, arrays[0], tuple(arrays[1 : 1 + count]), arrays[1 + count], tuple(arrays[2 + count :]))
 
     assert_identical(results(views), results(plain))
-    assert_identical([np.array(view, dtype) for view in views], plain)  # nothing was written into
+    assert_identical([np.array(view, dtype) for view in views], plain)  # the call wrote into none of them
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

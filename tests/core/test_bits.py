@@ -38,7 +38,7 @@ CONFIGS = st.builds(
     H=st.integers(2, 70),
     P=st.just(1),
 ).flatmap(lambda config: st.integers(1, config.H - 1).map(lambda width: replace(config, P=width)))
-# Of ordinary size; saturating the gates; around the limit under which a state is set to zero.
+# Inputs are of ordinary size, or saturate the gates, or lie around the limit under which a state is set to zero.
 SCALES = st.sampled_from([1.0, 64.0, 2.0**-98])
 bits = settings(max_examples=150, deadline=None)
 
@@ -99,7 +99,7 @@ class Call:
 
 
 def as_bits(a: Array) -> bytes:
-    """The bytes; all NaN as one, for their sign and payload are the CPU's business."""
+    """The bytes of an array, all NaN as one: their sign and payload depend on the CPU."""
     return np.where(np.isnan(a), a.dtype.type(np.nan), a).tobytes()
 
 
@@ -114,7 +114,7 @@ def assert_same_bits(actual: Results, expected: Results) -> None:
 
 
 def of_each_row(results: Results) -> Results:
-    """What is not summed over the batch; its axis is 1 everywhere."""
+    """The results that are not summed over the batch, whose axis is 1 in all of them."""
     return {name: a for name, a in results.items() if not name.startswith("grad_")}
 
 
@@ -127,7 +127,7 @@ def threads() -> Iterator[None]:
 
 @bits
 @given(CONFIGS, SCALES)
-def test_every_instruction_set(config: Config, scale: float) -> None:
+def test_every_instruction_set_gives_the_scalar_bits(config: Config, scale: float) -> None:
     call = Call.draw(config, scale)
     expected = call.run("scalar")
     assert_same_bits({"y": expected["y"]}, {"y": expected["y_only"]})
@@ -137,14 +137,14 @@ def test_every_instruction_set(config: Config, scale: float) -> None:
 
 @bits
 @given(CONFIGS, SCALES)
-def test_batch_first(config: Config, scale: float) -> None:
+def test_batch_first_gives_the_bits_of_time_first(config: Config, scale: float) -> None:
     call = Call.draw(config, scale)
     assert_same_bits(call.run(batch_first=True), call.run())
 
 
 @bits
 @given(CONFIGS.filter(lambda config: config.B > 0), SCALES, st.data())
-def test_every_cut_of_a_batch(config: Config, scale: float, data: st.DataObject) -> None:
+def test_every_cut_of_a_batch_gives_the_bits_of_the_whole(config: Config, scale: float, data: st.DataObject) -> None:
     call = Call.draw(config, scale)
     whole = of_each_row(call.run())
     cut = data.draw(st.integers(0, config.B))
@@ -154,7 +154,9 @@ def test_every_cut_of_a_batch(config: Config, scale: float, data: st.DataObject)
 
 @bits
 @given(CONFIGS.map(lambda config: replace(config, bidirectional=False, T=max(config.T, 2))), SCALES, st.data())
-def test_a_sequence_in_one_call_or_in_two(config: Config, scale: float, data: st.DataObject) -> None:
+def test_a_sequence_cut_into_two_calls_gives_the_bits_of_one(
+    config: Config, scale: float, data: st.DataObject
+) -> None:
     call = Call.draw(config, scale)
     cut = data.draw(st.integers(1, config.T - 1))
     weights = _core.Weights.pack(call.spec, call.parameters)
@@ -165,13 +167,13 @@ def test_a_sequence_in_one_call_or_in_two(config: Config, scale: float, data: st
     assert [as_bits(a) for a in state_b] == [as_bits(a) for a in state]
 
 
-# The smallest of these, an RNN of one direction, has 22e6 multiply-adds a layer: four threads are worth it, as
-# one_thread_work of threads/parallel.h says, and each has rows enough.
+# The smallest of these, an RNN of one direction, has 22e6 multiply-adds a layer: by one_thread_work in
+# threads/parallel.h that is work for four threads, and each has enough rows.
 def many_rows(cell: str, bidirectional: bool, dtype: Any) -> Config:
     return Config(cell, layers=2, bidirectional=bidirectional, dtype=dtype, T=80, B=33, I=48, H=70, P=40)
 
 
-# A child of fork has a single thread and makes its own pool.
+# A forked child begins with a single thread and makes its own pool.
 THREADS_MADE = """
 import os
 from test_bits import *
@@ -192,7 +194,7 @@ for cell in CELLS:
 """
 
 
-def test_the_calls_of_the_next_test_run_on_so_many_threads() -> None:
+def test_calls_on_many_rows_start_as_many_threads_as_are_set() -> None:
     here = Path(__file__).parent
     environment = os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{here.parent / 'helpers'}"}
     command = [sys.executable, "-c", THREADS_MADE]
@@ -205,7 +207,7 @@ def test_the_calls_of_the_next_test_run_on_so_many_threads() -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_any_number_of_threads(cell: str, bidirectional: bool, dtype: Any) -> None:
+def test_any_number_of_threads_gives_the_bits_of_one(cell: str, bidirectional: bool, dtype: Any) -> None:
     call = Call.draw(many_rows(cell, bidirectional, dtype))
     pyrnn.set_num_threads(1)
     alone = call.run()
@@ -232,12 +234,14 @@ def test_a_decaying_state_is_never_subnormal(cell: str, dtype: Any, limit: float
     assert not any(part.any() for part in state)
 
 
-# Subnormal sums, and gradients so large that these show; then ordinary sums whose gradients grow subnormal.
+# First the sums are subnormal and the gradients so large that this shows; then the gradients become subnormal.
 @pytest.mark.parametrize(("scale", "weight", "gradient"), [(1e-39, 1, 1e30), (1, 1e-10, 1e-29)])
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.torch
-def test_the_flush_mode_of_the_caller(cell: str, isa: str, scale: float, weight: float, gradient: float) -> None:
+def test_the_callers_flush_mode_changes_no_bit_and_is_left_as_it_was(
+    cell: str, isa: str, scale: float, weight: float, gradient: float
+) -> None:
     import torch
 
     config = Config(cell, layers=2, dtype=np.float32, T=5, B=3, I=4, H=9, P=4)

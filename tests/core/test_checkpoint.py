@@ -1,4 +1,4 @@
-"""checkpoint=k: less memory, the same bytes."""
+"""checkpoint=k takes less memory and gives the same bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVERY = [1, 2, 3, T - 1, T, T + 5]
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("every", EVERY)
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_same_bytes_as_without(cell: str, every: int, bidirectional: bool) -> None:
+def test_checkpoints_change_no_byte(cell: str, every: int, bidirectional: bool) -> None:
     for dtype in DTYPES:
         config = Config(cell, 3, bidirectional, dtype=dtype, T=T, B=5, I=4, H=21, P=6)
         layer = Call.draw(config).layer()
@@ -32,15 +32,15 @@ def test_the_same_bytes_as_without(cell: str, every: int, bidirectional: bool) -
 
 @settings(max_examples=150, deadline=None)
 @given(drawn.calls(dtypes=DTYPES, sizes=20), st.integers(1, 9))
-def test_the_same_bytes_with_lengths_masks_and_resets(call: Call, every: int) -> None:
+def test_checkpoints_change_no_byte_with_lengths_masks_and_resets(call: Call, every: int) -> None:
     layer = call.layer()
     assert same_bytes(call.vjp(layer, checkpoint=every), call.vjp(layer))
 
 
-# Blocks of 48 rows are projected at once, sums over 1024 rows are parked: more rows than either.
+# More rows than a projected block (48), and than a block whose gradients are summed at once (1024).
 @pytest.mark.parametrize("every", [7, 48, 100, 299])
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_same_bytes_over_many_steps(cell: str, every: int) -> None:
+def test_checkpoints_change_no_byte_over_many_steps(cell: str, every: int) -> None:
     config = Config(cell, 2, dtype=np.float32, T=300, B=6)
     call = Call.draw(config)
     call = replace(
@@ -53,7 +53,7 @@ def test_the_same_bytes_over_many_steps(cell: str, every: int) -> None:
 
 @pytest.mark.parametrize("every", EVERY)
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_same_bytes_with_dropout(cell: str, every: int) -> None:
+def test_checkpoints_change_no_byte_with_dropout(cell: str, every: int) -> None:
     call = Call.draw(Config(cell, 3, True, T=T))
     plain, again = (call.layer(dropout=0.4) for _ in range(2))  # the same seed: the same masks
     assert same_bytes(call.vjp(plain, checkpoint=every), call.vjp(again))
@@ -61,7 +61,7 @@ def test_the_same_bytes_with_dropout(cell: str, every: int) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_pullback_may_be_called_again(cell: str) -> None:
+def test_a_pullback_with_checkpoints_may_be_called_again(cell: str) -> None:
     call = Call.draw(Config(cell, 2, True, T=T))
     layer = call.layer()
     *_, pullback = layer.vjp(*call.arguments(), checkpoint=4)
@@ -73,20 +73,20 @@ def test_the_pullback_may_be_called_again(cell: str) -> None:
 
 @pytest.mark.parametrize("batch", [0, 1])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_small_batch(cell: str, batch: int) -> None:
+def test_checkpoints_change_no_byte_of_a_small_batch(cell: str, batch: int) -> None:
     call = Call.draw(Config(cell, 2, True, T=T, B=batch))
     layer = call.layer()
     assert same_bytes(call.vjp(layer, checkpoint=3), call.vjp(layer))
 
 
 @pytest.mark.parametrize("every", [2**31 - 1, 2**31, 2**70, np.int64(3)], ids=str)
-def test_any_positive_integer(every: Any) -> None:
+def test_checkpoint_takes_any_positive_integer(every: Any) -> None:
     config = Config("gru", 2)
     layer = config.pyrnn_layer(seed=1)
     assert same_bytes(Call.draw(config).vjp(layer, checkpoint=every), Call.draw(config).vjp(layer))
 
 
-def test_it_is_no_option_of_a_plain_call() -> None:
+def test_a_plain_call_takes_no_checkpoint() -> None:
     layer: Any = pyrnn.GRU(3, 5)
     with pytest.raises(TypeError, match="checkpoint"):
         layer(np.zeros((4, 2, 3), np.float32), checkpoint=2)

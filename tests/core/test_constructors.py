@@ -1,4 +1,4 @@
-"""Wrong arguments and weights: refused with torch's exception type and sentence, and nothing half-taken."""
+"""Wrong arguments and weights are refused with torch's exception type and sentence, and change nothing."""
 
 from __future__ import annotations
 
@@ -140,7 +140,9 @@ def test_only_the_lstm_has_a_projection(name: str) -> None:
         (TypeError, None, "proj_size"),
     ],
 )
-def test_proj_size_rules(kind: type[Exception], value: Any, sentence: str) -> None:
+def test_proj_size_must_be_an_integer_from_zero_to_below_hidden_size(
+    kind: type[Exception], value: Any, sentence: str
+) -> None:
     with pytest.raises(kind, match=sentence):
         pyrnn.LSTM(3, 5, proj_size=value)
 
@@ -150,7 +152,7 @@ def test_nonlinearity_must_be_tanh_or_relu(value: Any) -> None:
     sentence = f"Unknown nonlinearity '{value}'. Select from 'tanh' or 'relu'."
     with pytest.raises(ValueError, match=re.escape(sentence)):
         pyrnn.RNN(3, 5, nonlinearity=value)
-    # torch's cell waits for the first call and raises RuntimeError; a constructor that refuses is as good.
+    # torch's cell raises RuntimeError at the first call; a ValueError of the constructor is as good.
     with pytest.raises((ValueError, RuntimeError), match=re.escape("Unknown nonlinearity")):
         pyrnn.RNNCell(3, 5, nonlinearity=value)(np.zeros(3, np.float32))
 
@@ -187,7 +189,7 @@ def test_seed_must_be_a_natural_number(seed: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *CELLS, "Linear"])
-def test_arguments_missing_unknown_or_too_many(name: str) -> None:
+def test_missing_unknown_or_surplus_arguments_are_refused(name: str) -> None:
     kind = getattr(pyrnn, name)
     constructions: list[Any] = [((), {}), ((3,), {}), ((3, 5), {"foo": 1}), ((3, 5, *[1] * 20), {})]
     for arguments, options in constructions:

@@ -1,4 +1,4 @@
-"""The threads that the library begins with: as many as the process may keep busy."""
+"""The library begins with as many threads as the process may keep busy."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_without_a_quota_the_affinity_counts(name: str, tmp_path: Path) -> None:
     assert _core.usable_cpus(system(tmp_path, UNLIMITED[name])) == CPUS
 
 
-def test_two_cpus_of_a_quota_of_two(tmp_path: Path) -> None:
+def test_a_quota_of_two_cpus_gives_two_threads(tmp_path: Path) -> None:
     found = _core.usable_cpus(system(tmp_path, version_2("/", {"": "200000 100000\n"})))
     assert found == min(2, CPUS)
 

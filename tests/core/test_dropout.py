@@ -1,4 +1,4 @@
-"""Dropout: on every layer's output but the last's, in training only, a new mask for each element and step."""
+"""Dropout applies in training to the outputs of all layers but the last, by a new mask for each element and step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CELLS = ("rnn_tanh", "lstm", "lstm_proj", "gru", "gru_reset_before")
 
 
 def transparent(p: float, dtype: Any = np.float32) -> tuple[Any, Array]:
-    """Two relu layers that hand on positive inputs as they are: the output is the input with its mask."""
+    """Two relu layers that pass positive inputs through: the output is the input times its mask."""
     config = Config("rnn_relu", 2, bias=False, dtype=dtype, T=50, B=20, I=64, H=64)
     layer = config.pyrnn_layer(dropout=p, seed=1)
     eye, zero = np.eye(64), np.zeros((64, 64))
@@ -31,7 +31,7 @@ def test_a_fraction_p_becomes_zero_and_the_rest_is_scaled(p: float, dtype: Any) 
     assert abs((1 - kept.mean()) - p) < 5 * np.sqrt(p * (1 - p) / x.size)
     # One rounding of the scale and one of the product.
     np.testing.assert_allclose(y[kept], x[kept] / (1 - p), rtol=4 * float(np.finfo(dtype).eps))
-    for axis in range(3):  # time, batch, features: no mask is shared along any
+    for axis in range(3):  # time, batch, features share no mask
         assert np.diff(kept, axis=axis).any()
     np.testing.assert_array_equal(h[0], x[-1])  # the state of the first layer is not dropped
     assert not np.array_equal(layer(x)[0] != 0, kept)  # the next call draws anew
@@ -43,12 +43,12 @@ def test_the_gradient_passes_through_the_same_mask(dtype: Any) -> None:
     y, _, pullback = layer.vjp(x)
     dy = np.random.default_rng(3).standard_normal(y.shape).astype(dtype)
     expected = dy * (y / x)
-    # y / x is the mask but for its own two roundings.
+    # y / x is the mask up to two roundings.
     np.testing.assert_allclose(pullback(dy).input, expected, rtol=4 * float(np.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_it_is_off_outside_training_and_in_a_single_layer(cell: str) -> None:
+def test_dropout_is_off_outside_training_and_in_a_single_layer(cell: str) -> None:
     config = Config(cell, 2, True)
     plain, dropping = config.pyrnn_layer(seed=1), config.pyrnn_layer(dropout=0.5, seed=1)
     x = config.draw_input(np.random.default_rng(1))

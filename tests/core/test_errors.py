@@ -13,7 +13,7 @@ import pyrnn
 LAYERS = ("RNN", "LSTM", "GRU")
 CELLS = ("RNNCell", "LSTMCell", "GRUCell")
 
-# Where torch stumbles (AttributeError, IndexError, a crash), any of the kinds that the house allows will do.
+# Where torch raises AttributeError or IndexError, or crashes, any of these will do.
 REFUSED = (TypeError, ValueError, RuntimeError)
 NOT_ARRAYS: dict[str, Any] = {
     "none": None,
@@ -45,7 +45,7 @@ def state_of(name: str, *shape: int) -> Any:
 
 
 def refuses(kind: Any, sentence: str | None, module: Any, *arguments: Any) -> None:
-    """Both ways in refuse with the same sentence, and the module still works afterwards."""
+    """The call and vjp refuse with the same sentence, and the module still works afterwards."""
     for method in (module, module.vjp):
         with pytest.raises(kind, match=sentence and re.escape(sentence)) as caught:
             method(*arguments)
@@ -58,7 +58,7 @@ def refuses(kind: Any, sentence: str | None, module: Any, *arguments: Any) -> No
 
 @pytest.mark.parametrize("shape", [(), (3,), (1, 2, 2, 3)], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer_input_of_wrong_dimension(name: str, shape: tuple[int, ...]) -> None:
+def test_a_layer_refuses_an_input_of_wrong_dimension(name: str, shape: tuple[int, ...]) -> None:
     tail = " tensor instead" if name == "RNN" else " instead"
     sentence = f"{name}: Expected input to be 2D or 3D, got {len(shape)}D{tail}"
     refuses(ValueError, sentence, make(name), zeros(*shape))
@@ -66,27 +66,27 @@ def test_layer_input_of_wrong_dimension(name: str, shape: tuple[int, ...]) -> No
 
 @pytest.mark.parametrize("shape", [(), (1, 2, 3)], ids=str)
 @pytest.mark.parametrize("name", CELLS)
-def test_cell_input_of_wrong_dimension(name: str, shape: tuple[int, ...]) -> None:
+def test_a_cell_refuses_an_input_of_wrong_dimension(name: str, shape: tuple[int, ...]) -> None:
     sentence = f"{name}: Expected input to be 1D or 2D, got {len(shape)}D instead"
     refuses(ValueError, sentence, make(name), zeros(*shape))
 
 
 @pytest.mark.parametrize("shape", [(4, 2, 7), (4, 7), (0, 2, 7), (4, 2, 0)], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer_input_of_wrong_size(name: str, shape: tuple[int, ...]) -> None:
+def test_a_layer_refuses_an_input_of_wrong_size(name: str, shape: tuple[int, ...]) -> None:
     sentence = f"input.size(-1) must be equal to input_size. Expected 3, got {shape[-1]}"
     refuses(RuntimeError, sentence, make(name), zeros(*shape))
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 4)], ids=str)
 @pytest.mark.parametrize("name", CELLS)
-def test_cell_input_of_wrong_size(name: str, shape: tuple[int, ...]) -> None:
+def test_a_cell_refuses_an_input_of_wrong_size(name: str, shape: tuple[int, ...]) -> None:
     refuses(RuntimeError, "input has inconsistent input_size: got 4 expected 3", make(name), zeros(*shape))
 
 
 @pytest.mark.parametrize(("dtype", "other"), [("float32", "float64"), ("float64", "float32")])
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer_input_of_the_other_precision(name: str, dtype: str, other: str) -> None:
+def test_a_layer_refuses_an_input_of_the_other_precision(name: str, dtype: str, other: str) -> None:
     layer = getattr(pyrnn, name)(3, 5, dtype=np.dtype(dtype))
     for method in (layer, layer.vjp):
         sentence = rf"^{name} input dtype \({other}\) does not match weight dtype \({dtype}\)"
@@ -120,7 +120,7 @@ def test_lack_of_memory_says_what_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_cell_input_of_the_other_precision(name: str) -> None:
+def test_a_cell_refuses_an_input_of_the_other_precision(name: str) -> None:
     for method in (make(name), make(name).vjp):
         with pytest.raises((ValueError, RuntimeError), match=r"float64.*float32"):
             method(np.zeros((2, 3)))
@@ -128,7 +128,7 @@ def test_cell_input_of_the_other_precision(name: str) -> None:
 
 @pytest.mark.parametrize("kind", NOT_ARRAYS)
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_input_that_is_no_array_of_the_weights_dtype(name: str, kind: str) -> None:
+def test_an_input_that_is_no_array_of_the_weights_dtype_is_refused(name: str, kind: str) -> None:
     value = NOT_ARRAYS[kind]
     if name in CELLS and isinstance(value, np.ndarray):
         value = value[0]
@@ -137,7 +137,7 @@ def test_input_that_is_no_array_of_the_weights_dtype(name: str, kind: str) -> No
 
 @pytest.mark.parametrize("shape", [(0, 2, 3), (0, 0, 3), (0, 3)], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_no_time_steps(name: str, shape: tuple[int, ...]) -> None:
+def test_an_input_without_time_steps_is_refused(name: str, shape: tuple[int, ...]) -> None:
     sentence = "Expected sequence length to be larger than 0 in RNN"
     refuses(RuntimeError, sentence, make(name), zeros(*shape))
     if len(shape) == 3:
@@ -149,7 +149,7 @@ def test_no_time_steps(name: str, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 2, 6), (2, 2, 5), (1, 3, 5), (2, 1, 5), (1, 1, 5), (1, 0, 5)], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer_state_of_wrong_size(name: str, shape: tuple[int, ...]) -> None:
+def test_a_layer_refuses_a_state_of_wrong_size(name: str, shape: tuple[int, ...]) -> None:
     if name == "LSTM":
         sentence = f"Expected hidden[0] size (1, 2, 5), got {list(shape)}"
         refuses(RuntimeError, sentence, make(name), zeros(4, 2, 3), (zeros(*shape), zeros(1, 2, 5)))
@@ -173,7 +173,7 @@ def test_projected_state_has_two_widths() -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer_state_of_wrong_dimension(name: str) -> None:
+def test_a_layer_refuses_a_state_of_wrong_dimension(name: str) -> None:
     what, shown = ("hx and cx", "({0}-D, {0}-D) tensors") if name == "LSTM" else ("hx", "{0}-D tensor")
     sentence = f"For batched 3-D input, {what} should also be 3-D but got {shown.format(2)}"
     refuses(RuntimeError, sentence, make(name), zeros(4, 2, 3), state_of(name, 2, 5))
@@ -182,7 +182,7 @@ def test_layer_state_of_wrong_dimension(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_cell_state_of_wrong_shape(name: str) -> None:
+def test_a_cell_refuses_a_state_of_wrong_shape(name: str) -> None:
     cell = make(name)
     hidden = f"{name}: Expected {'hx[0]' if name == 'LSTMCell' else 'hidden'} to be 1D or 2D, got 3D instead"
     refuses(ValueError, hidden, cell, zeros(2, 3), state_of(name, 1, 2, 5))
@@ -206,10 +206,10 @@ def test_lstm_cell_names_the_second_state() -> None:
 
 @pytest.mark.parametrize("kind", [k for k in NOT_ARRAYS if k != "none"])
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_state_that_is_no_array_of_the_weights_dtype(name: str, kind: str) -> None:
+def test_a_state_that_is_no_array_of_the_weights_dtype_is_refused(name: str, kind: str) -> None:
     shape, x = ((2, 5), zeros(2, 3)) if name in CELLS else ((1, 2, 5), zeros(4, 2, 3))
     value = NOT_ARRAYS[kind]
-    if isinstance(value, np.ndarray):  # of the right shape, so that the dtype alone is wrong
+    if isinstance(value, np.ndarray):  # the shape is right, so that the dtype alone is wrong
         value = np.zeros(shape, value.dtype)
     if name.startswith("LSTM"):
         refuses(REFUSED, None, make(name), x, (value, zeros(*shape)))
@@ -218,7 +218,7 @@ def test_state_that_is_no_array_of_the_weights_dtype(name: str, kind: str) -> No
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_state_in_the_wrong_container(name: str) -> None:
+def test_a_state_in_the_wrong_container_is_refused(name: str) -> None:
     shape, x = ((2, 5), zeros(2, 3)) if name in CELLS else ((1, 2, 5), zeros(4, 2, 3))
     h = zeros(*shape)
     wrong: list[Any] = [(), (h,), (h, h, h), (h, None), (None, h), {"h": h, "c": h}]

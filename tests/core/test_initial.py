@@ -1,4 +1,4 @@
-"""Initial parameters: the numbers of a seed, and none of them for a model that comes from a file."""
+"""A seed determines the initial parameters; a model that comes from a file draws none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pyrnn.core.initial import skip_init
 from pyrnn.io import notebook, onnx
 
 X = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
-# The layers with drawn parameters, and n in U(-1/sqrt(n), 1/sqrt(n)).
+# Each layer with drawn parameters, and the n of its distribution U(-1/sqrt(n), 1/sqrt(n)).
 DRAWN: dict[str, tuple[Callable[..., Any], int]] = {
     "GRU": (lambda **options: pyrnn.GRU(3, 5, num_layers=2, **options), 5),
     "LSTMCell": (lambda **options: pyrnn.LSTMCell(3, 5, **options), 5),
@@ -54,7 +54,7 @@ NEEDS = {".safetensors": [pytest.mark.safetensors], ".onnx": [pytest.mark.onnx],
 
 
 def of(name: str, *more: Any) -> Any:
-    """The parameters of a test, which needs what the format of the file does."""
+    """The parameters of a test, with the mark of the package that reads the file's format."""
     return pytest.param(name, *more, marks=NEEDS.get(Path(name).suffix, []))
 
 

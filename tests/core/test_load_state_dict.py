@@ -1,4 +1,4 @@
-"""load_state_dict and from_state_dict: all or nothing, what they return, and sentences that stay short."""
+"""load_state_dict and from_state_dict take all or nothing, return what torch's do, and refuse in short sentences."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_cast_that_overflows_leaves_everything_as_it_was(place: str, way: str)
             model.load_state_dict(wide)
         with pytest.raises(ValueError, match="cannot hold"):
             model[3].weight = np.full((2, 5), 1e300)
-    assert isinstance(caught.value, FloatingPointError)  # what NumPy was told to raise
+    assert isinstance(caught.value, FloatingPointError)  # the exception that NumPy was told to raise
     assert values(model) == before
 
 
@@ -60,7 +60,7 @@ def test_a_value_that_is_no_array_leaves_everything_as_it_was(wrong: Any) -> Non
     assert values(model) == before
 
 
-def test_an_interrupt_leaves_the_old_or_the_new() -> None:
+def test_an_interrupt_leaves_the_old_weights_or_the_new_ones() -> None:
     big = nn.Sequential(*[nn.Linear(100, 100, seed=i) for i in range(12)])
     zeros = {name: np.zeros_like(value) for name, value in big.state_dict().items()}
     ones = {name: np.ones_like(value) for name, value in zeros.items()}
@@ -95,7 +95,7 @@ def test_another_thread_never_sees_a_mixture() -> None:
     work.start()
     layers = [module.__dict__ for module in big._modules.values()]
     while not done.is_set():
-        found = list(map(dict.get, layers, ["_parameters"] * len(layers)))  # one instruction, as the swap
+        found = list(map(dict.get, layers, ["_parameters"] * len(layers)))  # one call in C, no thread comes between
         assert len({float(part["weight"].flat[0]) for part in found}) == 1  # type: ignore[index]
     work.join()
 
@@ -105,7 +105,7 @@ def test_another_thread_never_sees_a_mixture() -> None:
 
 @pytest.mark.torch
 @pytest.mark.parametrize("strict", [True, False])
-def test_it_returns_what_torch_returns(strict: bool) -> None:
+def test_load_state_dict_returns_what_torch_returns(strict: bool) -> None:
     import torch
 
     module, layer = torch.nn.GRU(3, 4), pyrnn.GRU(3, 4)
@@ -140,7 +140,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_the_number_of_a_layer_makes_no_layers(number: str) -> None:
+def test_a_strange_layer_number_is_refused_without_time_or_memory(number: str) -> None:
     state = {"rnn.weight_ih_l0": ONE, "rnn.weight_hh_l0": ONE, f"rnn.{NUMBERS[number]}": ONE}
     tracemalloc.start()
     start = time.perf_counter()
@@ -188,7 +188,7 @@ def test_names_from_files_are_shown_short_and_printable(odd: str) -> None:
         assert "\x1b" not in str(caught.value)
 
 
-def test_the_state_dict_of_a_cell_is_its_cell() -> None:
+def test_the_state_dict_of_a_cell_gives_that_cell_back() -> None:
     for kind, options in ((pyrnn.LSTMCell, {}), (pyrnn.GRUCell, {"reset_after": False}), (pyrnn.RNNCell, {})):
         cell = kind(3, 5, bias=False, **options)
         again = pyrnn.from_state_dict({f"cell.{name}": v for name, v in cell.state_dict().items()}, "cell.", **(
@@ -259,7 +259,7 @@ def test_names_that_are_the_modules_in_another_form_say_what_to_do(case: str) ->
         model.load_state_dict(state)
 
 
-def test_keys_that_merely_lack_or_exceed_get_no_advice() -> None:
+def test_keys_that_are_merely_missing_or_unexpected_get_no_advice() -> None:
     state = pyrnn.LSTM(3, 5).state_dict()
     for wrong in ({**state, "fc.weight": np.ones(3)}, {name: state[name] for name in list(state)[:3]}):
         with pytest.raises(RuntimeError) as caught:

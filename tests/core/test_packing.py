@@ -1,4 +1,4 @@
-"""Weights packed for the way back: whole or not at all, whatever comes in between."""
+"""Weights are packed for the backward pass whole or not at all: after lack of memory, in a fork, among threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ X = np.random.default_rng(0).standard_normal((2, 1, 16), np.float32)
 
 
 def first_pullback(cell: type, hidden_size: int, **options: Any) -> Callable[[], bytes]:
-    """Gradients of a layer that nobody has packed for the way back yet, as bytes."""
+    """A function that computes a layer's gradients as bytes; its first call packs weights for the backward pass."""
     y, _, pullback = cell(16, hidden_size, num_layers=3, seed=0, **options).vjp(X)
     dy = np.ones_like(y)
 
@@ -35,7 +35,7 @@ def first_pullback(cell: type, hidden_size: int, **options: Any) -> Callable[[],
 
 
 def in_child(run: Callable[[], bool]) -> int:
-    """The exit status of a child of this process: 0 if `run` is true, a signal is negative."""
+    """Runs `run` in a forked child and returns its exit status: 0 if true, negative if a signal ended it."""
     child = os.fork()
     if child == 0:
         signal.alarm(60)
@@ -54,7 +54,7 @@ LAYERS: dict[str, tuple[type, dict[str, Any]]] = {
 
 
 def after_running_out(name: str, megabytes: int) -> str:
-    """What came of a first pullback with so many megabytes, and of the second one without a limit."""
+    """Tells the outcome of a first pullback within so many megabytes, and of a second one without a limit."""
     pyrnn.set_num_threads(1)
     cell, options = LAYERS[name]
     gradients, came = first_pullback(cell, 700, **options), "gradients"
@@ -73,7 +73,7 @@ def test_gradients_are_right_after_memory_ran_out_while_the_weights_were_packed(
     cell, options = LAYERS[name]
     right = hashlib.sha256(first_pullback(cell, 700, **options)()).hexdigest()
     ends = []
-    for megabytes in (2, 4, 8, 16, 32, 64):  # in processes of their own, whose heap has no room left from other tests
+    for megabytes in (2, 4, 8, 16, 32, 64):  # each in a fresh process, whose heap holds no free memory of other tests
         command = [sys.executable, __file__, name, str(megabytes)]
         ends.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
     assert set(ends) <= {f"MemoryError, then {right}", f"gradients, then {right}"}

@@ -1,4 +1,4 @@
-"""Weights that torch keeps in parts: put together as torch does, or named."""
+"""Weights that torch keeps in parts are put together as torch does; the message names those that cannot be."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 import pyrnn
 
-TOLERANCE = 4 * np.finfo(np.float32).eps  # relative to the largest weight: torch's own float32 sums have as much
+TOLERANCE = 4 * np.finfo(np.float32).eps  # relative to the largest weight; the error of torch's own float32 sums
 Change = Callable[[torch.nn.Module, str], Any]
 
 
@@ -25,7 +25,7 @@ def old_weight_norm(module: torch.nn.Module, name: str, dim: int | None = 0) -> 
 
 
 def after_steps(module: torch.nn.Module, name: str) -> None:
-    """A spectral norm after some steps of training: its vectors belong to earlier weights."""
+    """Applies a spectral norm and trains some steps, so that its vectors belong to earlier weights."""
     parametrizations.spectral_norm(module, name)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     for _ in range(3):

@@ -49,7 +49,7 @@ def assert_identical(actual: Any, expected: Any) -> None:
     ],
     ids=str,
 )
-def test_layer_is_torchs(config: Config) -> None:
+def test_a_layer_agrees_with_torchs(config: Config) -> None:
     rng = np.random.default_rng(1)
     x, states = config.draw_input(rng), config.draw_states(rng) if config.given else ()
     dy, dstates = config.draw_output_gradient(rng), config.draw_states(rng)
@@ -76,7 +76,7 @@ CELL_CLASSES = {
 @pytest.mark.parametrize("batch", [(), (0,), (3,)], ids=str)
 @pytest.mark.parametrize("bias", FLAGS, ids=["no-bias", "bias"])
 @pytest.mark.parametrize("cell", CELL_CLASSES)
-def test_cell_is_torchs(cell: str, bias: bool, batch: tuple[int, ...], dtype: Any, has_state: bool) -> None:
+def test_a_cell_agrees_with_torchs(cell: str, bias: bool, batch: tuple[int, ...], dtype: Any, has_state: bool) -> None:
     rng = np.random.default_rng(1)
     name, options = CELL_CLASSES[cell]
     count = 2 if cell == "lstm" else 1
@@ -94,7 +94,7 @@ def test_cell_is_torchs(cell: str, bias: bool, batch: tuple[int, ...], dtype: An
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_gru_cell_with_the_reset_before_the_product(dtype: Any) -> None:
+def test_gru_cell_with_the_reset_before_the_product_agrees_with_the_reference(dtype: Any) -> None:
     rng = np.random.default_rng(1)
     cell = pyrnn.GRUCell(3, 5, reset_after=False, dtype=dtype, seed=1)
     x, h, dh = (rng.uniform(-1, 1, shape).astype(dtype) for shape in ((2, 3), (2, 5), (2, 5)))
@@ -111,7 +111,7 @@ def test_gru_cell_with_the_reset_before_the_product(dtype: Any) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bias", FLAGS, ids=["no-bias", "bias"])
 @pytest.mark.parametrize("leading", [(), (4,), (2, 0), (2, 3, 4)], ids=str)
-def test_linear_is_torchs(leading: tuple[int, ...], bias: bool, dtype: Any) -> None:
+def test_linear_agrees_with_torchs(leading: tuple[int, ...], bias: bool, dtype: Any) -> None:
     rng = np.random.default_rng(1)
     module = torch.nn.Linear(7, 19, bias=bias, dtype=getattr(torch, np.dtype(dtype).name))
     ours = pyrnn.Linear(7, 19, bias=bias, dtype=dtype)
@@ -130,7 +130,7 @@ def test_linear_is_torchs(leading: tuple[int, ...], bias: bool, dtype: Any) -> N
 @st.composite
 def drawn_configs(draw: st.DrawFn) -> Config:
     cell = draw(st.sampled_from(ALL_CELLS))
-    # In float32 a relu may open where the reference's, to the last bit, stays shut: a step, not an error.
+    # In float32 a sum near zero may have the other sign than the reference's, and its relu another slope.
     dtype = np.float64 if cell == "rnn_relu" else draw(st.sampled_from(DTYPES))
     size = {"T": st.integers(1, 9), "B": st.integers(0, 7), "I": st.integers(1, 20), "H": st.integers(2, 40)}
     sizes: dict[str, Any] = {name: draw(values) for name, values in size.items()}
@@ -170,7 +170,7 @@ def test_every_vector_tail_agrees_with_the_reference(cell: str, hidden: int, dty
 
 
 def distance(actual: list[Any], expected: list[Array]) -> float:
-    """The largest difference, as a fraction of the largest value where that exceeds 1."""
+    """The largest difference, divided by the largest value if that exceeds 1."""
     scale = max(1.0, *(float(np.abs(e).max()) for e in expected))
     return max(float(np.abs(a - e).max()) for a, e in zip(actual, expected, strict=True)) / scale
 
@@ -212,8 +212,8 @@ def assert_about_as_near(ours: list[Any], theirs: list[Any], truth: list[Array])
 def test_special_values_do_as_in_torch(cell: str, dtype: Any) -> None:
     config = Config(cell, dtype=dtype, T=6, B=4, I=3, H=20)
     x = config.draw_input(np.random.default_rng(4))
-    x[2, 0, 1] = np.nan  # stays in its row, from its step on
-    x[3, 1], x[3, 2] = 1e30, -1e30  # saturates, or in relu stays finite
+    x[2, 0, 1] = np.nan  # spoils its own row alone, from this step on
+    x[3, 1], x[3, 2] = 1e30, -1e30  # these saturate; a relu keeps them finite
     module, layer = torch_layer(config), config.pyrnn_layer()
     layer.load_state_dict(module.state_dict())
     expected = module(torch.tensor(x))[0].detach().numpy()
@@ -244,5 +244,5 @@ def test_a_quiet_signal_keeps_its_relative_accuracy(cell: str) -> None:
     zeros = tuple(np.zeros_like(s) for s in config.draw_states(np.random.default_rng(4)))
     expected, _, _ = reference.forward(config.equations, layer.parameters(), x, zeros)
     y, _ = layer(x)
-    # Products of weights of mixed signs cancel to a hundredth at times; the rest is rounding of 1e-7.
+    # Sums of products of mixed signs may cancel to a hundredth, which makes 1e-5 of a rounding error of 1e-7.
     np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())

@@ -1,4 +1,4 @@
-"""quantize: bf16 is float32 with rounded matrices, int8 is exact integers between float32 equations, to the bit."""
+"""quantize to bf16 equals float32 with rounded matrices; to int8, exact integer products between float32 equations."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(layer: Any, call: Call, isa: str, format: str) -> Any:
 
 
 def test_bf16_rounds_to_nearest_even() -> None:
-    ulp = np.float32(2.0**-7)  # of bf16, from 1 to 2
+    ulp = np.float32(2.0**-7)  # a unit in the last place of bf16 from 1 to 2
     weights = np.array([1 + ulp / 2, 1 + 3 * ulp / 2, 1 + ulp / 2 + 2.0**-20, -1 - ulp / 2, 3.0e38, 1e-40], np.float32)
     expected = np.array([1, 1 + 2 * ulp, 1 + ulp, -1], np.float32)
     assert same_bytes(quantized.bf16(weights)[:4], expected)
@@ -85,14 +85,14 @@ def test_bf16_is_float32_with_rounded_matrices(cell: str, shape: dict[str, Any],
 
 @settings(max_examples=100, deadline=None)
 @given(drawn.calls(dtypes=(np.float32,), sizes=40))
-def test_bf16_with_options(call: Call) -> None:
+def test_bf16_is_float32_with_rounded_matrices_under_any_option(call: Call) -> None:
     layer = call.layer()
     found, expected = call.run(layer.quantize("bf16")), call.run(rounded(layer))
     assert same_bytes(found[:3], expected[:3])
 
 
 @pytest.mark.parametrize("cell", CHOSEN)
-def test_bf16_with_chosen_activations(cell: str) -> None:
+def test_bf16_is_float32_with_rounded_matrices_under_chosen_activations(cell: str) -> None:
     call = replace(Call.draw(config_of(cell, layers=2)), chosen=CHOSEN[cell])
     layer = call.layer()
     assert same_bytes(call.run(layer.quantize("bf16"))[:3], call.run(rounded(layer))[:3])
@@ -112,10 +112,11 @@ def test_int8_is_the_stated_arithmetic(cell: str, shape: dict[str, Any], isa: st
     assert same_bytes((found[0], tuple(found[1])), (y, state))
 
 
-# Ties between two integers, rows of zeros, rows so small that they count as zero, and the largest sums: 127 127 K.
+# The inputs hold ties between two integers, rows of zeros, rows so small that they count as zero, and the largest
+# sums, 127 * 127 * K.
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before"])
-def test_int8_at_the_edges(cell: str, isa: str) -> None:
+def test_int8_is_the_stated_arithmetic_at_ties_zeros_and_the_largest_sums(cell: str, isa: str) -> None:
     call = Call.draw(config_of(cell, T=4, B=5, I=300, H=18))
     layer, rng = call.layer(), np.random.default_rng(0)
     call.x[0, 0], call.x[1, 1], call.x[2, 2], call.x[3, 3] = 0, 2.0**-101, 127.0, -127.0
@@ -131,7 +132,7 @@ def test_int8_at_the_edges(cell: str, isa: str) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("cell", CELLS)
-def test_int8_of_what_is_not_a_number_is_not_a_number(cell: str, value: float) -> None:
+def test_int8_turns_nan_and_infinity_into_nan_in_their_own_row_alone(cell: str, value: float) -> None:
     call = Call.draw(config_of(cell, T=3))
     layer = call.layer().quantize("int8")
     expected, _ = layer(call.x)
@@ -152,7 +153,7 @@ def test_int8_of_what_is_not_a_number_is_not_a_number(cell: str, value: float) -
     st.sampled_from([1.0, 64.0, 2.0**-98]),
     st.sampled_from(FORMATS),
 )
-def test_every_instruction_set(config: Config, scale: float, format: str) -> None:
+def test_every_instruction_set_gives_the_scalar_bits(config: Config, scale: float, format: str) -> None:
     call = Call.draw(config)
     call = replace(call, x=call.x * np.float32(scale))
     layer = call.layer()
@@ -162,7 +163,7 @@ def test_every_instruction_set(config: Config, scale: float, format: str) -> Non
 
 
 @pytest.mark.parametrize("cell", CHOSEN)
-def test_int8_with_chosen_activations_on_every_instruction_set(cell: str) -> None:
+def test_int8_with_chosen_activations_gives_the_scalar_bits(cell: str) -> None:
     call = replace(Call.draw(config_of(cell, layers=2)), chosen=CHOSEN[cell])
     layer = call.layer()
     expected = run(layer, call, "scalar", "int8")
@@ -177,12 +178,12 @@ def two_threads() -> Iterator[None]:
     pyrnn.set_num_threads(before)
 
 
-# Work enough to be cut by rows, by hidden units and by layers or directions.
+# Both shapes have enough work for two threads; they share it by rows, hidden units, layers or directions.
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("shape", [{"B": 40, "H": 96}, {"B": 1, "H": 300, "bidirectional": True}], ids=str)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.usefixtures("two_threads")
-def test_two_threads_are_one(cell: str, shape: dict[str, Any], format: str) -> None:
+def test_two_threads_give_the_bits_of_one(cell: str, shape: dict[str, Any], format: str) -> None:
     call = Call.draw(config_of(cell, layers=2, T=6, I=20, **shape))
     layer = call.layer().quantize(format)
     found = layer(call.x, cases.as_given(call.states))
@@ -193,7 +194,7 @@ def test_two_threads_are_one(cell: str, shape: dict[str, Any], format: str) -> N
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("batch", [1, 3, 20])
 @pytest.mark.parametrize("cell", CELLS)
-def test_streams_cuts_and_rows_are_the_whole(cell: str, batch: int, format: str) -> None:
+def test_streams_cuts_and_rows_give_the_bits_of_the_whole(cell: str, batch: int, format: str) -> None:
     call = Call.draw(config_of(cell, layers=2, T=9, B=batch))
     layer, state = call.layer().quantize(format), cases.as_given(call.states)
     expected = layer(call.x, state)
@@ -212,7 +213,7 @@ def test_streams_cuts_and_rows_are_the_whole(cell: str, batch: int, format: str)
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_lengths_are_sequences_apart(cell: str, format: str) -> None:
+def test_a_padded_batch_equals_its_sequences_run_alone(cell: str, format: str) -> None:
     call = Call.draw(config_of(cell, layers=2, bidirectional=True, T=6, B=3, given=False))
     layer = call.layer().quantize(format)
     lengths = [6, 2, 1]
@@ -225,7 +226,7 @@ def test_lengths_are_sequences_apart(cell: str, format: str) -> None:
             assert same_bytes(part[:, row : row + 1], own)
 
 
-# Past this the largest sum does not fit 32 bits.
+# With one input more than 133144 the largest sum no longer fits 32 bits.
 def test_int8_refuses_more_inputs_than_a_sum_can_hold() -> None:
     with pytest.raises(ValueError, match="133144"):
         pyrnn.RNN(133_145, 1).quantize("int8")

@@ -1,4 +1,4 @@
-"""quantize as it is used: errors on trained networks, reports, networks of many layers, copies, refusals."""
+"""Quantized networks: their errors after training, reports, copies, pickles and refusals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyrnn
 from pyrnn import QuantizationError, Quantized, nn, train
 
 FORMATS = ("bf16", "int8")
-LEAST = {"bf16": 40.0, "int8": 30.0}  # dB: what a format promises on a network of usual weights and inputs
+LEAST = {"bf16": 40.0, "int8": 30.0}  # the least signal-to-noise ratio in dB on a network of usual weights and inputs
 
 
 def inputs(*shape: int, seed: int = 0) -> Array:
@@ -25,7 +25,7 @@ def inputs(*shape: int, seed: int = 0) -> Array:
 
 
 def network(**more: Any) -> nn.Sequential:
-    """Every kind of place that a recurrent layer can stand in, and layers that are none."""
+    """A network with recurrent layers in the outer and an inner Sequential and in Bidirectional, among others."""
     both = nn.Bidirectional(pyrnn.GRU(4, 6, seed=1), merge_mode="sum", seed=2)
     inner = nn.Sequential({"rnn": pyrnn.RNN(6, 8, seed=3, **more)})
     layers = [nn.Linear(3, 4, seed=0), both, inner, nn.Dropout(0.5), pyrnn.LSTM(8, 5, 2, dropout=0.5, seed=4)]
@@ -37,14 +37,14 @@ def network(**more: Any) -> nn.Sequential:
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_fresh_networks(cell: str, format: str) -> None:
+def test_a_fresh_network_keeps_the_promised_signal_to_noise_ratio(cell: str, format: str) -> None:
     layer = Config(cell, 2, I=32, H=64, P=24, dtype=np.float32).pyrnn_layer(seed=0)
     assert layer.quantize(format).error(inputs(60, 4, 32)).snr_db >= LEAST[format]
 
 
 @pytest.fixture(scope="module", params=["LSTM", "GRU"])
 def trained(request: pytest.FixtureRequest) -> nn.Sequential:
-    """Adds up the marked numbers of a sequence (the task of Hochreiter & Schmidhuber 1997)."""
+    """A network trained to add the marked numbers of a sequence (the task of Hochreiter & Schmidhuber 1997)."""
     rng = np.random.default_rng(0)
     x = np.stack([rng.uniform(-1, 1, (512, 20)), rng.random((512, 20)) < 0.2], axis=-1).astype(np.float32)
     target = (x[..., :1] * x[..., 1:]).sum(axis=1)
@@ -57,7 +57,7 @@ def trained(request: pytest.FixtureRequest) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_trained_network(trained: nn.Sequential, format: str) -> None:
+def test_a_trained_network_keeps_the_promised_signal_to_noise_ratio(trained: nn.Sequential, format: str) -> None:
     rng = np.random.default_rng(1)
     x = np.stack([rng.uniform(-1, 1, (64, 20)), rng.random((64, 20)) < 0.2], axis=-1).astype(np.float32)
     assert trained[0].quantize(format).error(x).snr_db >= LEAST[format]
@@ -66,12 +66,12 @@ def test_a_trained_network(trained: nn.Sequential, format: str) -> None:
 
 @pytest.mark.parametrize(("format", "share"), [("bf16", 0.5), ("int8", 0.25)])
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_weights_are_small(cell: str, format: str, share: float) -> None:
+def test_quantized_weights_take_the_promised_share_of_memory(cell: str, format: str, share: float) -> None:
     layer = Config(cell, I=64, H=64, P=32, dtype=np.float32).pyrnn_layer()
     matrices = sum(value.nbytes for name, value in layer.parameters().items() if quantized.is_quantized(name))
     others = sum(value.nbytes for value in layer.parameters().values()) - matrices
     rows = 2 * 4 * layer.weight_ih_l0.shape[0]
-    # Beside the matrices: biases and W_hr padded to whole vectors and panels, and for each row a scale and a sum.
+    # Added to the matrices are biases and W_hr, padded to whole vectors and panels, and a scale and a sum per row.
     most = share * matrices + 4 * others + 2 * 2 * 4 * rows
     assert share * matrices <= layer.quantize(format).nbytes <= most
 
@@ -79,14 +79,14 @@ def test_the_weights_are_small(cell: str, format: str, share: float) -> None:
 # -- the error ---------------------------------------------------------------------------------------------
 
 
-def test_the_error_is_that_of_the_outputs() -> None:
+def test_the_reported_error_is_that_of_the_outputs() -> None:
     layer, x = pyrnn.GRU(5, 7, bidirectional=True, seed=0), inputs(9, 3, 5)
     h0 = inputs(2, 3, 7)
     small = layer.quantize("int8", x)
     y, y_q = layer(x)[0].astype(float), small(x)[0]
     assert small.report == small.error(x) == QuantizationError.between(y, y_q)
     assert small.report.maximum == np.abs(y - y_q).max()
-    # Two sums of a few hundred squares, in float64 in any order.
+    # Both are sums of a few hundred squares in float64, in an order of their own.
     assert math.isclose(small.report.snr_db, 10 * math.log10((y**2).sum() / ((y - y_q) ** 2).sum()), rel_tol=1e-12)
     options = {"lengths": [9, 4, 0]}
     given = QuantizationError.between(layer(x, h0, **options)[0], small(x, h0, **options)[0])
@@ -94,7 +94,7 @@ def test_the_error_is_that_of_the_outputs() -> None:
     assert layer.quantize("int8").report is None
 
 
-def test_errors_without_noise_or_signal() -> None:
+def test_the_ratio_without_noise_or_signal_is_infinite() -> None:
     one, none = np.ones(3, np.float32), np.zeros(3, np.float32)
     assert QuantizationError.between(one, one) == QuantizationError(0.0, math.inf)
     assert QuantizationError.between(none, one) == QuantizationError(1.0, -math.inf)
@@ -108,7 +108,7 @@ def test_errors_without_noise_or_signal() -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_layer_stays_as_it_is(format: str) -> None:
+def test_quantizing_leaves_the_layer_as_it_is(format: str) -> None:
     layer, x = pyrnn.LSTM(4, 6, 2, dropout=0.5, seed=0), inputs(5, 2, 4)
     before, twin = {**layer.__dict__}, pyrnn.LSTM(4, 6, 2, dropout=0.5, seed=0)
     small = layer.quantize(format, x)
@@ -122,7 +122,7 @@ def test_the_layer_stays_as_it_is(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_later_weights_of_the_layer_go_unseen(format: str) -> None:
+def test_a_quantized_layer_does_not_see_later_weights(format: str) -> None:
     layer, x = pyrnn.GRU(4, 6, seed=0), inputs(5, 2, 4)
     small = layer.quantize(format)
     expected = small(x)
@@ -132,7 +132,7 @@ def test_later_weights_of_the_layer_go_unseen(format: str) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda q: pickle.loads(pickle.dumps(q))])
-def test_copies_and_pickles(copied: Any, format: str) -> None:
+def test_a_copy_or_pickle_computes_and_reports_the_same(copied: Any, format: str) -> None:
     x = inputs(5, 2, 4)
     small = pyrnn.LSTM(4, 6, seed=0).quantize(format, x)
     twin = copied(small)
@@ -158,7 +158,7 @@ def test_batch_first_and_masked_output_are_the_layers() -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_network_is_its_layers(format: str) -> None:
+def test_a_quantized_network_computes_as_its_layers_one_by_one(format: str) -> None:
     model, x = network(), inputs(7, 3, 3)
     before = model.state_dict()
     small = model.quantize(format, x)
@@ -184,7 +184,7 @@ def test_a_network_is_its_layers(format: str) -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda q: pickle.loads(pickle.dumps(q))])
-def test_copies_and_pickles_of_networks(copied: Any) -> None:
+def test_a_copy_or_pickle_of_a_network_computes_and_reports_the_same(copied: Any) -> None:
     x = inputs(7, 3, 3)
     small = network().quantize("int8", x)
     twin = copied(small)
@@ -263,7 +263,7 @@ NETWORK = nn.Sequential(GRU)
         (lambda: SMALL.stream(-1), ValueError, "batch should be from 0 to 2147483647, got -1"),
     ],
 )
-def test_refusals(call: Any, error: type[Exception], sentence: str) -> None:
+def test_wrong_calls_are_refused_with_what_to_do(call: Any, error: type[Exception], sentence: str) -> None:
     with pytest.raises(error) as caught:
         call()
     assert str(caught.value) == sentence

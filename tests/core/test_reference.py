@@ -1,4 +1,4 @@
-"""The judge is judged: helpers/reference.py against torch.nn, an autograd loop and finite differences, in float64."""
+"""helpers/reference.py agrees with torch.nn, an autograd loop and finite differences, in float64."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def weights(config: Config) -> dict[str, Array]:
     return {name: value.numpy() for name, value in torch_layer(config).state_dict().items()}
 
 
-# torch's own context manager asks for a precision this build does not have, and says so.
+# torch's own context manager asks for a precision that this build lacks, and warns of it.
 @pytest.mark.filterwarnings("ignore:TF32 acceleration:UserWarning")
 @pytest.mark.parametrize("mkldnn", [False, True], ids=["native", "mkldnn"])
 @pytest.mark.parametrize("config", [c for c in STACKS if c.cell != "gru_reset_before"], ids=str)
-def test_agrees_with_torch_nn(config: Config, mkldnn: bool) -> None:
+def test_the_reference_agrees_with_torch_nn(config: Config, mkldnn: bool) -> None:
     x, states, dy, dstates = draw(config)
     with torch.backends.mkldnn.flags(enabled=mkldnn):
         expected_y, expected_states, expected = torch_vjp(torch_layer(config), x, states, dy, dstates)

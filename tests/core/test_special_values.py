@@ -1,4 +1,4 @@
-"""NaN, infinity and zero go through functions and layers, and their gradients come back, as in torch."""
+"""NaN, infinity and zero pass through functions and layers, forward and backward, as in torch."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GRADIENTS = (1.0, np.nan, np.inf, -np.inf, 0.0)
 
 
 def assert_same_places(found: Any, expected: Any) -> None:
-    """The same NaN, infinities and zeros; the other numbers close."""
+    """NaN, infinities and zeros stand in the same places, and the other numbers are close."""
     found, expected = np.asarray(found), np.asarray(expected)
     np.testing.assert_array_equal(found == 0, expected == 0)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -169,7 +169,7 @@ EXTREMES = {
 
 
 def extreme(case: str, dtype: Any) -> Array:
-    """The numbers of a case, as near to the ends of float64 as they are to those of float32."""
+    """The numbers of a case; in float64 scaled to be as near to the ends of its range as they are in float32."""
     numbers = np.array(EXTREMES[case])
     if dtype is np.float64:
         with np.errstate(invalid="ignore"):
@@ -179,7 +179,7 @@ def extreme(case: str, dtype: Any) -> Array:
 
 
 def normalised(x: Array, eps: float) -> Array:
-    """The definition, in long double, whose exponents reach much further."""
+    """The definition of a norm in long double, whose larger exponents cannot overflow here."""
     wide = x.astype(np.longdouble)
     with np.errstate(all="ignore"):
         centred = wide - wide.mean()
@@ -203,7 +203,7 @@ def test_norms_of_extreme_numbers_are_right_or_nan_as_torchs(case: str, dtype: A
         dx = pullback(np.arange(y.size, dtype=dtype).reshape(y.shape) ** 2).input
         dx = dx if dx.shape == rows.shape else dx.T
         assert np.isfinite(dx[::2]).all()
-        if eps or case != "small":  # of which the derivative is beyond the range
+        if eps or case != "small":  # without eps the derivative of small numbers is beyond the range
             assert np.isfinite(dx[1]).all() == np.isfinite(expected).all()
     np.testing.assert_array_equal(layer(rows)[::2], layer(rows[::2]))  # neighbours cost an ordinary row no bit
 

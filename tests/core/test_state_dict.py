@@ -1,4 +1,4 @@
-"""Weights there and back: no key renamed, no bit changed, and the next call uses what was put in."""
+"""Weights go to torch and back without a change of key or bit, and the next call uses the weights that were loaded."""
 
 from __future__ import annotations
 

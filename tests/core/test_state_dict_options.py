@@ -1,4 +1,4 @@
-"""Options that the shapes of weights do not tell: they travel beside the weights, and torch takes no notice."""
+"""Options that the shapes of weights do not tell are saved beside them, where torch and other readers ignore them."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_foreign_rnn_warns_once_and_names_the_option(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"nonlinearity": "relu"}, {"nonlinearity": "tanh"}, {"activation": "sigmoid"}])
-def test_no_word_where_the_caller_says_it(options: dict[str, Any], tmp_path: Path) -> None:
+def test_nothing_warns_where_the_caller_names_the_option(options: dict[str, Any], tmp_path: Path) -> None:
     torch.save(torch.nn.RNN(3, 5).state_dict(), tmp_path / "m.pt")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -155,7 +155,7 @@ def test_no_word_where_the_caller_says_it(options: dict[str, Any], tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", [torch.nn.GRU, torch.nn.LSTM, torch.nn.GRUCell, torch.nn.LSTMCell])
-def test_no_word_about_cells_that_have_one_form_in_torch(kind: Any, tmp_path: Path) -> None:
+def test_nothing_warns_of_cells_that_have_one_form_in_torch(kind: Any, tmp_path: Path) -> None:
     torch.save(kind(3, 5).state_dict(), tmp_path / "m.pt")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

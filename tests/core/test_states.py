@@ -1,4 +1,4 @@
-"""return_states: the cell states of all steps, and the gradients that flow back from them."""
+"""return_states gives the cell states of all steps, and gradients flow back from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def call_of(cell: str, layout: str, bidirectional: bool, **more: Any) -> Call:
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("cell", LSTMS)
-def test_the_cell_states_of_the_last_layer(cell: str, layout: str, bidirectional: bool, dtype: Any) -> None:
+def test_cell_states_are_those_of_the_last_layer_at_every_step(
+    cell: str, layout: str, bidirectional: bool, dtype: Any
+) -> None:
     call = call_of(cell, layout, bidirectional, dtype=dtype)
     layer = call.layer()
     found = call.run(layer)
@@ -49,7 +51,9 @@ def test_the_cell_states_of_the_last_layer(cell: str, layout: str, bidirectional
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("cell", LSTMS)
-def test_their_gradients_alone(cell: str, layout: str, bidirectional: bool, checkpoint: int | None) -> None:
+def test_gradients_of_cell_states_alone_are_those_of_the_plain_loop(
+    cell: str, layout: str, bidirectional: bool, checkpoint: int | None
+) -> None:
     call = call_of(cell, layout, bidirectional)
     silent = {name: np.zeros_like(call.loss[name]) for name in ("output",)}
     silent["state"] = tuple(map(np.zeros_like, call.loss["state"]))
@@ -57,7 +61,7 @@ def test_their_gradients_alone(cell: str, layout: str, bidirectional: bool, chec
     layer = call.layer()
     _, gradients = call.vjp(layer, checkpoint=checkpoint)
     assert_derivatives(call, layer, gradients)
-    *_, pullback = layer.vjp(*call.arguments(), checkpoint=checkpoint)  # the same without asking for the values
+    *_, pullback = layer.vjp(*call.arguments(), checkpoint=checkpoint)  # the same without return_states
     assert same_bytes(call.gradients(pullback), gradients)
     last = pullback(grad_states=call.sequence(call.loss["cell_states"]))
     assert same_bytes(last.parameters, gradients["parameters"])
@@ -86,7 +90,7 @@ def test_masked_steps_give_zero_or_hold_and_their_gradients(
 
 
 @pytest.mark.parametrize("name", ["RNN", "GRU"])
-def test_only_an_lstm_has_them(name: str) -> None:
+def test_only_an_lstm_has_cell_states(name: str) -> None:
     layer, x = getattr(pyrnn, name)(3, 5), np.zeros((4, 2, 3), np.float32)
     for method in (layer, layer.vjp):
         with pytest.raises(ValueError, match=f"return_states is for the LSTM's cell states; the states of a {name}"):

@@ -49,14 +49,14 @@ LENGTHS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("case", LENGTHS)
-def test_lengths(case: str, batch_first: bool) -> None:
+def test_wrong_lengths_are_refused(case: str, batch_first: bool) -> None:
     lengths, sentence = LENGTHS[case]
     layer = pyrnn.LSTM(I, H, 2, bidirectional=True, batch_first=batch_first)
     refuses(ValueError, sentence, layer, zeros(B, T, I) if batch_first else zeros(T, B, I), lengths=lengths)
 
 
 @pytest.mark.parametrize("lengths", [[2, 2], [[2]], 2.0, 5, -1], ids=repr)
-def test_lengths_of_one_sequence(lengths: Any) -> None:
+def test_wrong_lengths_of_one_sequence_are_refused(lengths: Any) -> None:
     refuses(ValueError, "lengths should", pyrnn.GRU(I, H), zeros(T, I), lengths=lengths)
 
 
@@ -76,21 +76,21 @@ FLAGS: dict[str, tuple[Any, Any, str]] = {
 
 @pytest.mark.parametrize("name", ["mask", "reset"])
 @pytest.mark.parametrize("case", FLAGS)
-def test_masks_and_resets(case: str, name: str) -> None:
+def test_wrong_masks_and_resets_are_refused(case: str, name: str) -> None:
     value, kind, sentence = FLAGS[case]
     for options in ({}, {"lengths": [4, 2]}):
         refuses(kind, f"^{name} {sentence}", pyrnn.GRU(I, H, 2), zeros(T, B, I), **options, **{name: value})
 
 
 @pytest.mark.parametrize("name", ["mask", "reset"])
-def test_flags_are_laid_out_as_the_input(name: str) -> None:
+def test_flags_must_be_laid_out_as_the_input(name: str) -> None:
     layer = pyrnn.RNN(I, H, batch_first=True)
     refuses(ValueError, r"should have the shape \(2, 4\)", layer, zeros(B, T, I), **{name: flags(T, B)})
     refuses(ValueError, r"should have the shape \(4\)", layer, zeros(T, I), **{name: flags(T, 1)})
 
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
-def test_reset_of_a_bidirectional_layer(name: str) -> None:
+def test_a_bidirectional_layer_refuses_a_reset(name: str) -> None:
     layer = getattr(pyrnn, name)(I, H, bidirectional=True)
     sentence = "reset is not possible in a bidirectional layer: its reverse direction"
     refuses(ValueError, sentence, layer, zeros(T, B, I), reset=flags(T, B))
@@ -110,18 +110,18 @@ RESET_STATES: dict[str, tuple[Any, Any, str]] = {
 
 
 @pytest.mark.parametrize("case", RESET_STATES)
-def test_reset_state(case: str) -> None:
+def test_a_wrong_reset_state_is_refused(case: str) -> None:
     value, kind, sentence = RESET_STATES[case]
     refuses(kind, sentence, pyrnn.LSTM(I, H), zeros(T, B, I), reset=flags(T, B), reset_state=value)
 
 
-def test_reset_state_without_reset() -> None:
+def test_a_reset_state_without_reset_is_refused() -> None:
     sentence = "reset_state is given without reset"
     refuses(ValueError, sentence, pyrnn.LSTM(I, H), zeros(T, B, I), reset_state=state(1, B, H))
 
 
 @pytest.mark.parametrize("value", ["keep", "", None, True, ["zero"]], ids=repr)
-def test_masked_output(value: Any) -> None:
+def test_an_unknown_masked_output_is_refused(value: Any) -> None:
     sentence = 'masked_output should be "zero" or "hold", got '
     refuses(ValueError, sentence, pyrnn.GRU(I, H), zeros(T, B, I), masked_output=value)
 
@@ -135,12 +135,12 @@ def test_masked_output(value: Any) -> None:
         ("2", TypeError, "checkpoint should be of type int, got: str"),
     ],
 )
-def test_checkpoint(value: Any, kind: Any, sentence: str) -> None:
+def test_a_checkpoint_that_is_no_positive_integer_is_refused(value: Any, kind: Any, sentence: str) -> None:
     with pytest.raises(kind, match=sentence):
         pyrnn.GRU(I, H).vjp(zeros(T, B, I), checkpoint=value)
 
 
-def test_an_option_that_trace_does_not_take() -> None:
+def test_trace_refuses_options_that_it_does_not_take() -> None:
     for option in ("return_states", "checkpoint", "length"):
         with pytest.raises(TypeError, match=f"trace.*'{option}'"):
             pyrnn.LSTM(I, H).trace(zeros(T, B, I), **{option: 1})

@@ -1,4 +1,4 @@
-"""lengths, mask and reset: outputs, states and all gradients are those of a plain loop, and the bit contract."""
+"""With lengths, mask and reset all results are those of a plain loop, and the bit contract holds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pyrnn
 from pyrnn import _core
 
 ISAS = _core.available_isas()
-# Of the rows alone: what is summed over the batch has no rows.
+# The gradients that have a row for each sequence; those of parameters are summed over the batch.
 OF_ROWS = ("input", "state", "reset_state")
 
 
@@ -55,10 +55,10 @@ def test_gradients_are_those_of_a_plain_loop(call: Call) -> None:
     assert_derivatives(call, layer, call.vjp(layer)[1])
 
 
-# A block of 48 rows is projected at once: more steps than it holds, and more rows.
+# The kernels project a block of 48 rows at once: one case has more steps, the other more rows in a step.
 @pytest.mark.parametrize(("steps", "batch"), [(110, 2), (3, 60)])
 @pytest.mark.parametrize("cell", CELLS)
-def test_more_than_a_block(cell: str, steps: int, batch: int) -> None:
+def test_more_rows_than_a_block_agree_with_the_plain_loop(cell: str, steps: int, batch: int) -> None:
     config, rng = Config(cell, 2, T=steps, B=batch), np.random.default_rng(4)
     options: dict[str, Any] = {"lengths": rng.integers(0, steps + 1, batch), "mask": rng.random((steps, batch)) < 0.8}
     options |= {"reset": rng.random((steps, batch)) < 0.1, "reset_state": config.draw_states(rng)}
@@ -118,13 +118,13 @@ def alone(call: Call, row: int) -> Call:
 
 @settings(max_examples=200, deadline=None)
 @given(drawn.calls(dtypes=DTYPES, sizes=40, batched=True), st.data())
-def test_a_padded_batch_is_each_sequence_run_alone(call: Call, data: st.DataObject) -> None:
+def test_a_padded_batch_equals_its_sequences_run_alone(call: Call, data: st.DataObject) -> None:
     ends = st.lists(st.integers(0, call.config.T), min_size=call.config.B, max_size=call.config.B)
     options = call.options | {"lengths": call.options.get("lengths", data.draw(ends)), "masked_output": "zero"}
     call = replace(call, options=options)
     x = call.x.copy()
     for row, end in enumerate(options["lengths"]):
-        x[end:, row] = np.nan  # what stands in the padding does not matter
+        x[end:, row] = np.nan  # nothing may read the padding
     call = replace(call, x=x)
     layer = call.layer()
     called, (recorded, gradients) = call.run(layer), call.vjp(layer)
@@ -199,7 +199,7 @@ def threads() -> Any:
     pyrnn.set_num_threads(before)
 
 
-# A thread is woken for 1e6 multiply-adds and at least 4 rows: these are worth four, the half that is masked too.
+# A thread is woken for 1e6 multiply-adds and at least 4 rows; these calls wake four, even with half the steps masked.
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("cell", CELLS)
@@ -245,7 +245,7 @@ def test_lengths_come_as_any_integers(kind: Any) -> None:
         assert same_bytes(layer(call.x[:, 0], lengths=length), layer(call.x[:, 0], mask=np.arange(4) < 3))
 
 
-def test_a_batch_of_none_and_flags_in_any_memory() -> None:
+def test_an_empty_batch_runs_and_flags_may_lie_in_any_memory() -> None:
     layer: Any = pyrnn.LSTM(3, 5, 2, dtype=np.float64, seed=1)
     none = np.ones((4, 0), bool)
     y, _ = layer(np.zeros((4, 0, 3)), lengths=[], mask=none, reset=none)

@@ -1,4 +1,4 @@
-"""stream: step by step, in runs, in any mixture: the bytes of one call; and it owns its state."""
+"""A stream gives the bytes of one call, by steps, by runs or by a mixture of both, and owns its state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def start(call: Call, layer: Any = None) -> Any:
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-def test_step_by_step_is_one_call(cell: str, dtype: Any, batch: int) -> None:
+def test_steps_give_the_bytes_of_one_call(cell: str, dtype: Any, batch: int) -> None:
     call = Call.draw(Config(cell, 3, dtype=dtype, T=9, B=batch, I=7, H=21, P=4))
     layer = call.layer()
     expected = layer(call.x, state_of(call))
@@ -48,7 +48,7 @@ def test_step_by_step_is_one_call(cell: str, dtype: Any, batch: int) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(drawn.configs(dtypes=DTYPES, sizes=40, bidirectional=False, batched=True, T=11), st.data())
-def test_any_cut_into_runs_and_steps(config: Config, data: st.DataObject) -> None:
+def test_any_cut_into_runs_and_steps_gives_the_bytes_of_one_call(config: Config, data: st.DataObject) -> None:
     call = Call.draw(config)
     layer = call.layer()
     flags = np.array(data.draw(st.lists(st.booleans(), min_size=11 * config.B, max_size=11 * config.B)), bool)
@@ -70,9 +70,9 @@ def test_any_cut_into_runs_and_steps(config: Config, data: st.DataObject) -> Non
     assert same_bytes((np.concatenate(outputs), cases.as_states(stream.state)), (expected.output, expected.state))
 
 
-# A block of rows is projected at once: more rows than it holds, and more steps.
+# The kernels project a block of rows at once: these have more steps than it holds, or more rows in a step.
 @pytest.mark.parametrize(("steps", "batch"), [(200, 1), (130, 7), (3, 200)])
-def test_runs_longer_than_a_block(steps: int, batch: int) -> None:
+def test_runs_longer_than_a_block_give_the_bytes_of_one_call(steps: int, batch: int) -> None:
     call = Call.draw(Config("lstm_proj", 2, dtype=np.float32, T=steps, B=batch))
     layer = call.layer()
     stream = start(call, layer)
@@ -88,7 +88,7 @@ CHOSEN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("cell", CHOSEN)
-def test_chosen_activations(cell: str) -> None:
+def test_steps_with_chosen_activations_give_the_bytes_of_one_call(cell: str) -> None:
     call = replace(Call.draw(Config(cell, 2)), chosen=CHOSEN[cell])
     layer = call.layer()
     stream = start(call, layer)
@@ -96,7 +96,7 @@ def test_chosen_activations(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_streams_in_one_batch_are_streams_apart(cell: str) -> None:
+def test_streams_in_one_batch_equal_streams_run_alone(cell: str) -> None:
     call = Call.draw(Config(cell, 2, dtype=np.float32, T=6, B=5, H=33))
     layer = call.layer()
     together, apart = layer.stream(5), [layer.stream() for _ in range(5)]
@@ -125,7 +125,7 @@ def test_reset_sets_rows_to_zero(cell: str) -> None:
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_state_goes_out_and_in(cell: str, batch: int) -> None:
+def test_a_state_is_copied_when_read_or_set_and_a_clone_has_its_own(cell: str, batch: int) -> None:
     call = Call.draw(Config(cell, 2, B=batch))
     layer = call.layer()
     stream = layer.stream(batch)
@@ -142,7 +142,7 @@ def test_the_state_goes_out_and_in(cell: str, batch: int) -> None:
     assert same_bytes((clone.run(call.x), clone.state), (y, stream.state))
 
 
-def test_the_weights_are_those_of_its_making() -> None:
+def test_a_stream_keeps_the_weights_of_its_making() -> None:
     call = Call.draw(Config("gru", 2))
     layer = call.layer()
     stream, expected = start(call, layer), layer(call.x, call.states[0])
@@ -237,7 +237,7 @@ def test_wrong_calls_are_refused_and_leave_the_state(case: str) -> None:
     assert same_bytes(stream.state, before)
 
 
-def test_what_cannot_stream() -> None:
+def test_a_bidirectional_layer_and_a_wrong_batch_or_state_are_refused() -> None:
     for name in ("RNN", "LSTM", "GRU"):
         with pytest.raises(ValueError, match=f"a bidirectional {name} cannot stream: its reverse direction"):
             getattr(pyrnn, name)(3, 5, bidirectional=True).stream()
@@ -258,7 +258,7 @@ def test_what_cannot_stream() -> None:
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_a_run_of_no_steps(batch_first: bool) -> None:
+def test_a_run_of_no_steps_leaves_the_state(batch_first: bool) -> None:
     stream = pyrnn.LSTM(3, 5, batch_first=batch_first, seed=1).stream(2)
     stream.step(np.ones((2, 3), np.float32))
     before = stream.state
@@ -278,7 +278,7 @@ def test_steps_into_an_array_take_no_memory() -> None:
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(10_000):
             stream.step(x, out)
-        # The loop's own integers; one kept object a step would be 10,000 times 50 bytes and more.
+        # The loop's own integers take some; one kept object a step would add 10,000 times 50 bytes or more.
         assert tracemalloc.get_traced_memory()[0] - before < 2_000
     finally:
         tracemalloc.stop()

@@ -1,4 +1,4 @@
-"""Streams: what the layer was made with holds in its streams; an output may lie where the input does; copies."""
+"""A stream keeps its layer's options, may write its output over its input, and can be copied."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def same_arrays(got: Any, expected: Any) -> bool:
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("format", [None, "int8", "bf16"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_stream_shows_what_sits_out_as_its_layer_does(cell: Any, format: str | None, batch_first: bool) -> None:
+def test_a_stream_shows_masked_steps_as_its_layer_does(cell: Any, format: str | None, batch_first: bool) -> None:
     layer = cell(3, 4, num_layers=2, batch_first=batch_first, masked_output="hold", seed=0)
     layer = layer.quantize(format) if format else layer
     x, mask = draw(5, 2, 3), np.array([[1, 1], [1, 0], [0, 1], [0, 0], [1, 1]], bool)

@@ -1,4 +1,4 @@
-"""Threads that share one sequence: by hidden units, meeting after every step, and layer by layer in a wavefront."""
+"""Threads share one sequence by hidden units, with a barrier after every step, or by layers in a wavefront."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 import pyrnn
 
-# The steps take about a microsecond or more, and a call enough for several threads (csrc/engine/layer.h).
+# A step of each takes about a microsecond or more, which is enough work for several threads (csrc/engine/layer.h).
 SHARED: dict[str, dict[str, Any]] = {
     "LSTM": {"hidden_size": 160},
     "GRU": {"hidden_size": 192},
@@ -58,13 +58,13 @@ def test_any_number_of_threads_gives_the_bits_of_one(name: str, batch: int) -> N
     x = np.random.default_rng(1).standard_normal((120, batch, 40)).astype(layer.state_dict()["weight_ih_l0"].dtype)
     pyrnn.set_num_threads(1)
     expected = everything(layer, x)
-    for threads in (2, 3, 5):  # more than there are CPUs: the spinning gives way
+    for threads in (2, 3, 5):  # with more threads than CPUs a spinning thread yields
         pyrnn.set_num_threads(threads)
         assert everything(layer, x) == expected, threads
 
 
 @pytest.mark.parametrize("every", [7, 60])
-def test_checkpoints_and_several_threads(every: int) -> None:
+def test_checkpoints_on_several_threads_give_the_bits_of_one(every: int) -> None:
     layer, x = make("LSTM"), np.random.default_rng(1).standard_normal((120, 2, 40), np.float32)
     pyrnn.set_num_threads(1)
     expected = everything(layer, x)
@@ -73,7 +73,7 @@ def test_checkpoints_and_several_threads(every: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["LSTM", "RNN of two layers"])
-def test_a_stream_of_several_threads_is_the_sequence(name: str) -> None:
+def test_a_stream_on_several_threads_gives_the_bits_of_one_call(name: str) -> None:
     layer, x = make(name), np.random.default_rng(1).standard_normal((240, 1, 40), np.float32)
     pyrnn.set_num_threads(1)
     expected = layer(x)[0]
@@ -83,7 +83,7 @@ def test_a_stream_of_several_threads_is_the_sequence(name: str) -> None:
     np.testing.assert_array_equal(np.concatenate(cuts), expected)
 
 
-# Each of the threads that ask finds the pool in use by another's team now and then, and goes alone.
+# Four threads call at once: at times one finds the pool in use by another, and computes alone.
 ASKED_AT_ONCE = """
 import threading
 import numpy as np, pyrnn
@@ -109,7 +109,7 @@ print("child:", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_teams_asked_for_at_once_and_after_a_fork() -> None:
+def test_calls_at_once_and_after_a_fork_give_the_bits_of_one_thread() -> None:
     command = [sys.executable, "-c", ASKED_AT_ONCE + FORKED]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=100, check=True)
     assert done.stdout.split("\n")[:2] == ["wrong: 0", "child: 0"]

@@ -1,4 +1,4 @@
-"""Threads and processes: one layer in several threads, fork, the environment, the GIL."""
+"""A layer works in several threads and after a fork, obeys the environment, and releases the GIL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pyrnn import _core
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs code in a Python of its own; a deadlock is a TimeoutExpired."""
+    """Runs code in a fresh Python; a deadlock raises TimeoutExpired."""
     command = [sys.executable, "-c", code]
     return subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
@@ -41,9 +41,9 @@ def outputs_and_gradients(layer: pyrnn.LSTM, x: Any) -> bytes:
     return b"".join(a.tobytes() for a in arrays)
 
 
-# One that runs on the pool, one that does not.
+# A batch of 32 runs on the pool, one of 2 does not.
 @pytest.mark.parametrize("batch", [2, 32])
-def test_one_layer_in_several_threads(batch: int) -> None:
+def test_one_layer_called_from_several_threads_gives_the_same_bits(batch: int) -> None:
     layer, x = pyrnn.LSTM(16, 64, num_layers=2, seed=0), draw(16, batch, 16)
     expected = outputs_and_gradients(layer, x)
     fresh = pyrnn.LSTM(16, 64, num_layers=2, seed=0)  # nothing packed yet
@@ -119,7 +119,7 @@ def test_a_child_of_fork_computes_the_same_bits() -> None:
     assert run.returncode == 0, run.stderr
 
 
-def test_fork_while_another_thread_uses_the_pool() -> None:
+def test_a_child_forked_while_a_thread_uses_the_pool_computes_the_same_bits() -> None:
     code = """
 done = threading.Event()
 def busy():
@@ -172,19 +172,19 @@ def test_a_wrong_variable_is_told_at_import(variable: str, value: str, expected:
 
 
 @pytest.mark.parametrize("count", [0, -1, 257, 2**31, -(2**40)])
-def test_a_wrong_number_of_threads(count: int) -> None:
+def test_a_wrong_number_of_threads_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f"expected a number from 1 to 256, got {count}"):
         pyrnn.set_num_threads(count)
 
 
-def test_a_number_of_threads_is_an_int_of_any_size() -> None:
+def test_a_number_of_threads_beyond_64_bits_or_no_int_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a number from 1 to 256"):
         pyrnn.set_num_threads(2**70)
     with pytest.raises(TypeError, match="n should be an int"):
         pyrnn.set_num_threads(1.5)  # type: ignore[arg-type]
 
 
-PYTHONS_OWN = "module pyrnn._core does not support loading in subinterpreters"  # pyrnn is not asked
+PYTHONS_OWN = "module pyrnn._core does not support loading in subinterpreters"  # Python refuses before pyrnn could
 REFUSALS = {"legacy": "pyrnn cannot be imported in a subinterpreter; use threads"}
 if sys.version_info >= (3, 13):
     REFUSALS["isolated"] = PYTHONS_OWN
@@ -227,5 +227,5 @@ def test_python_goes_on_during_a_long_call(way: str) -> None:
     while thread.is_alive():
         time.sleep(0.001)
         ticks += 1
-    # A call holding the GIL lets nothing run before its end: one tick, two if the thread was slow to start.
+    # A call that held the GIL would leave this loop one tick, or two if the thread was slow to start.
     assert ticks >= 10

@@ -1,4 +1,4 @@
-"""trace: gates, states and the flow of gradients are those of the plain loop, in the order of time."""
+"""A trace's gates, states and norms of gradients are those of the plain loop, in the order of time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def traced(call: Call, layer: Any) -> Any:
 
 @settings(max_examples=100, deadline=None)
 @given(drawn.calls(dtypes=DTYPES))
-def test_every_field_of_every_layer_and_direction(call: Call) -> None:
+def test_every_field_of_every_layer_and_direction_is_that_of_the_plain_loop(call: Call) -> None:
     layer = call.layer()
     trace = traced(call, layer)
     expected = call.expected(drawn.as_float64(layer.state_dict())).trace
@@ -43,7 +43,7 @@ def test_every_field_of_every_layer_and_direction(call: Call) -> None:
 
 @pytest.mark.parametrize("layout", [{}, {"batch_first": True}, {"batched": False, "B": 1}], ids=str)
 @pytest.mark.parametrize("cell", CELLS)
-def test_its_results_are_those_of_a_call(cell: str, layout: dict[str, Any]) -> None:
+def test_the_results_of_a_trace_are_those_of_a_call(cell: str, layout: dict[str, Any]) -> None:
     call = Call.draw(Config(cell, 2, True, dtype=np.float32, **layout))
     layer = call.layer()
     trace = traced(call, layer)
@@ -60,7 +60,7 @@ def test_its_results_are_those_of_a_call(cell: str, layout: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("masked_output", ["zero", "hold"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_steps_left_out_are_zero(cell: str, masked_output: str) -> None:
+def test_masked_steps_are_zero_in_a_trace(cell: str, masked_output: str) -> None:
     call = Call.draw(Config(cell, 2, True, T=5))
     mask = np.random.default_rng(1).random((5, 3)) < 0.5
     layer = call.layer()
@@ -75,7 +75,7 @@ def test_steps_left_out_are_zero(cell: str, masked_output: str) -> None:
         assert norms[key].h[mask.any(axis=1)].all()
 
 
-def test_the_callers_mask_may_change() -> None:
+def test_the_callers_mask_may_change_after_a_trace() -> None:
     call = Call.draw(Config("lstm"))
     mask = np.random.default_rng(1).random((4, 3)) < 0.5
     trace, other = (call.layer().trace(call.x, mask=each) for each in (mask, mask.copy()))
@@ -83,7 +83,7 @@ def test_the_callers_mask_may_change() -> None:
     assert same_bytes(vars(trace[0, "forward"]), vars(other[0, "forward"]))
 
 
-def test_dropout_is_off() -> None:
+def test_dropout_is_off_in_a_trace() -> None:
     config = Config("lstm", 3, True)
     call = Call.draw(config)
     dropping, whole = call.layer(dropout=0.5), call.layer()
@@ -94,7 +94,7 @@ def test_dropout_is_off() -> None:
         assert same_bytes(vars(one[key]), vars(other[key]))
     for actual, expected in zip(*(t.gradients(call.loss["output"]).values() for t in (one, other)), strict=True):
         assert same_bytes(vars(actual), vars(expected))
-    # A trace draws no masks: the next call is as without it.
+    # A trace draws no masks: the next call drops the same elements as without it.
     assert same_bytes(dropping(call.x), call.layer(dropout=0.5)(call.x))
 
 
@@ -102,7 +102,7 @@ def test_dropout_is_off() -> None:
 
 
 def slopes(call: Call, parameters: dict[str, Array], key: plain.Key, name: str, width: int) -> Array:
-    """dLoss/dh_t or dLoss/dc_t [T,B,width] of the plain loop; rows do not meet, so all are moved at once."""
+    """dLoss/dh_t or dLoss/dc_t [T,B,width] of the plain loop; rows are independent, so one run moves all of them."""
     shape = (*call.x.shape[:2], width)
     found = np.zeros(shape)
     for t in range(len(found)):
@@ -126,7 +126,7 @@ OPTIONS: dict[str, Any] = {
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_norms_of_gradients(cell: str, options: str) -> None:
+def test_norms_of_gradients_are_those_of_the_plain_loop(cell: str, options: str) -> None:
     config = Config(cell, 2, options != "reset", H=3, P=2, batch_first=options == "lengths")
     call = replace(Call.draw(config), options=OPTIONS[options])
     layer = call.layer()
@@ -137,7 +137,7 @@ def test_norms_of_gradients(cell: str, options: str) -> None:
     for key in trace:
         width = config.P if cell == "lstm_proj" else config.H
         expected = slopes(call, parameters, key, "h", width)
-        # Of order 1, and a norm adds up a handful of them: the contract on gradients.
+        # The gradients are of order 1, and a norm adds up a handful: the tolerance is the contract on gradients.
         np.testing.assert_allclose(norms[key].h, np.linalg.norm(expected, axis=(1, 2)), rtol=0, atol=1e-10)
         if not cell.startswith("lstm"):
             assert norms[key].c is None
@@ -146,7 +146,7 @@ def test_norms_of_gradients(cell: str, options: str) -> None:
         np.testing.assert_allclose(norms[key].c, np.linalg.norm(expected, axis=(1, 2)), rtol=0, atol=1e-10)
 
 
-def test_norms_of_a_vanishing_gradient() -> None:
+def test_a_vanishing_gradient_halves_at_every_step() -> None:
     layer = pyrnn.RNN(1, 1, bias=False, dtype=np.float64)
     layer.load_state_dict({"weight_ih_l0": [[0.0]], "weight_hh_l0": [[0.5]]})
     trace = layer.trace(np.zeros((6, 1, 1)))
@@ -171,7 +171,7 @@ def test_a_wrong_key_is_told_the_right_ones(key: Any) -> None:
     with pytest.raises(KeyError) as caught:
         trace[key]
     assert str(caught.value).endswith('its gates and states are attributes, as in trace[0, "forward"].h')
-    assert str(caught.value).startswith("no ")  # and no quotes, as a KeyError puts around a text
+    assert str(caught.value).startswith("no ")  # without the quotes that a KeyError puts around its text
     assert list(trace) == [(0, "forward"), (1, "forward")]
 
 
@@ -202,7 +202,7 @@ def test_wrong_gradients_are_refused() -> None:
 
 @pytest.mark.matplotlib
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_picture(cell: str, tmp_path: Path) -> None:
+def test_a_picture_shows_the_layer_and_the_sequence_asked_for(cell: str, tmp_path: Path) -> None:
     config = Config(cell, 2, True, T=30, H=8, batch_first=True)
     call = Call.draw(config)
     trace = traced(call, call.layer())
@@ -219,7 +219,7 @@ def test_a_picture(cell: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.matplotlib
-def test_a_picture_of_one_sequence_and_of_one_step(tmp_path: Path) -> None:
+def test_a_picture_of_one_sequence_or_one_step_is_drawn(tmp_path: Path) -> None:
     layer = pyrnn.GRU(3, 5, seed=1)
     for index, steps in enumerate((1, 12)):
         path = tmp_path / f"{index}.png"
@@ -228,8 +228,8 @@ def test_a_picture_of_one_sequence_and_of_one_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.matplotlib
-def test_a_picture_where_no_gradient_flows(tmp_path: Path) -> None:
+def test_a_picture_is_drawn_where_no_gradient_flows(tmp_path: Path) -> None:
     layer = pyrnn.LSTM(3, 5, seed=1)
     trace = layer.trace(np.ones((6, 2, 3), np.float32), lengths=[3, 0])
-    trace.plot(tmp_path / "none.png", row=1)  # a logarithm of nothing but zeros
+    trace.plot(tmp_path / "none.png", row=1)  # the logarithmic axis gets zeros alone
     assert (tmp_path / "none.png").stat().st_size > 10_000

@@ -1,4 +1,4 @@
-"""export.c: the C99 it writes has the bits of the run in Python, under every compiler here."""
+"""The C99 that export.c writes has the bits of the run in Python, under every compiler here."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RECURRENT = {
 
 
 def in_python(model: pyrnn.Module, x: np.ndarray, profile: str) -> np.ndarray:
-    """The outputs of a recurrent layer for x [T,I]: by a plain call."""
+    """The outputs of a recurrent layer for x [T,I]."""
     ready = model.eval() if profile == "float32" else model.quantize(profile)
     return ready(x)[0]
 
@@ -53,7 +53,7 @@ def test_a_layer_has_the_bits_of_its_call_in_python(tmp_path: Path, name: str, p
     x = loud_and_silent(model.input_size)
     expected = in_python(model, x, profile)
     np.testing.assert_array_equal(in_c(tmp_path, x, expected.shape[1]).view(np.uint32), expected.view(np.uint32))
-    # -march=native: one instruction for the fused multiply-add, where this CPU has it
+    # With -march=native the fused multiply-add is one instruction, where this CPU has it.
     compiled_test(tmp_path, "-O3", "-march=native")
     assert report.weights == sum(sizes_of_constants(tmp_path))
 
@@ -78,7 +78,7 @@ def test_a_sequential_has_the_bits_of_its_call_for_each_length(
     compiled_test(tmp_path)
 
 
-def test_a_network_without_state(tmp_path: Path) -> None:
+def test_a_network_without_state_has_the_bits_of_its_call_in_python(tmp_path: Path) -> None:
     linear = nn.Linear(4, 19, seed=0)
     export.c(linear, "vad", tmp_path)
     x = loud_and_silent(4)
@@ -110,7 +110,7 @@ def test_a_compiler_that_fuses_changes_nothing(tmp_path: Path, network: str) -> 
 
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("name", ["lstm projected", "gru", "gru reset before", "tokens"])
-def test_it_calls_nothing(tmp_path: Path, name: str, profile: str) -> None:
+def test_the_c_calls_no_function_and_has_no_variables(tmp_path: Path, name: str, profile: str) -> None:
     export.c(tokens() if name == "tokens" else RECURRENT[name], "vad", tmp_path, profile=profile)
     for compiler, level in itertools.product(COMPILERS, ("-O0", "-O2", "-O3", "-Os")):
         run(compiler, *C, level, "-c", "vad.c", cwd=tmp_path)
@@ -146,30 +146,30 @@ def test_the_test_program_sees_a_single_bit(tmp_path: Path, change: float, said:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_no_access_out_of_bounds(tmp_path: Path, network: str) -> None:
+def test_the_c_makes_no_access_out_of_bounds(tmp_path: Path, network: str) -> None:
     model, profile = NETWORKS[network]
     export.c(model, "vad", tmp_path, profile=profile)
     compiled_test(tmp_path, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
-def test_two_networks_in_one_translation_unit(tmp_path: Path) -> None:
+def test_two_networks_compile_in_one_translation_unit(tmp_path: Path) -> None:
     for name, seed in (("first", 0), ("second", 1)):
         export.c(pyrnn.GRU(3, 5, seed=seed), name, tmp_path)
     (tmp_path / "both.c").write_text('#include "first.c"\n#include "second.c"\n')
     run("gcc", *C, *STRICT, "-c", "both.c", cwd=tmp_path)
 
 
-def test_what_is_not_finite_stays_so_in_both(tmp_path: Path) -> None:
+def test_nan_and_infinity_stand_where_they_do_in_python(tmp_path: Path) -> None:
     model = pyrnn.LSTM(3, 6, seed=0)
     x = np.zeros((4, 3), np.float32)
     x[1, 0], x[2, 1] = np.inf, np.nan
     for profile in PROFILES:
         export.c(model, "vad", tmp_path / profile, profile=profile)
-        # NaNs differ in sign between CPUs, so only where they are is compared
+        # The sign of a NaN depends on the CPU, so this compares the places of NaN alone.
         np.testing.assert_array_equal(in_c(tmp_path / profile, x, 6), in_python(model, x, profile))
 
 
-def test_rows_of_zeros_in_int8(tmp_path: Path) -> None:
+def test_rows_of_zeros_in_int8_have_the_numbers_of_python(tmp_path: Path) -> None:
     model = pyrnn.GRU(3, 5, seed=0)
     weight = model.weight_ih_l0.copy()
     weight[2], weight[7] = 0, 1e-35

@@ -1,4 +1,4 @@
-"""`pyrnn export-c` from files of every format: the C computes what the program that wrote the file does."""
+"""The C of `pyrnn export-c` computes what the program does that wrote the file, for every format of files."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def exported(file: Path, folder: Path, *options: str | Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["encoder.", "decoder."])
 @pytest.mark.filterwarnings("ignore:.* do not tell its nonlinearity")
-def test_from_pt(tmp_path: Path, prefix: str) -> None:
+def test_c_from_a_pt_file_computes_what_torch_does(tmp_path: Path, prefix: str) -> None:
     exported(checkpoint(tmp_path / "model.pt"), tmp_path, "--prefix", f"model.{prefix}")
     arrays = torch.load(tmp_path / "model.pt")["model"]
     rnn = torch.nn.GRU(3, 5) if prefix == "encoder." else torch.nn.RNN(5, 4)
     rnn.load_state_dict({name.removeprefix(prefix): v for name, v in arrays.items() if name.startswith(prefix)})
     x = torch.randn(20, rnn.input_size)
-    # float32 sums of a dozen products of order 1, in another order
+    # Both sum a dozen products of order 1 in float32, in another order.
     np.testing.assert_allclose(in_c(tmp_path, x.numpy(), rnn.hidden_size), rnn(x)[0].detach(), atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
-def test_from_a_saved_network(tmp_path: Path, suffix: str) -> None:
+def test_c_from_a_saved_network_has_the_bits_of_its_call(tmp_path: Path, suffix: str) -> None:
     model = network().eval()
     model.save(tmp_path / "model.safetensors")
     if suffix == ".onnx":
@@ -46,7 +46,7 @@ def test_from_a_saved_network(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(in_c(tmp_path, x, 2)[-1], model(x[None])[0])
 
 
-def test_from_a_saved_network_of_indices(tmp_path: Path) -> None:
+def test_c_from_a_saved_network_of_indices_has_the_bits_of_its_call(tmp_path: Path) -> None:
     model = tokens().eval()
     model.save(tmp_path / "model.safetensors")
     words = np.arange(30, dtype=np.int32) * 7 % 11
@@ -64,8 +64,8 @@ class Classifier(torch.nn.Module):
         return torch.softmax(self.out(self.rnn(x)[0]), -1)
 
 
-@pytest.mark.filterwarnings("ignore")  # torch's, of itself and of its exporter
-def test_from_onnx_of_torch(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself and of its exporter
+def test_c_from_an_onnx_file_of_torch_computes_what_torch_does(tmp_path: Path) -> None:
     model, x = Classifier(), torch.randn(20, 1, 3)
     torch.onnx.export(model, (x,), tmp_path / "model.onnx", dynamo=False)
     exported(tmp_path / "model.onnx", tmp_path)
@@ -74,7 +74,7 @@ def test_from_onnx_of_torch(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings(*[mark.args[0] for mark in KERAS_WARNS])
 @pytest.mark.parametrize("indices", [False, True])
-def test_from_keras(tmp_path: Path, indices: bool) -> None:
+def test_c_from_a_keras_file_computes_what_keras_does(tmp_path: Path, indices: bool) -> None:
     draw = np.random.default_rng(0)
     x = draw.integers(0, 9, (1, 20)).astype(np.int32) if indices else draw.standard_normal((1, 20, 4), np.float32)
     layers = [

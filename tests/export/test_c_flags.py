@@ -1,4 +1,4 @@
-"""export.c: flags of compilers change no bit of the C, or are refused in a sentence; no library's fmaf is called."""
+"""Compiler flags change no bit of exported C, or compiling stops with a sentence; the C calls no library's fmaf."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PROFILES = ["int8", "int16"]  # the layers around the recurrent ones are float32
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of all layers in float32 and in int8, and of integers."""
+    """Folders with the C of all layers in float32 and int8, and of a network in int16."""
     folder = tmp_path_factory.mktemp("flags")
     data = np.random.default_rng(0).standard_normal((30, 3), np.float32)
     integers = nn.Sequential(pyrnn.LSTM(3, 9, seed=0), pyrnn.GRU(9, 5, seed=1), nn.Linear(5, 2, seed=2))
@@ -46,13 +46,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compiled(folder: Path, compiler: str, flags: str, *more: str | Path) -> subprocess.CompletedProcess[str]:
-    """The program is made beside a wrong fmaf, without -lm."""
+    """Compiles the program with a wrong fmaf and without -lm, so that a call of fmaf would show."""
     command = [compiler, *flags.split(), "-w", "vad.c", "vad_test.c", TARGETS / "wrong_fma.c", *more, "-o", "vad_test"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def outcome(folder: Path, compiler: str, flags: str) -> str:
-    """ "equal", or what the compiler or the program says."""
+    """ "equal", or the message of the compiler or the program."""
     done = compiled(folder, compiler, flags)
     if done.returncode:
         return done.stderr
@@ -76,20 +76,21 @@ def test_parts_of_fast_math_are_refused_or_change_no_bit(
     folder: Path, flags: str, compiler: str, profile: str
 ) -> None:
     said = outcome(folder / profile, compiler, f"-O3 -march=native {flags}")
-    # GCC says of all of them that they are on, Clang of three: it undoes the others. int16 has no floats.
+    # GCC defines a macro for each of these flags, Clang for three of them, and the C undoes the others. int16 has no
+    # floats.
     refused = profile != "int16" and (compiler == "gcc" or flags in ("-ffast-math", "-Ofast", "-ffinite-math-only"))
     assert ("vad.c computes other numbers under -ffast-math" in said) if refused else said == "equal"
 
 
 @pytest.mark.skipif("clang-19" not in COMPILERS, reason="needs clang-19")
-def test_clang_undoes_what_it_does_not_tell(folder: Path) -> None:
+def test_flags_that_clang_does_not_report_change_no_bit(folder: Path) -> None:
     for flags in ("-freciprocal-math", "-funsafe-math-optimizations", "-fno-signed-zeros", "-fno-honor-nans"):
         assert outcome(folder / "float32", "clang-19", f"-O2 {flags}") == "equal", flags
 
 
 @pytest.mark.parametrize("profile", ["float32", "int8", "int16"])
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_it_links_without_libm_and_calls_no_fmaf(folder: Path, compiler: str, profile: str) -> None:
+def test_the_c_links_without_libm_and_calls_no_fmaf(folder: Path, compiler: str, profile: str) -> None:
     assert outcome(folder / profile, compiler, "-O2") == "equal"
 
 
@@ -111,7 +112,7 @@ def test_a_small_int_is_refused(folder: Path, profile: str) -> None:
 
 
 def test_a_product_that_rounds_twice_is_caught(tmp_path: Path) -> None:
-    """1 + 2^-23 + 2^-24 (1 - 2^-36): a tie after rounding to double, below it before."""
+    """1 + 2^-23 + 2^-24 (1 - 2^-36) lies below a tie, and on it once it is rounded to double."""
     one = pyrnn.Linear(1, 1)
     one.load_state_dict({"weight": [[2.0**-12 * (1 + 2.0**-18)]], "bias": [1 + 2.0**-23]})
     x = np.array([[2.0**-12 * (1 - 2.0**-18)]], np.float32)
@@ -129,7 +130,7 @@ FORMATS = {
 
 
 def rounded(exact: Fraction, kind: str) -> float:
-    """The nearest number of that type, ties to even, to one that is not 0: by integers alone."""
+    """Rounds a number other than 0 to the nearest of that type, ties to even, by integers alone."""
     _, digits, least, most = FORMATS[kind]
     size = abs(exact)
     exponent = size.numerator.bit_length() - size.denominator.bit_length()
@@ -141,7 +142,7 @@ def rounded(exact: Fraction, kind: str) -> float:
 
 
 def numbers(draw: random.Random, kind: str) -> list[float]:
-    """x, y and z, of few or many bits and of all sizes; z often near x y, where ties and cancellation are."""
+    """Draws x, y, z of few or many bits and of all sizes; z is often near x y, where ties and cancellation happen."""
     dtype, digits, least, most = FORMATS[kind]
 
     def number(exponent: int) -> float:

@@ -1,4 +1,4 @@
-"""export.c in int16: the integers of the C are those of the run in NumPy, and near those of float32."""
+"""export.c in int16 writes C whose integers are those of the run in NumPy, and near the numbers of float32."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pyrnn.export.fixed.network import IntegerNetwork
 COMPILERS = [name for name in ("gcc", "clang", "clang-19") if shutil.which(name)]
 SANITIZED = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
-# Sizes around four, of which the products take rows and columns, and above 512, where a sum of int32 ends.
+# Sizes lie around four, since products take four rows and columns at once, and above 512, the longest sum in int32.
 NETWORKS = {
     "rnn": pyrnn.RNN(3, 9, 2, seed=0),
     "rnn chosen": pyrnn.RNN(5, 3, activation="hard_sigmoid_keras2", batch_first=True, seed=2),
@@ -54,12 +54,12 @@ def drawn(width: int, steps: int = 300, scale: float = 1.0) -> np.ndarray:
 
 
 def integers(model: pyrnn.Module, data: np.ndarray) -> IntegerNetwork:
-    """Its run in NumPy, which export.c makes too."""
+    """The model as integers in NumPy, as export.c computes it."""
     return IntegerNetwork(model, data)
 
 
 def usual_and_extreme(network: IntegerNetwork, data: np.ndarray) -> np.ndarray:
-    """The data, then numbers far outside it: the ends of int16, and all between."""
+    """The data, then numbers over all of int16, its ends among them, then data again."""
     random = np.random.default_rng(1)
     far = random.integers(-32768, 32768, data.shape).astype(np.int16)
     ends = random.choice(np.array([-32768, 32767], np.int16), data.shape)
@@ -89,15 +89,15 @@ def test_nothing_overflows_for_any_input(tmp_path: Path, name: str) -> None:
     compiled_test(tmp_path, *SANITIZED)  # pseudo-random steps over all of int16, cut in two, and step by step
 
 
-def test_indices_go_in_as_they_are(tmp_path: Path) -> None:
+def test_indices_are_taken_as_they_are_and_clipped_to_the_table(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Embedding(11, 6, seed=0), pyrnn.GRU(6, 10, seed=3), nn.Linear(10, 5, seed=4))
     data = np.random.default_rng(0).integers(0, 11, 300)
     report = export.c(model, "vad", tmp_path, data, "int16")
     x = data.astype(np.int32)[:, None]
-    x[5:7] = [[-3], [11]]  # none of a row: the nearest
+    x[5:7] = [[-3], [11]]  # outside of the table, so that the nearest row counts
     expected = integers(model, data).run(x)
     np.testing.assert_array_equal(in_c(tmp_path, x, 5), expected)
-    assert report.error.snr_db > 38  # of int8 weights: 44 with a GRU alone, and here those of a Linear too
+    assert report.error.snr_db > 38  # the error of int8 weights; a GRU alone has 44 dB, here a Linear adds to it
     assert set(formats(tmp_path)) == {"OUTPUT"}
     compiled_test(tmp_path, *SANITIZED)
 
@@ -124,7 +124,7 @@ def test_there_is_no_float_and_no_call_of_a_library(tmp_path: Path, name: str, c
     for level in ("-O0", "-O2", "-O3", "-Os"):
         run(*compiler, "-std=c99", level, "-c", "vad.c", cwd=tmp_path)
         undefined = run(compiler[0].replace("gcc", "nm"), "-u", "vad.o", cwd=tmp_path).split()
-        # GCC takes a large switch or a long prologue out of line on ARMv6-M; arithmetic never.
+        # On ARMv6-M GCC calls its library for a large switch or a long prologue, never for arithmetic.
         assert [symbol for symbol in undefined if symbol != "U" and not symbol.startswith("__gnu_thumb1_case")] == []
 
 
@@ -132,25 +132,25 @@ def test_there_is_no_float_and_no_call_of_a_library(tmp_path: Path, name: str, c
 
 
 def loud(model: pyrnn.Module, gain: float) -> pyrnn.Module:
-    """The model with weights several times as large as torch starts with, as trained ones are."""
+    """Scales the weights to several times torch's initial size, which trained weights have."""
     model.load_state_dict({name: gain * value for name, value in model.parameters().items()})
     return model
 
 
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 @pytest.mark.parametrize("kind", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
-def test_it_is_nearer_to_float32_than_int8_is(tmp_path: Path, kind: type, gain: float) -> None:
+def test_int16_is_nearer_to_float32_than_int8(tmp_path: Path, kind: type, gain: float) -> None:
     model, x = loud(kind(12, 40, seed=0), gain), drawn(12)
     exported = {profile: export.c(model, "vad", tmp_path, x, profile) for profile in ("int8", "int16")}
     found = {profile: report.error.snr_db for profile, report in exported.items()}
-    # The same weights, but inputs and h in 16 bits in place of 8. Gain 3: an RNN amplifies what differs.
+    # The weights have 8 bits in both, inputs and h 16 bits or 8. With gain 3 an RNN amplifies the difference.
     assert found["int16"] > found["int8"] + 1
     assert found["int16"] > (25 if gain > 1 else 44)
 
 
 @pytest.mark.parametrize("kind", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
-def test_with_weights_that_are_integers_little_is_lost(tmp_path: Path, kind: type) -> None:
-    """What is left is the rounding of inputs, states and activations."""
+def test_int16_loses_little_where_the_weights_are_integers(tmp_path: Path, kind: type) -> None:
+    """Only inputs, states and activations are rounded here."""
     model, random = kind(12, 40, seed=0), np.random.default_rng(3)
     weights = {name: random.integers(-126, 127, value.shape) for name, value in model.parameters().items()}
     for value in weights.values():
@@ -161,7 +161,7 @@ def test_with_weights_that_are_integers_little_is_lost(tmp_path: Path, kind: typ
 
 
 def test_a_gru_with_an_update_gate_near_one_moves_on() -> None:
-    """In 15 bits h would stop where (1 - z) (n - h) is half of the last one: 0.017 before n."""
+    """With 15 bits h would stop 0.017 before n, where (1 - z) (n - h) is half of its last bit."""
     model = pyrnn.GRU(1, 1, seed=0)
     zeros = {name: np.zeros_like(value) for name, value in model.parameters().items()}
     zeros["bias_ih_l0"][:] = 0, 7, 0.5  # 1 - z = 0.0009
@@ -169,12 +169,12 @@ def test_a_gru_with_an_update_gate_near_one_moves_on() -> None:
     x = np.zeros((8000, 1), np.float32)
     network = integers(model, x)
     found, exact = network.run(network.inputs_of(x)) / 2**15, model(x)[0]
-    assert np.abs(found - exact).max() < 2e-3  # of z, whose last bit is a 30th of 1 - z
+    assert np.abs(found - exact).max() < 2e-3  # the error comes from z, whose last bit is a 30th of 1 - z
     assert np.abs(found[-1] - np.tanh(0.5)) < 5e-4
 
 
 def test_an_lstm_with_an_open_forget_gate_keeps_its_state() -> None:
-    """The gate is exactly one, not the largest number below."""
+    """The gate is exactly one, not the largest number below one."""
     model = pyrnn.LSTM(1, 1, seed=0)
     zeros = {name: np.zeros_like(value) for name, value in model.parameters().items()}
     zeros["weight_ih_l0"][:, 0] = 40, 0, 3, 0
@@ -198,7 +198,7 @@ def test_values_beyond_int16_stay_at_its_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_longest_sum_of_the_largest_products_fits(tmp_path: Path, sign: int) -> None:
-    """512 times 127 times 2^15 is just below 2^31; the next 512 are another sum."""
+    """512 * 127 * 2^15 is just below 2^31; the next 512 products make another sum."""
     model = nn.Linear(1024, 5, seed=0)
     model.weight = np.full((5, 1024), sign, np.float32)
     data = np.full((3, 1024), 0.01)
@@ -207,17 +207,17 @@ def test_the_longest_sum_of_the_largest_products_fits(tmp_path: Path, sign: int)
     trap = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
     found = in_c(tmp_path, x, 5, *trap)
     np.testing.assert_array_equal(found, integers(model, data).run(x))
-    expected = np.array([-32768, 32767] if sign == 1 else [32767, -32768])  # 2^15 / 10486 times what data has
+    expected = np.array([-32768, 32767] if sign == 1 else [32767, -32768])  # 3 times beyond the data's outputs
     np.testing.assert_array_equal(found, np.repeat(expected[:, None], 5, 1))
 
 
-def test_the_header_says_the_formats(tmp_path: Path) -> None:
+def test_the_header_names_the_fraction_bits_of_input_and_output(tmp_path: Path) -> None:
     model, x = nn.Sequential(pyrnn.GRU(3, 5, seed=0), nn.Linear(5, 2, seed=1)), drawn(3, scale=3)
     report = export.c(model, "vad", tmp_path, x, "int16")
     bits = formats(tmp_path)
     assert 2**13 <= np.abs(x).max() * 2.0 ** bits["INPUT"] < 2**14
     y = in_c(tmp_path, np.rint(x * 2.0 ** bits["INPUT"]).astype(np.int16), 2) * 2.0 ** -bits["OUTPUT"]
-    assert np.abs(y - model(np.float32(x))).max() < 0.01  # of int8 weights, below 0.5, and inputs of 3
+    assert np.abs(y - model(np.float32(x))).max() < 0.01  # the error of int8 weights below 0.5 at inputs of 3
     assert f"{report.error.snr_db:.1f} dB signal-to-noise ratio against float32" in str(report)
 
 
@@ -232,7 +232,7 @@ def formats(folder: Path) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"#define VAD_(\w+)_BITS \(?(-?\d+)", header)}
 
 
-def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
+def test_the_report_counts_the_ram_and_weights_that_a_compiler_makes(tmp_path: Path) -> None:
     report = export.c(chain(), "vad", tmp_path, drawn(3), "int16")
     (tmp_path / "size.c").write_text('#include "vad.h"\nchar size[sizeof(vad_state)];\n')
     run("gcc", *C, "-fno-common", "-c", "size.c", cwd=tmp_path)
@@ -268,7 +268,7 @@ def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
         (pyrnn.GRU(3, 5), drawn(4), "data should be sequences of 3 inputs"),
     ],
 )
-def test_what_has_no_integers_is_refused(
+def test_a_network_without_an_int16_form_is_refused(
     tmp_path: Path, model: pyrnn.Module, data: np.ndarray | None, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):

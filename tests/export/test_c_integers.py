@@ -1,4 +1,4 @@
-"""The integer functions of export.c: in C as in NumPy, as near to the real ones as they say, without overflow."""
+"""The integer functions of export.c give in C what they give in NumPy, keep their stated errors, never overflow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LSB = 2.0**-15
 
 
 def compiled(folder: Path, function: functions.Function, other: str) -> ctypes.CDLL:
-    """`all`: y[i] = f(x[i], other argument) of a function with that name of its second argument."""
+    """A library whose `all` computes y[i] = f(x[i], second argument); `other` names that argument."""
     second = "other" if other == "bits" else "other[i]"
     kind = "int32_t other" if other == "bits" else "const int32_t *other"
     text = "\n".join(["#include <stdint.h>", *(each.text for each in in_order([function]))])
@@ -44,17 +44,17 @@ def real(name: str, a: np.ndarray) -> np.ndarray:
     }[name]()
 
 
-# The largest error, in units of 2^-15: what fixed/functions.py says of tanh and sigmoid; for the others 0.5 of
-# rounding, and 0.25 of a factor of 15 bits.
+# The largest error, in units of 2^-15: fixed/functions.py states it for tanh and sigmoid; the others add 0.5 by
+# rounding to 0.25 by a factor of 15 bits.
 MOST = {"tanh": 0.83, "sigmoid": 0.66, "hard_sigmoid_keras2": 0.8, "hard_sigmoid_keras3": 0.8}
 
 
 @pytest.mark.parametrize("name", functions.ACTIVATIONS)
-def test_activations_over_all_their_arguments(tmp_path: Path, name: str) -> None:
+def test_activations_in_c_equal_those_in_numpy_and_keep_their_stated_error(tmp_path: Path, name: str) -> None:
     function, in_numpy = functions.ACTIVATIONS[name]
     library = compiled(tmp_path, function, "bits")
     for bits in range(functions.LEAST_BITS, functions.MOST_BITS + 1):
-        inner = np.arange(-13 << bits, (13 << bits) + 1)  # beyond 12.2 every one of them is at its end
+        inner = np.arange(-13 << bits, (13 << bits) + 1)  # beyond 12.2 all of them saturate
         x = np.concatenate([inner, [INT32.min, INT32.min + 1, -(2**30), 2**30, INT32.max]]).astype(np.int32)
         found = np.empty_like(x)
         library.all(pointer(x), bits, len(x), pointer(found))
@@ -62,7 +62,7 @@ def test_activations_over_all_their_arguments(tmp_path: Path, name: str) -> None
         assert np.abs(found * LSB - real(name, x / 2.0**bits)).max() <= MOST[name] * LSB
         assert np.abs(found).max() == 32768
         low = -32768 if name == "tanh" else 0
-        assert set(found[[-5, -4, -3]]) == {low}  # exactly: a gate that is one forgets nothing
+        assert set(found[[-5, -4, -3]]) == {low}  # exactly, since a gate of exactly one forgets nothing
         assert set(found[-2:]) == {32768}
         assert np.diff(found[: len(inner)]).min() >= -1  # it never falls by more than its last bit
 
@@ -72,7 +72,7 @@ def test_times_is_the_rounded_product(tmp_path: Path) -> None:
     ends = np.array([-(2**30), 2**30, -1, 0, 1, 32767, -32768, 2**30 - 1])
     x = np.concatenate([random.integers(-(2**30), 2**30, 100_000), np.repeat(ends, 4)])
     y = np.concatenate([random.integers(0, 32769, 100_000), np.tile([0, 1, 32767, 32768], len(ends))])
-    # the sums of products: |x| to 512 x 127 x 2^15, and y a scale of 11 bits times 16
+    # In a product of a matrix |x| reaches 512 * 127 * 2^15, and y is a scale of 11 bits times 16.
     sums = np.array([-1, 1]) * 512 * 127 * 2**15
     x, y = np.concatenate([x, sums]).astype(np.int32), np.concatenate([y, [2047 * 16] * 2]).astype(np.int32)
     found = np.empty_like(x)
@@ -96,7 +96,7 @@ def test_a_matrix_is_within_half_a_step_of_its_weights(magnitude: float) -> None
     error = np.abs(made.blocks[0] * scale[:, None] - weight)
     assert (error <= scale[:, None] / 2 * 1.0001).all()
     step = np.abs(weight).max(axis=1) / 127
-    smallest = 2.0 ** (x_bits - bits - 31 - products.MANTISSA)  # what a scale goes on by
+    smallest = 2.0 ** (x_bits - bits - 31 - products.MANTISSA)  # the difference of two neighbouring scales
     assert (scale <= step * (1 + 2.0**-10) + smallest).all()
 
 

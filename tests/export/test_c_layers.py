@@ -1,4 +1,4 @@
-"""export.c: the layers around the recurrent ones, each with the bits of its call in Python."""
+"""The layers around the recurrent ones have in exported C the bits of their calls in Python."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyrnn.export import elementwise
 
 
 def same(found: np.ndarray, expected: np.ndarray) -> None:
-    """Equal bits; of a NaN only that it is one."""
+    """Asserts equal bits, where any NaN equals any other."""
     there = ~np.isnan(expected)
     np.testing.assert_array_equal(np.isnan(found), ~there)
     np.testing.assert_array_equal(found[there].view(np.uint32), expected[there].view(np.uint32))
@@ -26,7 +26,7 @@ def same(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("profile", ["float32", "int8"])
-def test_from_indices_to_probabilities(tmp_path: Path, profile: str) -> None:
+def test_a_network_from_indices_to_probabilities_has_the_bits_of_its_call(tmp_path: Path, profile: str) -> None:
     model = tokens().eval()
     words = np.random.default_rng(0).integers(0, 11, 40).astype(np.int32)
     export.c(model, "vad", tmp_path, words, profile)
@@ -37,7 +37,7 @@ def test_from_indices_to_probabilities(tmp_path: Path, profile: str) -> None:
     assert "vad_step(vad_state *s, const int32_t x[VAD_INPUTS], float" in (tmp_path / "vad.h").read_text()
 
 
-def test_an_index_out_of_range_is_the_nearest(tmp_path: Path) -> None:
+def test_an_index_out_of_range_is_taken_as_the_nearest(tmp_path: Path) -> None:
     table = nn.Embedding(5, 3, seed=0)
     export.c(table, "vad", tmp_path)
     words = np.array([0, -1, -(2**31), 4, 5, 2**31 - 1], np.int32)
@@ -46,7 +46,7 @@ def test_an_index_out_of_range_is_the_nearest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(9,), (9, 2), (2, 9)])
-def test_the_first_sequence_of_indices_is_the_tests(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_the_written_test_runs_the_first_sequence_of_indices(tmp_path: Path, shape: tuple[int, ...]) -> None:
     words = np.random.default_rng(0).integers(0, 5, shape)
     batch_first = shape == (2, 9)
     model = nn.Sequential(nn.Embedding(5, 3, seed=0), pyrnn.GRU(3, 4, batch_first=batch_first, seed=0))
@@ -59,7 +59,7 @@ def test_the_first_sequence_of_indices_is_the_tests(tmp_path: Path, shape: tuple
 
 
 def of_windows(conv: nn.Conv1d, x: np.ndarray) -> np.ndarray:
-    """A causal convolution of x [T,C], as products of Linear: at each step the last inputs, the oldest first."""
+    """A causal convolution of x [T,C] by Linear, which takes at each step the last inputs, the oldest first."""
     (taps,), dilation = conv.config()["kernel_size"], conv.config()["dilation"][0]
     width, outputs = conv.in_channels // conv.groups, conv.out_channels // conv.groups
     padded = np.concatenate([np.zeros((dilation * (taps - 1), x.shape[1]), x.dtype), x])
@@ -86,7 +86,9 @@ def of_windows(conv: nn.Conv1d, x: np.ndarray) -> np.ndarray:
         (5, 5, 2, {"groups": 5, "dilation": 3, "bias": False}),
     ],
 )
-def test_a_causal_convolution(tmp_path: Path, channels: int, outputs: int, taps: int, options: dict[str, int]) -> None:
+def test_a_causal_convolution_has_the_bits_of_its_call(
+    tmp_path: Path, channels: int, outputs: int, taps: int, options: dict[str, int]
+) -> None:
     back = options.get("dilation", 1) * (taps - 1)
     conv = nn.Conv1d(channels, outputs, taps, padding=[(back, 0)], seed=0, **options)
     model = nn.ChannelsLast(conv)
@@ -122,7 +124,7 @@ SPECIAL = [
 
 
 def passing() -> nn.Linear:
-    """x, with its sign if it is zero."""
+    """A Linear that returns x, with the sign of a zero."""
     linear = nn.Linear(1, 1)
     linear.load_state_dict({"weight": [[1.0]], "bias": [-0.0]})
     return linear
@@ -134,7 +136,7 @@ ALPHAS = {"leaky_relu": (0.2, -3), "elu": (0.5, 2)}
 @pytest.mark.parametrize(
     ("name", "alpha"), [(name, alpha) for name in elementwise.LAYERS for alpha in (None, *ALPHAS.get(name, ()))]
 )
-def test_an_activation(tmp_path: Path, name: str, alpha: float | None) -> None:
+def test_an_activation_has_the_bits_of_its_call(tmp_path: Path, name: str, alpha: float | None) -> None:
     model = nn.Sequential(passing(), nn.Activation(name, alpha))
     export.c(model, "vad", tmp_path)
     drawn = np.random.default_rng(0).standard_normal(20_000, np.float32)
@@ -146,7 +148,7 @@ def test_an_activation(tmp_path: Path, name: str, alpha: float | None) -> None:
     assert np.isfinite(expected).sum() > 50_000
 
 
-def test_softmax(tmp_path: Path) -> None:
+def test_softmax_has_the_bits_of_its_call(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(3, 7, seed=0), nn.Softmax())
     export.c(model, "vad", tmp_path)
     x = loud_and_silent(3)
@@ -154,7 +156,7 @@ def test_softmax(tmp_path: Path) -> None:
     same(in_c(tmp_path, x, 7), model(x))
 
 
-def test_exp_is_that_of_the_kernels() -> None:
+def test_exp_has_the_constants_of_the_kernels() -> None:
     text = (Path(__file__).parents[2] / "csrc/simd/math.h").read_text()
     fit = re.search(r"ExpRange<float> \{(.*?)\n\};", text, re.S)
     assert fit

@@ -1,4 +1,4 @@
-"""export.c: its report, its refusals, and the command `pyrnn export-c`."""
+"""export.c reports the sizes that a compiler makes, refuses other networks, and is run by `pyrnn export-c`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pyrnn.export import functions
 from pyrnn.export.measure import code_and_stack
 
 
-def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
+def test_the_report_counts_the_ram_that_a_compiler_makes(tmp_path: Path) -> None:
     report = export.c(chain(), "vad", tmp_path)
     (tmp_path / "size.c").write_text('#include "vad.h"\nchar size[sizeof(vad_state)];\n')
     run("gcc", *C, "-fno-common", "-c", "size.c", cwd=tmp_path)
@@ -33,7 +33,7 @@ def test_the_report_counts_what_a_compiler_makes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("profile", "reference", "least", "most"), [("int8", np.float32, 30, 70),
                                                                      ("float32", np.float64, 120, 160)])  # fmt: skip
 @pytest.mark.parametrize("shape", [(40, 3), (40, 2, 3)])
-def test_a_profile_says_what_it_costs_on_the_data(
+def test_the_report_says_what_a_profile_costs_on_the_data(
     tmp_path: Path, shape: tuple[int, ...], profile: str, reference: type, least: int, most: int
 ) -> None:
     x, gru = np.random.default_rng(0).standard_normal(shape, np.float32), pyrnn.GRU(3, 5, seed=0)
@@ -72,7 +72,7 @@ int run(int n) { return wide(n) + deep(n); }
     assert 2400 <= code_and_stack(tmp_path / "vad.c", ["gcc"])[1] < 2700
 
 
-def test_tanh_is_that_of_the_kernels() -> None:
+def test_tanh_has_the_constants_of_the_kernels() -> None:
     text = (Path(__file__).parents[2] / "csrc/simd/math.h").read_text()
     fit = re.search(r"TanhFit<float> \{(.*?)\n\};", text, re.S)
     assert fit
@@ -157,7 +157,7 @@ def disagreeing(*layers: pyrnn.Module) -> nn.Sequential:
         (nn.Linear(3, 5), {"data": np.full((7, 3), np.inf, np.float32)}, "an infinity or a NaN"),
     ],
 )
-def test_what_cannot_be_exported_is_refused(
+def test_a_network_that_cannot_be_exported_is_refused(
     tmp_path: Path, model: pyrnn.Module, options: dict[str, object], sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
@@ -174,7 +174,7 @@ def test_what_cannot_be_exported_is_refused(
         (nn.Embedding(3, 5), np.zeros((2, 3))),
     ],
 )
-def test_other_types_are_refused(tmp_path: Path, model: object, data: object) -> None:
+def test_arguments_of_other_types_are_refused(tmp_path: Path, model: object, data: object) -> None:
     with pytest.raises(TypeError, match=r"should be"):
         export.c(model, "vad", tmp_path, data)
 

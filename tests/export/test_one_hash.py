@@ -1,4 +1,4 @@
-"""One hash from all that needs no other machine's compiler; `python tests/targets/one_hash.py` does the rest too."""
+"""NumPy, torch and C on this machine have one hash; `python tests/targets/one_hash.py` checks other machines too."""
 
 from __future__ import annotations
 

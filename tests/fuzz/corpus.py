@@ -1,4 +1,4 @@
-"""The fuzzer's first files: the models that the tests load and those they see refused, as far as they are small.
+"""Writes the fuzzer's first files: the small ones of the models that the tests load or see refused.
 
 PYTHONPATH=tests/helpers python -P tests/fuzz/corpus.py FOLDER
 """
@@ -16,7 +16,7 @@ LARGEST = 1 << 16  # bytes: a fuzzer learns nothing from large arrays of weights
 
 
 def main(folder: Path) -> None:
-    """Writes 000 and on."""
+    """Writes the files 000, 001 and so on."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.safetensors"
         models = [lambda _, name=name: saved(name, Path(scratch)) for name in MODELS | INDEXED | AHEAD]

@@ -1,5 +1,5 @@
-// libFuzzer on the reader of models: any bytes are refused with a sentence, or give a model that runs, whole sequences
-// and, unless it looks ahead, in a stream; and neither the load nor a stream takes more memory than the file may. run.sh
+// libFuzzer runs the reader of models: any bytes are refused with a message, or give a model that runs whole sequences
+// and, unless it looks ahead, a stream; neither the load nor a stream takes more memory than the file's budget. run.sh
 // builds and starts it.
 #include <pyrnn.h>
 
@@ -20,7 +20,7 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
-// Bytes of the heap, as AddressSanitizer's allocator hands them out.
+// Bytes of the heap that AddressSanitizer's allocator has handed out.
 std::atomic<long> live{0}, most{0};
 
 void taken(const volatile void*, std::size_t size) {
@@ -31,7 +31,7 @@ void given_back(const volatile void* memory) {
   if (memory) live -= static_cast<long>(__sanitizer_get_allocated_size(memory));
 }
 
-// Returns the most bytes that the calls of f take, beside what is kept from before.
+// Returns the most bytes that the calls of f allocate at once.
 template <class F> long most_taken_by(F f) {
   const long before = live;
   most = before;
@@ -39,7 +39,7 @@ template <class F> long most_taken_by(F f) {
   return most - before;
 }
 
-// 64 times the length and 16 MiB, as capi/pyrnn.h says, and exceptions with their sentences.
+// The budget is 64 times the length and 16 MiB, as capi/pyrnn.h says; exceptions with their messages add to it.
 long allowed(std::size_t size) { return 64 * static_cast<long>(size) + (16 << 20) + (1 << 16); }
 
 bool refused(pyrnn_status status, pyrnn_status fine) {
@@ -49,7 +49,7 @@ bool refused(pyrnn_status status, pyrnn_status fine) {
 }
 
 void run(const pyrnn_model* model) {
-  // Zeros, which are indices too; then what is none.
+  // Zeros are valid indices too; the later inputs are not.
   const std::vector<float> zeros(T * B * pyrnn_model_input_size(model)), halves(zeros.size(), 0.5f);
   std::vector<float> y(T * B * pyrnn_model_output_size(model)), state(B * pyrnn_model_state_size(model) + 1);
   require(!zeros.empty() && !y.empty());

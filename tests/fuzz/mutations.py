@@ -1,6 +1,6 @@
-"""Mutations of files: blind ones of their bytes, and those that know what a zip, a pickle, JSON or protobuf is.
+"""Mutations of files: blind ones of any bytes, and others that parse a zip, a pickle, JSON, .npy or .safetensors.
 
-A mutation is deterministic: it draws everything from the random.Random that it is given.
+A mutation is deterministic: it draws everything from its argument, a random.Random.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 EXTREMES = [0, 1, -1, 2**7, 2**8 - 1, 2**15, 2**16 - 1, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1]
 WORDS = ["", "a" * 1000, "\ud800", "\0", "../x", "é" * 50, "NaN", "float32", "__proto__", "weight_ih_l99999999", "-1"]
-LARGEST = 1 << 20  # bytes of an input; more tells nothing new
+LARGEST = 1 << 20  # bytes of an input
 
 
 # -- bytes -------------------------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ def zeroed(data: bytearray, random: Random) -> None:
 
 
 def grown_number(data: bytearray, random: Random) -> None:
-    """Multiplies a small number, as lengths are, or adds one to it."""
+    """Multiplies a byte, which may be a length, or adds one to it."""
     place = random.randrange(len(data))
     data[place] = (data[place] * random.choice([2, 16, 255]) + random.choice([-1, 0, 1])) % 256
 
@@ -61,7 +61,7 @@ def cut_short(data: bytearray, random: Random) -> None:
 
 
 def copied(data: bytearray, random: Random) -> None:
-    """A piece once more at another place: over what is there, or in between."""
+    """Copies a piece to another place, over the bytes there or between them."""
     start, count = random.randrange(len(data)), random.choice([2, 8, 32, 512])
     piece, place = data[start : start + count], random.randrange(len(data))
     data[place : place + random.choice([0, len(piece)])] = piece
@@ -71,7 +71,7 @@ BLIND = [changed_byte, changed_byte, zeroed, extreme_number, extreme_number, gro
 
 
 def blind(data: bytes, random: Random) -> bytes:
-    """One to six mutations of the bytes, now and then a cut."""
+    """Applies one to six mutations of bytes, at times a cut."""
     changed = bytearray(data)
     for _ in range(random.choice([1, 1, 2, 3, 6])):
         if changed:
@@ -92,7 +92,7 @@ def odd_value(random: Random) -> Any:
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every list and dict inside, with each of its keys."""
+    """Every list and dict inside a value, with each of its keys."""
     found, left = [], [value]
     while left:
         one = left.pop()
@@ -104,7 +104,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def changed_json(text: bytes, random: Random) -> bytes:
-    """Values replaced, dropped, doubled, moved or under another key; blind where the text is no JSON."""
+    """Replaces, drops, doubles, moves or renames values; mutates blindly if the text is no JSON."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -122,7 +122,7 @@ def changed_json(text: bytes, random: Random) -> bytes:
         elif what == 1:
             inside[random.choice([*WORDS, str(other_key)])] = inside[key]
         elif what == 2:
-            inside[key] = json.loads(json.dumps(other[other_key]))  # a copy, or it could hold itself
+            inside[key] = json.loads(json.dumps(other[other_key]))  # a copy, so that no value holds itself
         else:
             inside[key] = odd_value(random)
     if random.random() < 0.02:
@@ -137,10 +137,10 @@ ARGUMENTS = [b"", b"\0", b"\xff", b"\xff\xff\xff\x7f", b"\xff" * 8, b"0\n", b"os
 
 
 def changed_pickle(data: bytes, random: Random) -> bytes:
-    """Operations dropped, doubled, exchanged, moved or put in between, and their arguments changed."""
+    """Drops, doubles, exchanges, moves or inserts operations, and changes their arguments."""
     try:
         starts = [place for _, _, place in pickletools.genops(data) if place is not None]
-    except Exception:  # whatever pickletools says of a damaged one
+    except Exception:  # pickletools raises errors of many kinds for a damaged pickle
         return blind(data, random)
     operations = [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
     for _ in range(random.choice([1, 1, 2, 4])):
@@ -165,7 +165,7 @@ def changed_pickle(data: bytes, random: Random) -> bytes:
 
 
 def changed_record(name: str, data: bytes, random: Random) -> bytes:
-    """The mutation that the name of a record calls for."""
+    """Mutates a record of a zip in the way of its format, which the name tells."""
     if name.endswith(".json"):
         return changed_json(data, random)
     if name.endswith(".pkl"):
@@ -176,7 +176,7 @@ def changed_record(name: str, data: bytes, random: Random) -> bytes:
 
 
 def changed_zip(data: bytes, random: Random) -> bytes:
-    """Records changed inside, with their checksums right; dropped, doubled, renamed, compressed."""
+    """Changes, drops, renames or inflates a record, and keeps the checksums right."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             records = [(entry, archive.read(entry)) for entry in archive.infolist()]
@@ -205,7 +205,7 @@ def changed_zip(data: bytes, random: Random) -> bytes:
 
 
 def changed_npy(data: bytes, random: Random) -> bytes:
-    """The header's text with another shape or dtype, its length right."""
+    """Puts another shape or dtype into the header's text, and keeps its length right."""
     if not data.startswith(b"\x93NUMPY\x01\x00") or random.random() < 0.3:
         return blind(data, random)
     end = 10 + int.from_bytes(data[8:10], "little")
@@ -219,7 +219,7 @@ def changed_npy(data: bytes, random: Random) -> bytes:
 
 
 def changed_safetensors(data: bytes, random: Random) -> bytes:
-    """The header's JSON changed, and the JSON inside its metadata; its length right."""
+    """Changes the header's JSON, or the JSON inside its metadata, and keeps its length right."""
     size = int.from_bytes(data[:8], "little")
     header = data[8 : 8 + size]
     try:

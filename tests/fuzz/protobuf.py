@@ -1,4 +1,4 @@
-"""Mutations of a protobuf message, by its wire format alone: the lengths of what is changed stay right."""
+"""Mutates a protobuf message by its wire format alone, and keeps all lengths right."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def varint(value: int) -> bytes:
 
 
 def fields(data: bytes, depth: int = 0) -> list[Field]:
-    """The fields of a message; bytes that would be a message too are read as one. ValueError if it is none."""
+    """The fields of a message, or ValueError; bytes that parse as a message are read as one."""
     found: list[Field] = []
     place = 0
     try:
@@ -61,7 +61,7 @@ def _inner(data: bytes, depth: int) -> Any:
 
 
 def encoded(message: list[Field]) -> bytes:
-    """The bytes of a message, all lengths right."""
+    """The bytes of a message, with right lengths."""
     parts = []
     for number, kind, value in message:
         content = encoded(value) if isinstance(value, list) else varint(value) if kind == 0 else value
@@ -70,14 +70,14 @@ def encoded(message: list[Field]) -> bytes:
 
 
 def changed_protobuf(data: bytes, random: Random) -> bytes:
-    """Fields dropped, doubled, moved between messages, renumbered; numbers and texts made extreme."""
+    """Drops, doubles, moves or renumbers fields, and makes numbers and texts extreme."""
     try:
         whole = fields(data)
     except ValueError:
         return blind(data, random)
     for _ in range(random.choice([1, 1, 2, 4])):
         lists = [whole]
-        for message in lists:  # it grows while it is read
+        for message in lists:  # the list grows in the loop
             lists += [value for _, _, value in message if isinstance(value, list)]
         filled = [message for message in lists if message]
         if not filled:

@@ -1,14 +1,14 @@
-"""The fuzzing of the readers in Python: damaged and hostile files, each read in a process that is watched.
+"""Fuzzes the readers in Python: each damaged or hostile file is read in a watched process.
 
 python tests/fuzz/readers.py --seconds 60                       all readers, in equal shares
 python tests/fuzz/readers.py --seconds 300 --reader h5 --reader keras --folder out
 python tests/fuzz/readers.py --reader h5 --folder out --input 1234      one input again, by its number
 
-Input number k of a reader depends on --seed, the reader and k alone. What fails is kept in the folder, under the name
-of its reader and its number. A failure is: a process that dies; a reading that takes more than 5 s of the CPU; memory
-beyond the budget of the file (pyrnn.checks.budget) and what the sound files take besides; weights that differ from one
-reading to the next; an exception that users should not see; a sentence that is longer than 2,000 letters or that no
-terminal can print. The exit status says whether there was one.
+Input number k of a reader depends on --seed, the reader and k alone. The folder keeps failed inputs, under the names
+of their readers and their numbers. A failure is: a process that dies; a reading that takes more than 5 s of the CPU;
+memory beyond the budget of the file (pyrnn.checks.budget) and the overhead of the sound files; weights that differ
+from one reading to the next; an exception that users should not see; a message that is longer than 2,000 letters or
+that no terminal can print. The exit status is 1 if there was a failure.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from watched import Watch, peak, reset_peak
 import pyrnn
 from pyrnn.checks.budget import Budget
 
-LARGEST_SEED = 1 << 16  # bytes: large arrays of weights teach nothing
+LARGEST_SEED = 1 << 16  # bytes; larger files are mostly arrays of weights
 LONGEST = 2000  # letters of a message
 ALLOWED = (ValueError, TypeError, RuntimeError, FileNotFoundError)
-HIDDEN = (RecursionError, UnicodeError)  # of these kinds, but said by Python and not by pyrnn
+HIDDEN = (RecursionError, UnicodeError)  # subclasses of these that Python raises, not pyrnn
 BATCH = 50  # inputs of one child
 KEPT = 3  # files of each kind of failure
-ALLOCATOR = 1 << 20  # bytes that malloc may take and not hand out
+ALLOCATOR = 1 << 20  # bytes that malloc may hold and not hand out
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A sound file, and for weights alone a pickle of the model that they are for and what the caller says of it."""
+    """A sound file; for weights alone also a pickle of their model and of the argument recurrent_activation."""
 
     name: str
     data: bytes
@@ -61,7 +61,7 @@ class Seed:
 
 @dataclass(frozen=True)
 class Reader:
-    """A format: the calls that read its files, and the mutation that knows its structure."""
+    """The calls that read files of a format, and the mutation that parses it."""
 
     calls: tuple[Callable[[Path, Seed], Any], ...]
     mutate: Callable[[bytes, Random], bytes]
@@ -103,7 +103,7 @@ READERS = {
 
 
 def made(reader: str, seeds: list[Seed], number: int, start: int) -> tuple[Seed, bytes]:
-    """An input, and the sound file that it comes from."""
+    """Makes an input, and returns it with the sound file that it comes from."""
     random = Random(f"{start} {reader} {number}")
     seed = random.choice(seeds)
     data = seed.data
@@ -118,7 +118,7 @@ def made(reader: str, seeds: list[Seed], number: int, start: int) -> tuple[Seed,
 
 
 def outcome(call: Callable[[Path, Seed], Any], path: Path, seed: Seed, allowed: int) -> str:
-    """ "loaded", the kind of the exception, or "FAILURE" and what is wrong."""
+    """ "loaded", the kind of the exception, or "FAILURE" and its description."""
     before = reset_peak()
     try:
         found = call(path, seed)
@@ -139,7 +139,7 @@ def outcome(call: Callable[[Path, Seed], Any], path: Path, seed: Seed, allowed: 
 
 
 def wrong_with(error: Exception) -> str:
-    """What is wrong with an exception of a kind that is allowed; "" if nothing is."""
+    """The fault of an exception of an allowed kind, or ""."""
     text = "\n".join([str(error), *getattr(error, "__notes__", [])])
     if isinstance(error, HIDDEN):
         return f"{type(error).__name__} {text[:200]}"
@@ -151,7 +151,7 @@ def wrong_with(error: Exception) -> str:
 
 
 def bits(tree: Any) -> Any:
-    """A tree of arrays as bytes, to be compared."""
+    """A tree of arrays as bytes, for comparisons."""
     if isinstance(tree, dict):
         return [(repr(name), bits(value)) for name, value in tree.items()]
     if isinstance(tree, (list, tuple)):
@@ -163,12 +163,12 @@ def bits(tree: Any) -> Any:
 
 
 class Campaign:
-    """The fuzzing of one reader.
+    """Fuzzes one reader.
 
     Args:
-        name: of the reader.
-        folder: for its sound files, and for what fails.
-        start: the number that all inputs depend on.
+        name: the reader's name.
+        folder: keeps its sound files and the failed inputs.
+        start: the seed of all inputs.
     """
 
     def __init__(self, name: str, folder: Path, start: int) -> None:
@@ -182,13 +182,13 @@ class Campaign:
         self._besides = ALLOCATOR
 
     def path(self, seed: Seed) -> Path:
-        """Where a process puts its inputs: the suffix is that of the sound file."""
+        """The path of this process' inputs, with the suffix of the sound file."""
         folder = self._scratch / str(os.getpid())
         folder.mkdir(exist_ok=True)
         return folder / f"input{''.join(Path(seed.name).suffixes)}"
 
     def read(self, number: int) -> str:
-        """The outcome of an input; of the first call that fails, if it has several."""
+        """Reads an input by all calls, and returns the first failure or the first outcome."""
         seed, data = made(self.name, self.seeds, number, self.start)
         path = self.path(seed)
         path.write_bytes(data)
@@ -197,7 +197,7 @@ class Campaign:
         return next((text for text in said if text.startswith("FAILURE")), said[0])
 
     def warm_up(self) -> None:
-        """Reads the sound files: once so that its forks have all modules, and once more to see what they take."""
+        """Reads the sound files, once to import all modules before forks, and once to measure their memory."""
         for watched in (False, True):
             for seed in self.seeds:
                 path = self.path(seed)
@@ -216,7 +216,7 @@ class Campaign:
                     raise RuntimeError(f"the sound file {seed.name} is refused") from error
 
     def run(self, seconds: float, jobs: int) -> None:
-        """Fuzzes for so long, and says every 10 s how far it is."""
+        """Fuzzes for `seconds`, and prints a summary every 10 s."""
         self.warm_up()
         end, self._said = time.monotonic() + seconds, time.monotonic()
 
@@ -244,7 +244,7 @@ class Campaign:
             print(self.summary(), flush=True)
 
     def summary(self) -> str:
-        """A line with what became of all inputs."""
+        """A line that counts the outcomes of all inputs."""
         parts = [f"{kind} {count:,}" for kind, count in self.counts.most_common()]
         return f"{self.name}: {self.counts.total():,} inputs: {', '.join(parts)}"
 

@@ -1,4 +1,4 @@
-"""The sound files that readers.py mutates: small models in every format, as pyrnn, torch, Keras and ONNX write them.
+"""Writes the sound files that readers.py mutates: small models in every format, by pyrnn, torch, Keras and ONNX.
 
 python tests/fuzz/seeds.py READER FOLDER
 """
@@ -104,7 +104,7 @@ def keras_models(folder: Path, suffix: str) -> None:
 
 
 def weights(folder: Path) -> None:
-    """Beside each file stands a pickle of the pyrnn model that it is for, and of recurrent_activation."""
+    """Writes beside each file a pickle of the pyrnn model that it is for, and of recurrent_activation."""
     from keras_files import built, sequences
     from keras_pairs import PAIRS, saved
 
@@ -149,5 +149,5 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 }
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # of Keras and torch about themselves
+    warnings.simplefilter("ignore")  # Keras and torch warn of themselves
     WRITERS[sys.argv[1]](Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""tests/fuzz/readers.py sees readers that crash, hang, take memory or raise what they should not."""
+"""tests/fuzz/readers.py detects readers that crash, hang, take too much memory or raise errors of a wrong kind."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Work in child processes that may hang, crash or take all memory: what became of each piece is known all the same.
+"""Runs numbered pieces of work in child processes that may hang, crash or take all memory, and reports each outcome.
 
-A child is a fork, so that it has everything imported, and does a range of numbered pieces one after the other. It says
-which piece it begins, so if it dies the piece is known; the pieces after it go to another child.
+A child is a fork, so that it has everything imported, and does a range of pieces one after the other. It tells the
+parent which piece it begins; if it dies, that piece has failed, and another child does the pieces after it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-SECONDS = 5  # of the CPU that a piece may take
-WALL_SECONDS = 60  # the same on the wall, for a child that waits for something for ever
-ROOM = 2 << 30  # bytes of address space that a child may take besides what its parent has
+SECONDS = 5  # CPU time that a piece may take
+WALL_SECONDS = 60  # wall-clock time that a piece may take, for a child that waits for ever
+ROOM = 2 << 30  # bytes of address space that a child may take beyond its parent's
 
 
 def reset_peak() -> int:
-    """Begins to watch the memory of this process anew, and returns the bytes it holds now."""
+    """Resets the peak of this process' memory, and returns the bytes that it holds now."""
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
     return _status("VmRSS")
@@ -42,7 +42,7 @@ def _status(name: str) -> int:
 
 @dataclass
 class Child:
-    """A child that runs: its process, the end of the pipe that it writes to, and what it wrote last."""
+    """A running child: its process id, its pipe, its pieces of work, and the unfinished line of its output."""
 
     process: int
     pipe: int
@@ -53,12 +53,12 @@ class Child:
 
 @dataclass
 class Watch:
-    """Runs `do(number)` in children and hands what it returns, or how the child died, to `report(number, text)`.
+    """Runs `do(number)` in children, and passes its result, or the child's death, to `report(number, text)`.
 
     Args:
-        do: a piece of work. Its text is the outcome.
-        report: is called in this process, with each number once.
-        children: that run at the same time.
+        do: does a piece of work and returns its outcome.
+        report: is called in this process, once for each number.
+        children: how many run at the same time.
     """
 
     do: Callable[[int], str]
@@ -68,7 +68,7 @@ class Watch:
     _left: list[range] = field(default_factory=list)
 
     def run(self, batches: Iterator[range]) -> None:
-        """Works until the batches end."""
+        """Runs all batches."""
         more = True
         while True:
             while len(self._running.get_map()) < self.children:
@@ -93,16 +93,16 @@ class Watch:
         self._running.register(read, selectors.EVENT_READ, Child(process, read, numbers))
 
     def _work(self, numbers: range, pipe: int) -> None:
-        """The life of a child."""
+        """Does the pieces in a child, which then exits."""
         try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what C libraries say when they abort
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # silences C libraries that abort
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             size = _status("VmSize") + ROOM
             resource.setrlimit(resource.RLIMIT_AS, (size, size))
             for number in numbers:
                 os.write(pipe, f"{number}\n".encode())
-                signal.setitimer(signal.ITIMER_PROF, SECONDS)  # their signals end the process, also within C
+                signal.setitimer(signal.ITIMER_PROF, SECONDS)  # the signals of both timers end the process, even in C
                 signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)
                 outcome = self.do(number)
                 os.write(pipe, json.dumps([number, outcome]).encode() + b"\n")

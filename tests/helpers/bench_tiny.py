@@ -1,4 +1,4 @@
-"""`python -m benchmarks` on tiny shapes: what its tests, and the process they start, call."""
+"""`python -m benchmarks` on tiny shapes, for its tests and for the process that they start."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ STEPS = [(1, 2, 2, 3)]
 
 
 def machine(threads: int) -> roofline.Machine:
-    """Limits measured in a moment."""
+    """A machine whose limits are measured in a moment."""
     return roofline.Machine(threads, seconds=0.001)
 
 
-# Module, name, value: three rounds a line of small sizes.
+# Module, name and value of each change: sizes are small, and a line takes three rounds.
 CHANGES: list[tuple[Any, str, Any]] = [
     (shapes, "SEQUENCES", SHAPES),
     (shapes, "STEPS", STEPS),
@@ -33,7 +33,7 @@ CHANGES: list[tuple[Any, str, Any]] = [
     (roofline, "cache_sizes", lambda: {"L1": 1 << 13, "L2": 1 << 14, "L3": 1 << 15}),
 ]
 
-if __name__ == "__main__":  # python bench_tiny.py GRID: its JSON
+if __name__ == "__main__":  # python bench_tiny.py GRID prints the grid's JSON
     for module, name, value in CHANGES:
         setattr(module, name, value)
     run.run(sys.argv[1], quick=True, json=True)

@@ -1,4 +1,4 @@
-"""What the tests of export.c share: compilers, networks, inputs."""
+"""Compilers, networks and inputs for the tests of export.c."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CXX = ["-x", "c++", "-std=c++11"]
 
 
 def chain(batch_first: bool = False) -> nn.Sequential:
-    """Recurrent layers and those around them, and names that C does not take."""
+    """A network of recurrent layers and those around them, some with names that C does not allow."""
     return nn.Sequential(
         {
             "in-rnn": nn.Sequential(nn.Linear(3, 6, bias=False, seed=0), nn.Tanh(), nn.Dropout(0.5)),
@@ -37,7 +37,7 @@ def chain(batch_first: bool = False) -> nn.Sequential:
 
 
 def tokens() -> nn.Sequential:
-    """From indices to probabilities: the other layers that can be exported."""
+    """A network from indices to probabilities, with the layers that `chain` lacks."""
     return nn.Sequential(
         nn.Embedding(11, 6, seed=0),
         nn.ChannelsLast(nn.Conv1d(6, 8, 3, padding=[(4, 0)], dilation=2, groups=2, seed=1)),
@@ -53,7 +53,7 @@ def tokens() -> nn.Sequential:
 
 
 def every_layer() -> nn.Sequential:
-    """From indices to probabilities, by every kind of layer and every activation that can be exported."""
+    """A network from indices to probabilities with every layer and activation that can be exported."""
     activations = []
     for seed, name in enumerate(elementwise.LAYERS):
         activations += [nn.Linear(5, 5, seed=seed), nn.Activation(name)]
@@ -78,13 +78,13 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def compiled_test(folder: Path, *flags: str, compiler: str = "gcc", language: list[str] = C) -> str:
-    """What the test program prints."""
+    """Compiles and runs the exported test program, and returns its output."""
     run(compiler, *language, *STRICT, *flags, "vad.c", "vad_test.c", "-o", "vad_test", cwd=folder)
     return run(folder / "vad_test", cwd=folder)
 
 
 def in_c(folder: Path, x: np.ndarray, outputs: int, *flags: str) -> np.ndarray:
-    """What vad_run makes of x [T,I], floats, int16 or indices, after vad_reset."""
+    """The outputs of vad_run for x [T,I], which holds floats, int16 or indices, after vad_reset."""
     run("gcc", *C, *STRICT, *flags, "-O2", "-shared", "-fPIC", "vad.c", "-o", "vad.so", cwd=folder)
     library = ctypes.CDLL(str(folder / "vad.so"))
     header = (folder / "vad.h").read_text()
@@ -97,7 +97,7 @@ def in_c(folder: Path, x: np.ndarray, outputs: int, *flags: str) -> np.ndarray:
 
 
 def loud_and_silent(width: int) -> np.ndarray:
-    """Small numbers, large ones, zeros for long enough that a state decays below 2^-100, and numbers again."""
+    """Inputs that are small, then large, then zero until a state decays below 2^-100, then small again."""
     draw = np.random.default_rng(0).standard_normal((400, width), np.float32)
     draw[100:120] *= 1e4
     draw[120:350] = 0

@@ -1,4 +1,4 @@
-"""The models that the C library's tests run, each made anew: what a stream can have, and what looks ahead."""
+"""The models that the C library's tests run: some for streams, some that look ahead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def causal(channels: int, outputs: int, kernel: int, dilation: int = 1, **option
 
 
 def chain() -> nn.Sequential:
-    """Every layer that the library has, but for an Embedding."""
+    """A network of every layer that the library has, except Embedding."""
     inner = nn.Sequential({"out": nn.Linear(6, 4, **SEED), "relu": nn.ReLU()})
     return nn.Sequential(
         {"tanh": nn.Tanh(), "conv": causal(3, 4, 3, 2), "drop": nn.Dropout(0.5)}
@@ -39,7 +39,7 @@ def of_indices(mask_zero: bool, **options: Any) -> nn.Sequential:
 
 
 def elementwise() -> nn.Sequential:
-    """Every activation that the library has."""
+    """A network of every activation that the library has."""
     names = [name for name in BACKWARD if name not in ("softplus", "gelu")]
     layers = [layer for name in names for layer in (nn.Linear(3, 3, **SEED), nn.Activation(name))]
     return nn.Sequential(*layers, nn.Activation("elu", alpha=0.3), nn.Activation("leaky_relu", alpha=0.3))
@@ -59,7 +59,7 @@ MODELS: dict[str, Callable[[], pyrnn.Module]] = {
     "GRU of the paper": lambda: pyrnn.GRU(3, 17, 2, reset_after=False, **SEED),
     "GRU without biases": lambda: pyrnn.GRU(3, 8, bias=False, **SEED),
     "GRU, hard": lambda: pyrnn.GRU(3, 5, bias=False, **HARD, **SEED),
-    "wide GRU": lambda: pyrnn.GRU(3, 300, **SEED),  # larger than one thread's share in Python
+    "wide GRU": lambda: pyrnn.GRU(3, 300, **SEED),  # wide enough for several threads in Python
     "GRU and Linear": lambda: nn.Sequential(pyrnn.GRU(3, 40, **SEED), nn.Linear(40, 2, **SEED)),
     "Linear": lambda: nn.Linear(3, 5, **SEED),
     "Linear without bias": lambda: nn.Linear(3, 5, bias=False, **SEED),
@@ -71,7 +71,7 @@ MODELS: dict[str, Callable[[], pyrnn.Module]] = {
     "Softmax": lambda: nn.Sequential(nn.Linear(3, 19, **SEED), nn.Softmax(2)),
     "chain": chain,
 }
-# Of indices; and what no stream can have, for whole sequences alone.
+# Models of indices; then models that look ahead, which run on whole sequences alone.
 INDEXED: dict[str, Callable[[], nn.Sequential]] = {
     "Embedding": lambda: of_indices(False),
     "Embedding that masks": lambda: of_indices(True),

@@ -1,4 +1,4 @@
-"""What the tests of the C library share: compilers, those of CC and CXX if set, and how programs are built and run."""
+"""Builds and runs programs for the tests of the C library, by the compilers of CC and CXX if these are set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
 def run(*command: object, cwd: Path = ROOT, isa: str = "") -> str:
-    """What the command prints, where its library is to use the instruction set."""
+    """Runs a command whose library uses the instruction set `isa`, and returns its output."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -28,7 +28,7 @@ def run(*command: object, cwd: Path = ROOT, isa: str = "") -> str:
 
 
 def compiled(source: Path, folder: Path, *flags: object) -> Path:
-    """The program of one file."""
+    """Compiles one file, and returns the program's path."""
     program = folder / source.stem
     run(*(C if source.suffix == ".c" else CXX), "-g", *WARNINGS, source, "-o", program, *flags)
     return program

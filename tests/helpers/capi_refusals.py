@@ -1,4 +1,4 @@
-"""Files that the C library does not take: how each is written, and what the sentence says."""
+"""Files that the C library refuses: a function that writes each, and a part of the message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def layer(model: pyrnn.Module) -> Callable[[Path], None]:
 
 
 def crafted(layers: str, **shapes: tuple[int, ...]) -> Callable[[Path], None]:
-    """A file with these layers, as JSON, and arrays of zeros, of which a name has __ for its dot."""
+    """Writes a file with these layers, as JSON, and arrays of zeros; __ in a name stands for a dot."""
     arrays = {name.replace("__", "."): np.zeros(shape, np.float32) for name, shape in shapes.items()}
     return lambda path: safetensors.numpy.save_file(arrays, path, metadata={"pyrnn": layers})
 
@@ -34,7 +34,7 @@ def conv(**config: Any) -> str:
 
 
 def raw(**arrays: tuple[list[int], list[int]]) -> Callable[[Path], object]:
-    """A file of four bytes of data, with arrays of these shapes at these offsets."""
+    """Writes a file of four bytes of data, with arrays of these shapes at these offsets."""
     header = json.dumps(
         {name: {"dtype": "F32", "shape": shape, "data_offsets": at} for name, (shape, at) in arrays.items()}
     )
@@ -46,7 +46,7 @@ def bytes_of(contents: bytes) -> Callable[[Path], object]:
 
 
 def other_format(suffix: str) -> Callable[[Path], object]:
-    """Weights in a file of another format, under the name of a .safetensors file."""
+    """Writes weights in another format under the name of a .safetensors file."""
 
     def write(path: Path) -> None:
         other = path.with_suffix(suffix)
@@ -57,7 +57,7 @@ def other_format(suffix: str) -> Callable[[Path], object]:
 
 
 def cut(size: int) -> Callable[[Path], object]:
-    """The first bytes of a sound file; from the end where negative."""
+    """Writes the first `size` bytes of a sound file; a negative size leaves out so many at its end."""
 
     def write(path: Path) -> None:
         nn.Sequential(pyrnn.GRU(3, 4, seed=0)).save(path)

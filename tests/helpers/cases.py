@@ -14,19 +14,20 @@ import pyrnn
 Array = NDArray[Any]
 DTYPES = (np.float32, np.float64)
 
-# Outputs, absolute, for states of order 1; where they grow beyond (relu), as a fraction of the largest: both
-# torch's rounding and ours do.
-# float32: the contract of the design. An activation may be off by 3e-7, a sum of some hundred products too.
-# float64: activations to 1e-15, sums of some hundred products to some 1e-14, carried over 100 steps at most.
+# The tolerance of outputs is absolute for states of order 1, and a fraction of the largest where relu lets them grow,
+# since the rounding errors of both sides grow with it.
+# float32: the error of an activation is up to 3e-7, and so is that of a sum of some hundred products.
+# float64: activations err by 1e-15, sums of some hundred products by some 1e-14, over 100 steps at most.
 OUTPUT = {np.float32: 1e-6, np.float64: 1e-12}
 
-# Gradients, as a fraction of the largest gradient of the same pass (its rounding flows into the small ones).
-# float32: a slope 1 - h^2 doubles the 3e-7 of its activation, a dozen steps and layers add theirs.
-# float64: the contract of the design.
+# The tolerance of gradients is a fraction of the largest gradient of the same pass, whose rounding error flows into
+# the small ones.
+# float32: a slope 1 - h^2 doubles the error of 3e-7 of its activation, and a dozen steps and layers add up.
+# float64: the contract on gradients.
 GRADIENT = {np.float32: 5e-6, np.float64: 1e-10}
 
-# "At most 4 times torch's own distance from float64": that distance may by luck be next to nothing, so one
-# unit in the last place of 1.0 is added.
+# pyrnn may be at most 4 times as far from float64 as torch is. torch's distance may by luck be near zero, so one unit
+# in the last place of 1.0 is added.
 RATIO, FLOOR = 4.0, float(np.finfo(np.float32).eps)
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-LIMIT = 60  # seconds, after which a deadlock is told; the slowest takes 10
+LIMIT = 60  # seconds until a deadlock fails the test; the slowest program takes 10
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -15,7 +15,7 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def finish(*processes: subprocess.Popen[str]) -> str:
-    """What they print; a deadlock is a TimeoutExpired."""
+    """Waits for the processes and returns their output; a deadlock raises TimeoutExpired."""
     try:
         printed = [process.communicate(timeout=LIMIT)[0] for process in processes]
     finally:

@@ -1,4 +1,4 @@
-"""The command run in this process, and the files it is run on."""
+"""Runs the command in this process, and makes files for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def keras_model(path: Path) -> Path:
 
 
 def checkpoint(path: Path) -> Path:
-    """A torch model of two recurrent layers and a linear one."""
+    """Saves a checkpoint of a torch model with two recurrent layers and a linear one."""
     parts = {"encoder": torch.nn.GRU(3, 5), "decoder": torch.nn.RNN(5, 4), "out": torch.nn.Linear(4, 2)}
     torch.save({"epoch": 7, "model": torch.nn.ModuleDict(parts).state_dict()}, path)
     return path

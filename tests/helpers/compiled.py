@@ -1,4 +1,4 @@
-"""Drop-ins that torch.compile takes, beside twins that it does not see."""
+"""Traceable drop-ins for torch.compile, and plain twins to compare them with."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compiled(module: Any, backend: Any = "aot_eager", **options: Any) -> Any:
 
 
 def assert_equal(ones: Any, others: Any) -> None:
-    """To the last bit, and laid out alike."""
+    """Asserts equal bits and equal strides."""
     for one, other in zip(tensors_of(ones), tensors_of(others), strict=True):
         assert torch.equal(one, other)
         assert one.stride() == other.stride()
@@ -39,7 +39,7 @@ FLAGS = torch.tensor([True, False, True, True, False, True] * B).view(B, T).T
 
 
 class Calling(nn.Module):
-    """A call with keywords; the reset state comes with the input."""
+    """A module that calls another with fixed keywords; the reset state is an argument of the call."""
 
     def __init__(self, inner: nn.Module, **keywords: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Calls with options, drawn by hypothesis: one description that the layers and the plain loop are called from."""
+"""Calls with options, drawn by hypothesis; the layers and the plain loop are called from the same description."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from hypothesis import strategies as st
 
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "lstm_proj", "gru", "gru_reset_before")
 
-# Gradients, as a fraction of the sum of the magnitudes that make up a directional derivative: rounding leaves some
-# 1e-15 of it and the loop's own derivative is exact (plain.py), so this sees 1e-9 of the largest of a thousand terms.
+# The tolerance of a directional derivative is a fraction of the sum of the magnitudes of its terms. Rounding errs by
+# some 1e-15 of it, and the loop's own derivative is exact (plain.py), so an error of 1e-9 in the largest of a thousand
+# terms shows.
 GRADIENT = 1e-12
 
 
 @dataclass(frozen=True)
 class Call:
-    """All arrays time first and with a batch; the config says how the layer shall get them."""
+    """A call whose arrays are all time first and batched; the config says in which layout the layer gets them."""
 
     config: Config
     x: Array
     states: tuple[Array, ...]
     loss: dict[str, Any]  # weights of a linear loss on output, state (a tuple) and cell states
     options: dict[str, Any] = field(default_factory=dict)
-    chosen: dict[str, Any] = field(default_factory=dict)  # of the constructor
+    chosen: dict[str, Any] = field(default_factory=dict)  # arguments of the constructor
     weights_seed: int = 1
 
     @classmethod
@@ -45,13 +46,13 @@ class Call:
     # -- as the layer takes and gives it ----------------------------------------------------------------
 
     def sequence(self, a: Array) -> Array:
-        """[T,B,...] in the layer's layout."""
+        """Turns [T,B,...] into the layer's layout."""
         if not self.config.batched:
             return a[:, 0]
         return a.swapaxes(0, 1) if self.config.batch_first else a
 
     def time_first(self, a: Array) -> Array:
-        """The way back."""
+        """Turns the layer's layout back into [T,B,...]."""
         if not self.config.batched:
             return a[:, None]
         return a.swapaxes(0, 1) if self.config.batch_first else a
@@ -76,7 +77,7 @@ class Call:
         return self.sequence(self.x), self.state(self.states)
 
     def run(self, layer: Any) -> plain.Result:
-        """The plain call; all cell states with it where there are any."""
+        """Calls the layer, an LSTM with return_states."""
         has_cells = self.config.equations == "lstm"
         output, state, *cells = layer(*self.arguments(), **self.keywords(), return_states=has_cells)
         return plain.Result(
@@ -84,7 +85,7 @@ class Call:
         )
 
     def vjp(self, layer: Any, **more: Any) -> tuple[plain.Result, dict[str, Any]]:
-        """The recorded call, and the gradients of the loss by group."""
+        """Calls the layer's vjp, and returns its results and the gradients of the loss by group."""
         has_cells = self.config.equations == "lstm"
         found = layer.vjp(*self.arguments(), **self.keywords(), return_states=has_cells, **more)
         output, state, *cells, pullback = found
@@ -110,7 +111,7 @@ class Call:
     # -- as the plain loop takes and gives it -----------------------------------------------------------
 
     def expected(self, parameters: Any, direction: dict[str, Any] | None = None, **more: Any) -> plain.Result:
-        """With a direction: along x + 1e-30 i d."""
+        """Runs the plain loop; with a direction d, on x + 1e-30 i d, so that imaginary parts are derivatives."""
         moved = direction or {}
 
         def along(group: str, values: dict[str, Array]) -> dict[str, Array]:
@@ -155,7 +156,7 @@ def assert_result(actual: plain.Result, expected: plain.Result, dtype: Any) -> N
 
 
 def assert_derivatives(call: Call, layer: Any, gradients: dict[str, Any], seed: int = 0) -> None:
-    """The gradients of each group, in one random direction, against the plain loop; float64."""
+    """Compares the gradients of each group along one random direction with the plain loop, in float64."""
     rng, parameters = np.random.default_rng(seed), layer.state_dict()
     products: dict[str, Array] = {}
     slopes = {}
@@ -164,14 +165,14 @@ def assert_derivatives(call: Call, layer: Any, gradients: dict[str, Any], seed: 
         terms = [(direction[name] * value).ravel() for name, value in values.items()]
         products[group] = np.concatenate(terms)
         slopes[group] = call.loss_of(call.expected(parameters, {group: direction})).imag / plain.STEP
-    # Rounding of the largest flows into all.
+    # The rounding error of the largest term flows into all.
     scale = sum(float(np.abs(terms).sum()) for terms in products.values())
     for group, found in products.items():
         np.testing.assert_allclose(found.sum(), slopes[group], rtol=0, atol=GRADIENT * scale, err_msg=group)
 
 
 def same_bytes(one: Any, other: Any) -> bool:
-    """Of results, groups of gradients, tuples, arrays: dtype, shape and every bit."""
+    """Whether results, groups of gradients, tuples or arrays have equal dtypes, shapes and bits."""
     if isinstance(one, dict):
         return list(one) == list(other) and all(same_bytes(one[key], other[key]) for key in one)
     if isinstance(one, (tuple, list)):
@@ -204,7 +205,7 @@ def configs(draw: Any, /, dtypes: Any = (np.float64,), cells: Any = CELLS, sizes
 
 @st.composite
 def calls(draw: Any, /, kinds: Any = ("lengths", "mask", "reset"), **config: Any) -> Call:
-    """A call with some of the options."""
+    """Draws a call with some of the options."""
     asked = draw(st.sets(st.sampled_from(kinds), min_size=1))
     if "reset" in asked:
         config["bidirectional"] = False

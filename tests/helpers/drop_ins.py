@@ -1,4 +1,4 @@
-"""The drop-ins beside torch's own modules: a pair from one seed, and what a call and its gradients give."""
+"""Pairs of a drop-in and torch's own module from one seed, and the results and gradients of their calls."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FORMS: tuple[dict[str, Any], ...] = ({}, {"num_layers": 2, "bidirectional": True
 
 
 def pair(name: str, *args: Any, **options: Any) -> tuple[nn.Module, nn.Module]:
-    """torch's module and ours, from one seed."""
+    """torch's module and the drop-in, with the same weights from one seed."""
     made = []
-    for room in (nn, drop_in):
+    for namespace in (nn, drop_in):
         torch.manual_seed(0)
-        made.append(getattr(room, name)(*args, **options))
+        made.append(getattr(namespace, name)(*args, **options))
     return made[0], made[1]
 
 
@@ -42,7 +42,7 @@ def input_of(name: str, **options: Any) -> Tensor:
 
 
 def leaves(value: Any) -> Any:
-    """A copy whose floating tensors ask for gradients."""
+    """A copy whose floating-point tensors require gradients."""
     if isinstance(value, PackedSequence):
         return PackedSequence(leaves(value.data), *value[1:])
     if isinstance(value, (tuple, list)):
@@ -51,7 +51,7 @@ def leaves(value: Any) -> Any:
 
 
 def results(module: nn.Module, args: Any, kwargs: Any = None) -> tuple[list[Tensor], list[Tensor]]:
-    """Outputs, with a number from the generator after the call, and gradients of inputs and weights."""
+    """The outputs, with a number drawn after the call, and the gradients of inputs and weights."""
     args, kwargs = leaves(args), {name: leaves(value) for name, value in (kwargs or {}).items()}
     torch.manual_seed(5)
     outputs = list(tensors_of(module(*args, **kwargs)))

@@ -56,7 +56,7 @@ def loaded(suffix: str) -> Callable[[], Any]:
 
 
 def of(make: Callable[[], Any], call: Callable[[Any], Any]) -> Callable[[], Callable[[], Any]]:
-    """Makes `call` on something that `make` has made anew: nothing is packed yet."""
+    """A function that makes an object anew, without packed weights, and returns `call` on it."""
 
     def start() -> Callable[[], Any]:
         made = make()
@@ -90,7 +90,7 @@ THREADED = ("threads", "team")
 
 
 def tried(call: Callable[[], Any], n: int, kind: str, right: Any, threads: int) -> str:
-    """What came while request n failed, and when the call was made again; "" if it makes fewer requests."""
+    """The outcome while request n failed and of the same call again; "" if the call makes fewer requests."""
     came, value = "no error", None
     fail.fail_at(ctypes.c_long(n), KINDS[kind])
     try:
@@ -104,7 +104,7 @@ def tried(call: Callable[[], Any], n: int, kind: str, right: Any, threads: int) 
     if not happened:
         return ""
     value = call() if value is None else value
-    for _ in range(20):  # a team that waited too long works alone for a while
+    for _ in range(20):  # after a long wait the next calls run on one thread
         if not np.array_equal(value, right):
             return f"{came}, then wrong"
         if len(os.listdir("/proc/self/task")) >= threads:
@@ -114,7 +114,7 @@ def tried(call: Callable[[], Any], n: int, kind: str, right: Any, threads: int) 
 
 
 def in_child(say: Callable[[], str]) -> tuple[int, str]:
-    """The exit status (a signal is negative) of a child of this process, and what it says."""
+    """The exit status of a forked child, negative for a signal, and the text of `say`."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -129,7 +129,7 @@ def in_child(say: Callable[[], str]) -> tuple[int, str]:
 
 
 def ends(name: str, kind: str) -> dict[str, int]:
-    """How often which end came, over all n."""
+    """How often each outcome came, over all n."""
     pyrnn.set_num_threads(1)
     right = CALLS[name]()()
     threads = 2 if name in THREADED else 1

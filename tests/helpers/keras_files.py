@@ -18,19 +18,20 @@ import keras
 from pyrnn import nn
 from pyrnn.io.keras import load
 
-# Padding in front, holes, padding behind, a sequence without a step, a whole one.
+# The sequences have padding in front, holes, padding behind, no step, and all steps.
 MASK = np.array(
     [[0, 0, 1, 1, 1, 1], [1, 0, 1, 0, 0, 1], [1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]], bool
 )
 BATCH, STEPS = MASK.shape
 
-# What Keras itself says of torch's tensors, and where it drops a mask.
+# Keras itself warns of torch's tensors, and where it drops a mask.
 KERAS_WARNS = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Layer .* does not support masking:UserWarning"),
 ]
 
-# Both sum some dozens of products of order 1 in float32, in another order, through up to 12 steps: 1e-6 at worst.
+# Both sum some dozens of products of order 1 in float32, in another order, through up to 12 steps; the error is up to
+# 1e-6.
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 
@@ -51,7 +52,7 @@ def images() -> np.ndarray:
 
 
 def built(layers: list[Any], x: np.ndarray, batched: bool = False, functional: bool = False) -> Any:
-    """A Keras model of these layers for inputs like x, all its weights random, biases too."""
+    """A Keras model of these layers for inputs like x, with random weights and biases."""
     keras.utils.set_random_seed(0)
     batch = {"batch_size": len(x)} if batched else {}
     first = keras.Input(x.shape[1:], dtype=x.dtype.name, **batch)
@@ -71,15 +72,15 @@ def built(layers: list[Any], x: np.ndarray, batched: bool = False, functional: b
 
 
 def predicted(model: Any, x: np.ndarray) -> np.ndarray:
-    """What Keras computes, in evaluation mode."""
+    """The outputs of Keras in evaluation mode."""
     return np.asarray(model(x, training=False).detach())
 
 
 def agrees(path: Path, model: Any, x: np.ndarray) -> nn.Sequential:
-    """Asserts that the file's model, read by pyrnn, computes what Keras' does; gives it back."""
+    """Reads the file by pyrnn, asserts that the model computes what Keras' does, and returns it."""
     loaded = load(path)
     expected = predicted(model, x)
-    assert np.ptp(expected) > 0.01  # else any weights would do
+    assert np.ptp(expected) > 0.01  # outputs that are all alike would fit any weights
     np.testing.assert_allclose(loaded.predict(x), expected, **CLOSE)
     return loaded
 
@@ -98,8 +99,8 @@ def refused(path: Path, *because: str) -> None:
 def plain(kind: str, x: np.ndarray, kernel: Any, recurrent: Any, bias: Any, gate: Any, hold: Any = None) -> np.ndarray:
     """All outputs [B,T,H] of a layer in float64, as Keras defines it.
 
-    A bias is [G*H], or [2,3H] for a GRU with reset_after; `gate` is the recurrent activation, `hold` bool [B,T], the
-    steps that count: others repeat the output before them.
+    A bias is [G*H], or [2,3H] for a GRU with reset_after; `gate` is the recurrent activation. `hold`, bool [B,T], is
+    true at the active steps; the others repeat the output before them.
     """
     hidden = recurrent.shape[0]
     split = lambda values: [values[..., i : i + hidden] for i in range(0, values.shape[-1], hidden)]  # noqa: E731
@@ -137,11 +138,11 @@ def hard_sigmoid_3(x: np.ndarray) -> np.ndarray:
     return np.clip(x + 3, 0, 6) / 6
 
 
-# -- by hand -----------------------------------------------------------------------------------------------
+# -- files of Keras 2, written by hand ---------------------------------------------------------------------
 
 
 def described(kind: str, name: str, /, **config: Any) -> dict[str, Any]:
-    """A layer as a Keras 2 configuration has it."""
+    """The configuration of a layer in the form of Keras 2."""
     return {"class_name": kind, "config": {"name": name, **config}}
 
 

@@ -56,7 +56,7 @@ PAIRS: dict[str, Pair] = {
 
 
 def saved(path: Path, layers: list[Any], x: np.ndarray) -> Any:
-    """The Keras model, its weights alone saved in the layout that the suffix says."""
+    """Builds a Keras model, saves its weights alone in the layout of the suffix, and returns the model."""
     model = built(layers, x)
     if path.name.endswith(".weights.h5"):
         model.save_weights(path)

@@ -21,7 +21,7 @@ Groups = dict[str, dict[str, Tensor]]
 
 
 def in_tensors(value: Any) -> Any:
-    """Arrays as tensors: of a call, or in any nest."""
+    """Turns the arrays of a call, or of any nested value, into tensors."""
     if isinstance(value, Call):
         fields = {name: in_tensors(getattr(value, name)) for name in ("x", "states", "loss", "options")}
         return replace(value, **fields)
@@ -33,7 +33,7 @@ def in_arrays(value: Any) -> Any:
 
 
 def module_of(call: Call, layer: Any) -> Any:
-    """The drop-in with the weights of a NumPy layer."""
+    """A drop-in with the weights of a NumPy layer."""
     config, kind = call.config, getattr(drop_in, class_name(call.config.cell))
     dtype = getattr(torch, np.dtype(config.dtype).name)
     made = kind(config.I, config.H, **config.options(), **call.chosen, dtype=dtype)
@@ -42,7 +42,7 @@ def module_of(call: Call, layer: Any) -> Any:
 
 
 def leaves_of(call: Call, module: nn.Module, names: Any) -> Groups:
-    """Whatever a call in tensors can be differentiated by, in the groups of `Call.vjp`."""
+    """The leaves of a call in tensors that gradients are taken of, in the groups of `Call.vjp`."""
     groups = {"input": {"x": call.x}, "parameters": {name: module.get_parameter(name) for name in names}}
     for name, parts in (("state", call.states), ("reset_state", call.options.get("reset_state", ()))):
         if parts:
@@ -51,13 +51,13 @@ def leaves_of(call: Call, module: nn.Module, names: Any) -> Groups:
 
 
 def differentiated(call: Call, layer: Any, module: nn.Module, create_graph: bool = False) -> tuple[Any, Any]:
-    """What `call.vjp(layer)` gives, by torch's autograd."""
+    """Computes the results of `call.vjp(layer)` by torch's autograd."""
     call = in_tensors(call)
     groups = leaves_of(call, module, layer.parameters())
     inputs = [leaf.requires_grad_() for group in groups.values() for leaf in group.values()]
     result = call.run(module)
     seeds = list(tensors_of([call.loss["output"], call.loss["state"], call.loss.get("cell_states")]))
-    # Where no step is active, nothing is used.
+    # If no step is active, the outputs depend on no leaf.
     found = iter(
         torch.autograd.grad(parts_of(result), inputs, seeds, create_graph=create_graph, materialize_grads=True)
     )
@@ -66,5 +66,5 @@ def differentiated(call: Call, layer: Any, module: nn.Module, create_graph: bool
 
 
 def parts_of(result: Any) -> tuple[Tensor, ...]:
-    """Output, h, for the LSTM c and all cell states."""
+    """The output and h, and for the LSTM c and all cell states."""
     return tuple(tensors_of(list(result)))

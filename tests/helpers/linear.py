@@ -1,4 +1,4 @@
-"""A model to train in the tests of fit, and runs that say nothing on the screen."""
+"""A model to train in the tests of fit, and runs that print nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 class Linear(Module):
-    """y = x W + b over the last axis: the least that has a vjp."""
+    """y = x W + b over the last axis, a minimal model with a vjp."""
 
     def __init__(self, inputs: int = 3, outputs: int = 1) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def problem(sequences: int = 48, seed: int = 0) -> tuple[Array, Array]:
 
 
 def settled(**options: Any) -> Any:
-    """`fit` without noise on the screen, twelve sequences a batch, four batches an epoch."""
+    """`fit` that prints nothing and takes twelve sequences a batch, four batches an epoch."""
     return partial(fit, **{"epochs": 5, "batch_size": 12, "seed": 0, "progress": False, **options})
 
 

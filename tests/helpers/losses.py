@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-# A value may be off by so much, relative to it and to what cancels in it, and a gradient relative to the largest.
-# torch works and sums in the dtype itself, up to a hundred numbers here, and its exp and log are good to a few units
-# in the last place.
+# The tolerance of a value is relative to it and to the terms that cancel in it, that of a gradient to the largest.
+# torch sums up to a hundred numbers in the dtype itself, and its exp and log err by a few units in the last place.
 TOLERANCE = {np.float32: 3e-6, np.float64: 1e-14}
 
 

@@ -10,7 +10,7 @@ RANDOM = np.random.default_rng(0)
 
 
 def lstm(inputs: int, hidden: int, column: bool = False) -> dict[str, Any]:
-    """An entry with random arrays; biases as [H,1] if asked for."""
+    """An entry with random arrays; biases are [H,1] if `column` is set, otherwise [H]."""
     arrays = {}
     for gate in "fico":
         arrays[f"W_{gate}"] = RANDOM.normal(size=(inputs, hidden)).tolist()

@@ -23,7 +23,7 @@ def write(path: Path, graph: str, arrays: dict[str, Any] | None = None, opset: i
 def weights(
     gates: int, directions: int = 1, inner: int = 3, hidden: int = 5, dtype: Any = np.float32
 ) -> dict[str, Any]:
-    """w, r and b of a node."""
+    """Random arrays w, r and b of a recurrent node."""
     random = np.random.default_rng(0)
     shapes = {"w": (directions, gates * hidden, inner), "r": (directions, gates * hidden, hidden)}
     shapes["b"] = (directions, 2 * gates * hidden)

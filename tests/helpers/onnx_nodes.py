@@ -12,7 +12,7 @@ GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 STATES = {"RNN": 1, "GRU": 1, "LSTM": 2}
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 
-# name, alpha, beta; those without numbers take none
+# Each is a name, then alpha and beta if the function takes them.
 FUNCTIONS = [("Tanh",), ("Sigmoid",), ("Relu",), ("Affine", 1.0, 0.0), ("HardSigmoid", 0.2, 0.5)]
 FUNCTIONS += [("HardSigmoid", 1 / 6, 0.5)]
 DEFAULTS = {"RNN": [("Tanh",)], "GRU": [("Sigmoid",), ("Tanh",)], "LSTM": [("Sigmoid",), ("Tanh",), ("Tanh",)]}
@@ -20,7 +20,7 @@ DEFAULTS = {"RNN": [("Tanh",)], "GRU": [("Sigmoid",), ("Tanh",)], "LSTM": [("Sig
 
 @st.composite
 def nodes(draw: Any) -> tuple[Any, dict[str, Any], list[list[tuple[Any, ...]]]]:
-    """A node, its inputs by name, and the activations of each direction."""
+    """Draws a node, its inputs by name, and the activations of each direction."""
     op = draw(st.sampled_from(list(GATES)))
     direction = draw(st.sampled_from(["forward", "reverse", "bidirectional"]))
     count = 2 if direction == "bidirectional" else 1
@@ -54,7 +54,7 @@ def nodes(draw: Any) -> tuple[Any, dict[str, Any], list[list[tuple[Any, ...]]]]:
 
 @st.composite
 def activations(draw: Any, op: str, count: int) -> tuple[list[list[tuple[Any, ...]]], dict[str, Any]]:
-    """Functions of each direction, and the attributes that say them; none for the defaults."""
+    """Draws the functions of each direction, and the attributes that set them; the defaults need none."""
     if draw(st.booleans()):
         return [DEFAULTS[op]] * count, {}
     one = st.sampled_from(FUNCTIONS)
@@ -72,7 +72,7 @@ def activations(draw: Any, op: str, count: int) -> tuple[list[list[tuple[Any, ..
 
 
 def applied(function: tuple[Any, ...], a: Any) -> Any:
-    """An activation in float64."""
+    """Applies an activation in float64."""
     name, *numbers = function
     match name:
         case "Tanh":
@@ -112,7 +112,7 @@ def expected(node: Any, inputs: dict[str, Any], functions: list[list[tuple[Any, 
 
 
 def step(op: str, x: Any, state: Any, part: Any, functions: Any, attributes: Any) -> list[Any]:
-    """One step of one sequence, as operators.md has it."""
+    """One step of one sequence by the equations of operators.md."""
     h, c = state
     w, r = (part["B"] if "B" in part else np.zeros(2 * len(part["W"]))).reshape(2, -1)
     from_x, from_h, gates = part["W"] @ x + w, part["R"] @ h + r, GATES[op]

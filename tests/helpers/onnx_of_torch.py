@@ -12,7 +12,7 @@ from torch import nn
 
 
 class Tagger(nn.Module):
-    """A recurrent layer, what is taken of it, and a Linear."""
+    """A recurrent layer, a function that takes its outputs or states, and a Linear."""
 
     def __init__(self, layer: Any, head: Callable[..., Any], width: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def example(model: nn.Module, batch: int, size: int) -> torch.Tensor:
 
 
 def export(model: nn.Module, path: Path, dynamo: bool) -> None:
-    """By torch's exporter, with the first two axes free (one for images)."""
+    """Exports a model by torch, with the first two axes free (one for images)."""
     x, count = example(model, 3, 5), 1 if isinstance(model, Image) else 2
     options: dict[str, Any] = {"dynamo": dynamo, "input_names": ["x"]}
     if dynamo:
@@ -90,6 +90,6 @@ def export(model: nn.Module, path: Path, dynamo: bool) -> None:
         options |= {"dynamic_shapes": (axes,), "verbose": False}
     else:
         options |= {"dynamic_axes": {"x": dict(enumerate(["b", "t"][:count]))}, "opset_version": 17}
-    with warnings.catch_warnings():  # of torch about itself, and that weights are free of a batch size
+    with warnings.catch_warnings():  # torch warns of its own exporter, and of the free batch size
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (x,), str(path), **options)

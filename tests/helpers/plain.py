@@ -1,4 +1,4 @@
-"""The third opinion: the layers with all their options as plain loops over layers, directions, rows and steps.
+"""The layers with all their options as plain loops over layers, directions, rows and steps, a third implementation.
 
 Forward only, in float64, to be read and not to be fast. A derivative is taken by a complex step: the loop runs on
 numbers x + 1e-30 i d, and the imaginary part of the result is the derivative along d, exact to rounding because
@@ -29,7 +29,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 class Result(NamedTuple):
-    """Time first; fields by layer and direction, zero where a step was left out."""
+    """Results, time first; the trace has fields by layer and direction, zero at masked steps."""
 
     output: Array  # [T,B,D*P]
     state: tuple[Array, ...]  # h [L*D,B,P] and for the LSTM c [L*D,B,H]
@@ -83,7 +83,7 @@ class Cell:
 
 
 class Rows(NamedTuple):
-    """What the options say of each step of each row, [T,B]: is it left out, is it past the end, is it reset."""
+    """Whether each step of each row, [T,B], is masked, past the end, or reset, by the options of a call."""
 
     masked: Array
     past: Array
@@ -103,7 +103,7 @@ def rows_of(
     for row in range(batch if lengths is not None else 0):
         past[lengths[row] :, row] = True
     masked = past if mask is None else past | ~np.asarray(mask)
-    # A sequence that has ended cannot start again: what stands in the padding of `reset` is padding too.
+    # A sequence that has ended cannot start again, so resets in the padding do not count.
     no_reset = np.zeros_like(past) if reset is None else np.asarray(reset) & ~past
     return Rows(masked, past, no_reset, masked_output == "hold")
 
@@ -111,7 +111,7 @@ def rows_of(
 def scan(
     cell: Cell, x: Array, state: list[Array], reset_to: list[Array], rows: Rows, order: int, nudge: Any
 ) -> tuple[Array, Array, Array, Array, dict[str, Array]]:
-    """One direction of one layer: outputs and cell states of all steps, final h and c, the fields."""
+    """Runs one direction of one layer: outputs and cell states of all steps, final h and c, the fields."""
     steps, batch = rows.masked.shape
     h0, c0 = state
     y, cells = np.zeros((steps, batch, h0.shape[-1]), x.dtype), np.zeros((steps, batch, c0.shape[-1]), x.dtype)
@@ -150,7 +150,7 @@ def run(
     nudges: Mapping[Key, Mapping[str, Array]] | None = None,
     **options: Any,
 ) -> Result:
-    """x [T,B,I]; states (h,) or (h, c); options as a call's, time first; kind a name of reference.CELLS."""
+    """Runs x [T,B,I] from states (h,) or (h, c); options are those of a call, `kind` a name of reference.CELLS."""
     given = [*parameters.values(), *(state or ()), *(reset_state or ())]
     given += [array for each in (nudges or {}).values() for array in each.values()]
     number = np.result_type(np.float64, x, *given)
@@ -169,7 +169,7 @@ def run(
             widths = w["weight_hh"].shape[1], hidden
 
             def part(states: Any, at: int = len(last), widths: tuple[int, int] = widths) -> list[Array]:
-                """h and c of this layer and direction; zero where not given."""
+                """h and c of this layer and direction, zeros if not given."""
                 zeros = [np.zeros((batch, width), number) for width in widths]
                 return [np.asarray(s[at], number) for s in states or ()] + zeros[len(states or ()) :]
 

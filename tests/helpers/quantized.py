@@ -1,10 +1,10 @@
-"""Quantized layers in NumPy, to the bit: bf16 by integer arithmetic; int8 with exact integers, and every float32
-operation rounded once, in the order the library states.
+"""Quantized layers in NumPy with the library's bits: bf16 by integer arithmetic, int8 with exact integers and every
+float32 operation rounded once, in the library's order.
 
     row of x or W    m = max |x|    s = m / 127    q = round(x * (127 / m))      all zero for m < 2^-100
     sums             a = fma(q_h . q_whh, s_h s_whh, fma(q_x . q_wih, s_x s_wih, b))    after it the cell, as ever
 
-tanh and sigmoid are the library's own: core/test_math.py measures them.
+tanh and sigmoid are the library's own, whose errors core/test_math.py measures.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ TINY = FLOAT(2.0**-100)
 
 
 def bf16(values: Array) -> Array:
-    """float32 rounded to 8 bits of significand, to nearest, ties to even."""
+    """Rounds float32 to 8 bits of significand, to nearest, ties to even."""
     bits = np.ascontiguousarray(values).view(np.uint32)
     return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(FLOAT)
 
 
 def is_quantized(name: str) -> bool:
-    """Whether a parameter is: W_ih and W_hh, not the projection, peepholes or biases."""
+    """Whether a parameter is quantized: W_ih and W_hh are, projection, peepholes and biases are not."""
     return name.startswith(("weight_ih", "weight_hh"))
 
 
 def fma(a: Array, b: Array, c: Array) -> Array:
-    """a b + c in float32, rounded once: exact product, sum rounded to odd (Boldo & Melquiond 2008) in float64."""
+    """a b + c in float32, rounded once: the sum is rounded to odd in float64 first (Boldo & Melquiond 2008)."""
     product = a.astype(np.float64) * b
     total = product + c
     rest = total - product
@@ -70,7 +70,7 @@ def flush(a: Array) -> Array:
     return np.where(np.abs(a) < TINY, FLOAT(0), a)
 
 
-Weights = dict[str, Array]  # of one layer and direction
+Weights = dict[str, Array]  # the weights of one layer and direction
 States = tuple[Array, ...]
 
 
@@ -88,7 +88,7 @@ def lstm(w: Weights, x: Array, states: States) -> States:
     if "weight_hr" not in w:
         return m, c
     h = np.zeros_like(h)
-    for k in range(m.shape[-1]):  # in float32, one fma after the other
+    for k in range(m.shape[-1]):  # one fma in float32 after the other
         h = fma(np.broadcast_to(m[:, k : k + 1], h.shape), np.broadcast_to(w["weight_hr"][:, k], h.shape), h)
     return h, c
 

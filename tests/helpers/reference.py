@@ -1,4 +1,4 @@
-"""The second opinion: the recurrent layers in float64 NumPy, to be read, with every backward derived by hand.
+"""The recurrent layers in float64 NumPy, a second implementation, with every backward derived by hand.
 
 Notation: a pre-activation, σ the logistic function, d... = dLoss/d... . One step sees x [B,I], h [B,P or H],
 c [B,H]; a sequence is x [T,B,I], time-major, T >= 1; states are (h,) or (h, c), each [L*D,B,...]. Names and
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Weights = dict[str, Array]  # of one layer and direction, without the suffix: weight_ih, bias_hh, ...
+Weights = dict[str, Array]  # one layer and direction, by names without the suffix: weight_ih, bias_hh, ...
 States = tuple[Array, ...]
 
 
@@ -34,7 +34,7 @@ class Gradients(NamedTuple):
 class Tape(NamedTuple):
     cell: str
     directions: int
-    runs: list[tuple[str, Weights, list[Any]]]  # by layer and direction: suffix, weights, what each step kept
+    runs: list[tuple[str, Weights, list[Any]]]  # suffix, weights and each step's tape, by layer and direction
     names: list[str]
 
 
@@ -47,14 +47,14 @@ def affine(w: Weights, kind: str, v: Array) -> Array:
 
 
 def affine_backward(w: Weights, dw: Weights, kind: str, da: Array, v: Array) -> Array:
-    """Adds to the gradients of W and b, returns that of v, for a = W v + b."""
+    """For a = W v + b, adds to the gradients of W and b and returns that of v."""
     dw[f"weight_{kind}"] += da.T @ v
     dw[f"bias_{kind}"] += da.sum(axis=0)
     return da @ w[f"weight_{kind}"]
 
 
-# A step returns the new states and what its backward needs; the backward gets the gradients of the new
-# states, adds to dw, and returns the gradients of x and of the old states.
+# A step returns the new states and its tape. Its backward takes the gradients of the new states, adds to dw, and
+# returns the gradients of x and of the old states.
 def rnn_tanh(w: Weights, x: Array, states: States) -> tuple[States, Any]:
     h = states[0]
     h_new = np.tanh(affine(w, "ih", x) + affine(w, "hh", h))

@@ -1,4 +1,4 @@
-"""Tensors that are close to each other, and derivatives that are close to differences."""
+"""Asserts that tensors, or gradients in groups, are close to each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def assert_close(found: Any, expected: Any, atol: float = OUTPUT) -> None:
 
 
 def assert_slopes(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    # Rounding of the largest flows into all.
+    # The rounding error of the largest gradient flows into all.
     scale = max(float(np.abs(value).max()) for values in expected.values() for value in values.values())
     for group, values in found.items():
         for name, value in values.items():

@@ -29,7 +29,7 @@ def torch_vjp(
     outputs = as_states(result) if dy is None else (result[0], *as_states(result[1]))
     seeds = [torch.tensor(v) for v in ((() if dy is None else (dy,)) + dstates)]
     weights = dict(module.named_parameters())
-    # Unused parameters (weight_hr when only c has a gradient) have none in torch; that is zero.
+    # torch has no gradient for an unused parameter, as weight_hr when only c has a gradient; it counts as zero.
     found = torch.autograd.grad(outputs, [*inputs, *weights.values()], seeds, materialize_grads=True)
     arrays = [g.numpy() for g in found]
     named = dict(zip(weights, arrays[len(inputs) :], strict=True))

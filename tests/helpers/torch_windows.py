@@ -10,7 +10,7 @@ from whole_numbers import Array, whole
 
 
 def torch_gradients(function: Any, x: Array, weights: dict[str, Array], seed: int) -> tuple[Any, ...]:
-    """Output and gradients of `function(x, **weights)`, in float64: some kernels of float32 round, as Winograd's."""
+    """Output and gradients of `function(x, **weights)` in float64, since some float32 kernels (Winograd) round."""
     tensors = {
         n: torch.tensor(value, dtype=torch.float64, requires_grad=True) for n, value in {"x": x, **weights}.items()
     }

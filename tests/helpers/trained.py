@@ -20,14 +20,14 @@ def input_of(name: str, seed: int = 1, **options: Any) -> Tensor:
 
 
 def call(module: nn.Module, x: Tensor) -> list[Tensor]:
-    """The outputs; a cell makes two steps, that its recurrent weights count."""
+    """The outputs of a call, or of two steps of a cell, so that its recurrent weights matter."""
     if not isinstance(module, nn.RNNCellBase):
         return list(tensors_of(module(x)))
     return list(tensors_of(module(x, module(x))))
 
 
 def train(module: nn.Module, name: str, steps: int = 3) -> list[Tensor]:
-    """Outputs, weights and gradients after some steps of SGD."""
+    """Trains by some steps of SGD, and returns outputs, weights and gradients."""
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     for step in range(steps):
         optimizer.zero_grad()
@@ -39,7 +39,7 @@ def train(module: nn.Module, name: str, steps: int = 3) -> list[Tensor]:
 
 
 def assert_near(ours: list[Tensor], theirs: list[Tensor]) -> None:
-    """Within the tolerance of gradients: the weights are made of them."""
+    """Asserts equality within the tolerance of gradients, which trained weights consist of."""
     assert [t.dtype for t in ours] == [t.dtype for t in theirs]
     tolerance = GRADIENT[np.float64 if theirs[0].dtype is torch.float64 else np.float32]
     scale = max([1.0, *(t.abs().max().item() for t in theirs)])

@@ -1,4 +1,4 @@
-"""What the tests of pyrnn.verify share: a way to make a layer wrong, and what was found."""
+"""Makes a layer wrong for the tests of pyrnn.verify, and shortens a report to its first difference."""
 
 from __future__ import annotations
 

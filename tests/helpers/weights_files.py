@@ -1,4 +1,4 @@
-"""Weights files made by hand, byte by byte, and what it means that one is refused."""
+"""Makes weights files by hand, byte by byte, and asserts that a file is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from pyrnn.weights.files import load_state_dict
 
-LITTLE_MEMORY = 2**20  # bytes: what refusing a file of some kilobytes may take, imports and messages included
+LITTLE_MEMORY = 2**20  # bytes that the refusal of a file of some kilobytes may take, with imports and messages
 DATA = np.arange(4, dtype="<f4").tobytes()
 
 
@@ -44,7 +44,7 @@ def tensor(
 
 
 def entry(value: bytes) -> bytes:
-    """A state dict of one value."""
+    """The pickle of a state dict with one value."""
     return op.EMPTY_DICT + leaf("weight") + value + op.SETITEM
 
 

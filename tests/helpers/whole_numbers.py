@@ -1,6 +1,6 @@
-"""Arrays of whole numbers, on which convolutions and poolings are exact; their geometries, and gradients.
+"""Arrays of whole numbers, on which convolutions and poolings are exact, and random geometries for them.
 
-Whole numbers of one digit: every sum is exact in float32 in any order, so nothing needs a tolerance.
+Sums of whole numbers of one digit are exact in float32 in any order, so that no comparison needs a tolerance.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def assert_equal(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
 
 
 def keras_pads(lengths: Any, kernel: Any, stride: Any, dilation: Any) -> list[tuple[int, int]]:
-    """Keras' rule for "same", written out: ceil(n / stride) windows, the odd zero at the end."""
+    """Keras' padding of "same": ceil(n / stride) windows, with the odd zero at the end."""
     pads = []
     for n, k, s, d in zip(lengths, kernel, stride, dilation, strict=True):
         windows = (n + s - 1) // s
@@ -57,7 +57,7 @@ def keras_pads(lengths: Any, kernel: Any, stride: Any, dilation: Any) -> list[tu
 
 @st.composite
 def geometries(draw: st.DrawFn, dims: int, dilated: bool = True) -> dict[str, Any]:
-    """Kernel, stride, dilation, and an input that is large enough for them without padding."""
+    """Draws kernel, stride, dilation, and an input that is large enough for them without padding."""
     sizes = {
         name: [draw(st.integers(1, most)) for _ in range(dims)]
         for name, most in {"kernel_size": 4, "stride": 4, "dilation": 3 if dilated else 1}.items()

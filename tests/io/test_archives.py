@@ -1,4 +1,4 @@
-"""Weights files that are damaged, of another kind, or bombs: one sentence, and little memory taken."""
+"""Weights files that are damaged, of another kind, or bombs are refused in one sentence and take little memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZES, OFFSET, FLAGS, VERSION = 20, 42, 8, 6
 
 
 def swallowed(path: Path) -> None:
-    """Makes the directory's last entry but one, by its comment, hide the last."""
+    """Lengthens the comment of the directory's last entry but one, so that it hides the last entry."""
     content = bytearray(path.read_bytes())
     last = content.rindex(b"PK\x01\x02")
     struct.pack_into("<H", content, content.rindex(b"PK\x01\x02", 0, last) + 32, content.rindex(b"PK\x05\x06") - last)
@@ -102,7 +102,7 @@ def test_an_archive_without_a_pickle_is_refused(tmp_path: Path) -> None:
 
 
 def test_torchscript_is_refused(tmp_path: Path) -> None:
-    # by hand: torch.jit.save warns that it is old
+    # Made by hand, because torch.jit.save warns of its own age.
     records = {f"model/{name}": b"" for name in ("data.pkl", "code/__torch__.py", "constants.pkl")}
     archive(tmp_path / "model.pt", records, zipfile.ZIP_DEFLATED)
     refused(tmp_path / "model.pt", r"TorchScript.*torch\.jit\.load\(path\)\.state_dict\(\)")
@@ -202,14 +202,14 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def loads_or_refuses(path: Path, content: bytes) -> bool:
-    """Whether the damaged content is loaded; if so it is right, and if not it is a ValueError."""
+    """Whether damaged content is loaded, in which case it must be right; it may also raise ValueError."""
     damaged = path.with_stem("damaged")
     damaged.write_bytes(content)
     try:
         loaded = load_state_dict(damaged)
     except ValueError:
         return False
-    if path.suffix != ".safetensors":  # a format without checksums: damage may be data
+    if path.suffix != ".safetensors":  # this format has no checksums, so damaged numbers go unseen
         assert [*loaded] == [*GIVEN]
         for key, array in GIVEN.items():
             assert loaded[key].dtype == array.dtype
@@ -226,7 +226,7 @@ def test_files_cut_anywhere_are_refused(sound: Path) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4))
-def test_files_with_bytes_changed_load_right_or_not_at_all(sound: Path, changes: list[tuple[float, int]]) -> None:
+def test_files_with_changed_bytes_load_right_or_not_at_all(sound: Path, changes: list[tuple[float, int]]) -> None:
     content = bytearray(sound.read_bytes())
     for place, change in changes:
         content[int(place * len(content))] ^= change

@@ -1,4 +1,4 @@
-"""Torch files whose pickle asks for vast memory: refused before it is taken."""
+"""Torch files whose pickle would take vast memory are refused before they take it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyrnn.weights.files import load_state_dict
 
 
 def doubled(start: bytes, pair: bytes, times: int) -> bytes:
-    """A tree of 2^times leaves, each level the one below twice."""
+    """A tree of 2^times leaves, in which each level holds the one below twice."""
     return start + (op.BINPUT + b"\x00" + op.BINGET + b"\x00" + pair) * times
 
 
@@ -58,9 +58,9 @@ VAST = {
 def test_pickles_that_ask_for_vast_memory_are_refused(
     bomb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyrnn.checks.budget.HARMLESS", 0)  # else each may take 16 MiB before it is refused
+    monkeypatch.setattr("pyrnn.checks.budget.HARMLESS", 0)  # otherwise each may take 16 MiB before it is refused
     body, because = VAST[bomb]
-    # 10^4 lists, and the like, are there before they are seen
+    # 10^4 lists, for instance, are made before the reader counts them.
     refused(torch_file(tmp_path, body), because, memory=2**22)
 
 

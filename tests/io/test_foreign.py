@@ -1,4 +1,4 @@
-"""Objects of other classes beside the weights: each a placeholder, none imported or called, and the weights load."""
+"""Objects of other classes beside the weights become placeholders; nothing is imported or called; weights load."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ PLAIN: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("kind", PLAIN)
-def test_what_has_a_plain_value_comes_as_it(kind: str, protocol: int, tmp_path: Path) -> None:
+def test_an_object_with_a_plain_value_is_loaded_as_that_value(kind: str, protocol: int, tmp_path: Path) -> None:
     value, plain = PLAIN[kind]
     torch.save({"model": GRU.state_dict(), "extra": value}, tmp_path / "model.pt", pickle_protocol=protocol)
     extra = load_state_dict(tmp_path / "model.pt")["extra"]
@@ -167,7 +167,7 @@ def test_what_has_a_plain_value_comes_as_it(kind: str, protocol: int, tmp_path: 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("dtype", ["f2", "f4", ">f8", "i1", "<i2", ">i4", "i8", "u1", "u2", "u4", "u8", "?"])
-def test_arrays_of_numpy_come_as_they_are(dtype: str, protocol: int, tmp_path: Path) -> None:
+def test_arrays_of_numpy_are_loaded_as_they_are(dtype: str, protocol: int, tmp_path: Path) -> None:
     array = (np.arange(6).reshape(2, 3) % 4).astype(dtype)
     given = {"c": array, "f": np.asfortranarray(array), "empty": array[:0], "0-d": np.array(array[1, 2]), "t": array.T}
     torch.save({"model": GRU.state_dict(), "arrays": given}, tmp_path / "model.pt", pickle_protocol=protocol)
@@ -200,7 +200,7 @@ print(tree["gone"], tree["there"], tree["weight"].sum())
 
 
 class Call:
-    """Pickles as a call of a function."""
+    """An object whose pickle is a call of a function."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.made = (function, arguments)

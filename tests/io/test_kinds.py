@@ -1,4 +1,4 @@
-"""What a file is, by its content: read whatever its name, given as a path, an open file or bytes, or named."""
+"""The content of a file, not its name, says how it is read, as a path, open file or bytes; other kinds are named."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_models_are_read_whatever_their_name_and_from_bytes(form: str, tmp_path:
 @pytest.mark.parametrize(
     "given", [None, 3, ["m.pt"], {"a": 1}, np.ones(3), io.StringIO("text")], ids=lambda value: type(value).__name__
 )
-def test_what_is_no_file_is_a_type_error(given: Any) -> None:
+def test_an_argument_that_is_no_file_raises_type_error(given: Any) -> None:
     for read in (pyrnn.load, load_state_dict):
         with pytest.raises(TypeError, match=r"expected a path, a file open|in binary mode"):
             read(given)
@@ -105,7 +105,7 @@ def test_what_is_no_file_is_a_type_error(given: Any) -> None:
 
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.parametrize("suffix", ["", ".ckpt", ".pt", ".npz", ".safetensors", ".h5", ".keras", ".onnx", ".json"])
-def test_a_file_that_is_not_read_is_named(suffix: str, kind: str, tmp_path: Path) -> None:
+def test_a_file_of_an_unsupported_kind_is_named(suffix: str, kind: str, tmp_path: Path) -> None:
     data, said = OTHERS[kind]
     path = tmp_path / f"model{suffix}"
     path.write_bytes(data)
@@ -204,7 +204,7 @@ def test_a_limit_bounds_what_a_file_may_take(kind: str, tmp_path: Path) -> None:
         pyrnn.load(data, limit="1 GB")
 
 
-def test_a_limit_lets_pass_what_the_length_does_not_allow(tmp_path: Path) -> None:
+def test_a_limit_allows_more_than_the_files_length_would(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "m.npz", zeros=np.zeros(2**23, np.float32))
     expanded = torch.zeros(1).expand(2**23)
     torch.save({"zeros": expanded}, tmp_path / "m.pt")
@@ -228,7 +228,7 @@ def test_a_new_file_has_the_mode_of_the_umask(umask: int, suffix: str, tmp_path:
 
 
 @pytest.mark.parametrize("reader", ["keras", "onnx", "notebook"])
-def test_a_reader_that_is_asked_directly_names_a_pointer_of_git_lfs(reader: str, tmp_path: Path) -> None:
+def test_each_reader_names_a_pointer_of_git_lfs(reader: str, tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
     with pytest.raises(ValueError, match="it is a pointer of Git LFS; get the file with git lfs pull"):
         import_module(f"pyrnn.io.{reader}").load(tmp_path / "model")

@@ -1,4 +1,4 @@
-"""pyrnn.load: every format by its suffix, and what a state dict does not say."""
+"""pyrnn.load reads every format, finds the layer in a checkpoint, and takes the options that weights do not tell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def network() -> nn.Sequential:
 
 
 @pytest.mark.parametrize("name", STATE_DICTS)
-def test_a_state_dict_is_its_layer(tmp_path: Path, name: str) -> None:
+def test_a_state_dict_loads_as_its_layer(tmp_path: Path, name: str) -> None:
     saved = pyrnn.GRU(3, 5, num_layers=2, bidirectional=True, seed=0)
     pyrnn.save_state_dict(saved.state_dict(), tmp_path / name)
     loaded = pyrnn.load(tmp_path / name)
@@ -38,7 +38,7 @@ def test_a_state_dict_is_its_layer(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(loaded(X)[0], saved(X)[0])
 
 
-def test_options_say_what_weights_do_not(tmp_path: Path) -> None:
+def test_options_of_load_complete_the_weights(tmp_path: Path) -> None:
     saved = pyrnn.GRU(3, 5, reset_after=False, batch_first=True, seed=0)
     pyrnn.save_state_dict(saved.state_dict(), tmp_path / "model.pt")
     loaded = pyrnn.load(tmp_path / "model.pt", reset_after=False, batch_first=True)
@@ -54,7 +54,7 @@ def test_options_say_what_weights_do_not(tmp_path: Path) -> None:
     ],
     ids=["safetensors", "onnx", "json"],
 )
-def test_a_model_comes_back_whole(tmp_path: Path, write: Any, name: str) -> None:
+def test_a_saved_model_loads_whole(tmp_path: Path, write: Any, name: str) -> None:
     model = network()
     write(model, tmp_path / name)
     loaded = pyrnn.load(tmp_path / name, **({"dtype": "float32"} if name.endswith("json") else {}))
@@ -64,7 +64,7 @@ def test_a_model_comes_back_whole(tmp_path: Path, write: Any, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["model.h5", "model.hdf5", "model.keras"])
-def test_a_file_of_keras(tmp_path: Path, name: str) -> None:
+def test_a_file_of_keras_is_loaded(tmp_path: Path, name: str) -> None:
     arrays = {"out/out/kernel:0": np.eye(3), "out/out/bias:0": [0, 0, 1]}
     path = keras2_file(tmp_path / name, [described("Dense", "out", units=3)], arrays)
     np.testing.assert_array_equal(pyrnn.load(path)(X[0]), X[0] + np.float32([0, 0, 1]))
@@ -81,7 +81,7 @@ class Tagger(torch.nn.Module):
         self.out = torch.nn.Linear(4, 2)
 
 
-def test_a_checkpoint_is_searched(tmp_path: Path) -> None:
+def test_a_checkpoint_is_searched_for_its_layer(tmp_path: Path) -> None:
     gru = torch.nn.GRU(3, 5)
     torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in gru.state_dict().items()}}, tmp_path / "a.pt")
     loaded = pyrnn.load(tmp_path / "a.pt")
@@ -89,7 +89,7 @@ def test_a_checkpoint_is_searched(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.weight_hh_l0, gru.weight_hh_l0.detach().numpy())
 
 
-def test_one_of_several_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+def test_a_file_of_several_layers_needs_a_prefix(tmp_path: Path) -> None:
     torch.save({"model": Tagger().state_dict()}, tmp_path / "a.pt")
     with pytest.raises(ValueError, match=r"holds 2 recurrent layers") as caught:
         pyrnn.load(tmp_path / "a.pt")
@@ -98,7 +98,7 @@ def test_one_of_several_is_not_taken_for_the_whole(tmp_path: Path) -> None:
     assert repr(pyrnn.load(tmp_path / "a.pt", prefix="model.decoder.")) == "LSTM(5, 4)"
 
 
-def test_layers_beside_the_recurrent_one_are_not_dropped_in_silence(tmp_path: Path) -> None:
+def test_a_recurrent_layer_among_others_needs_a_prefix(tmp_path: Path) -> None:
     state = {k: v for k, v in Tagger().state_dict().items() if not k.startswith("decoder")}
     torch.save(state, tmp_path / "a.pt")
     with pytest.raises(ValueError, match=r"2 arrays of others \(.out.weight., .out.bias.\)") as caught:
@@ -111,7 +111,7 @@ def test_layers_beside_the_recurrent_one_are_not_dropped_in_silence(tmp_path: Pa
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".npz", ".safetensors", ".keras", ".h5", ".onnx", ".json"])
-def test_a_file_that_is_none_is_refused(tmp_path: Path, suffix: str) -> None:
+def test_a_missing_or_damaged_file_is_refused(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(FileNotFoundError):
         pyrnn.load(tmp_path / f"none{suffix}")
     path = tmp_path / f"damaged{suffix}"
@@ -136,13 +136,13 @@ def test_an_option_that_the_format_has_not_is_refused(tmp_path: Path, name: str,
         pyrnn.load(tmp_path / name, batch_first=True)
 
 
-def test_arrays_without_a_recurrent_layer(tmp_path: Path) -> None:
+def test_arrays_without_a_recurrent_layer_are_refused(tmp_path: Path) -> None:
     pyrnn.save_state_dict({"weight": np.eye(2)}, tmp_path / "a.npz")
     with pytest.raises(ValueError, match=r"expected weight_ih_l0 and weight_hh_l0 .* which has: .weight"):
         pyrnn.load(tmp_path / "a.npz")
 
 
-def test_arrays_that_do_not_fit_are_a_value_error(tmp_path: Path) -> None:
+def test_arrays_that_do_not_fit_raise_value_error(tmp_path: Path) -> None:
     state = {**pyrnn.GRU(3, 5).state_dict(), "bias_hh_l0": np.zeros(4)}
     pyrnn.save_state_dict(state, tmp_path / "a.npz")
     with pytest.raises(ValueError, match="size mismatch for bias_hh_l0"):

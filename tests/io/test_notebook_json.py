@@ -1,4 +1,4 @@
-"""The JSON of from-scratch notebooks: the right equations, load-save-load identical, refusals."""
+"""The JSON of from-scratch notebooks computes their equations, survives load and save, or is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(path: Path, entries: Any) -> Path:
 
 
 def plain_lstm(params: dict[str, Any], x: np.ndarray) -> np.ndarray:
-    """All outputs [B,T,H], with the input gate that the notebooks leave out."""
+    """All outputs [B,T,H] of an LSTM with the input gate that the notebooks leave out."""
     p = {name: np.array(value) for name, value in params.items()}
     sigmoid = lambda a: 1 / (1 + np.exp(-a))  # noqa: E731
     h = c = np.zeros((len(x), p["U_f"].shape[0]))
@@ -38,7 +38,7 @@ def plain_lstm(params: dict[str, Any], x: np.ndarray) -> np.ndarray:
 
 
 def plain(entries: list[dict[str, Any]], x: np.ndarray) -> np.ndarray:
-    """A stack of LSTMs, the last one's last step, and dense layers."""
+    """Computes a stack of LSTMs, the last one's last step, and dense layers."""
     for place, entry in enumerate(entries):
         if entry["type"] == "lstm":
             x = plain_lstm(entry["params"], x)
@@ -49,10 +49,10 @@ def plain(entries: list[dict[str, Any]], x: np.ndarray) -> np.ndarray:
     return x
 
 
-def test_it_computes_the_equations(tmp_path: Path) -> None:
+def test_a_loaded_notebook_computes_its_equations(tmp_path: Path) -> None:
     model = pyrnn.load(written(tmp_path / "model.json", STACK))
     x = RANDOM.normal(size=(2, 7, 3))
-    # float64, values of order 1 through 7 steps
+    # Values of order 1 go through 7 steps in float64.
     np.testing.assert_allclose(model(x), plain(STACK, x), rtol=1e-12, atol=1e-12)
     assert not model.training
 
@@ -66,7 +66,7 @@ def test_load_save_load_is_identical(tmp_path: Path) -> None:
         np.testing.assert_array_equal(second.state_dict()[name], array)
     assert second.config() == first.config()
     assert (tmp_path / "third.json").read_bytes() == (tmp_path / "second.json").read_bytes()
-    # The arrays are the file's own, to the bit; a bias [H,1] is written as [H].
+    # The arrays keep the file's bits; a bias [H,1] is written as [H].
     entries = json.loads((tmp_path / "second.json").read_text())
     for entry, original in zip(entries, STACK, strict=True):
         for name, value in original["params"].items():
@@ -75,7 +75,7 @@ def test_load_save_load_is_identical(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_whether_all_steps_go_on_is_kept(tmp_path: Path, asked: bool) -> None:
+def test_return_sequences_is_kept_in_the_file(tmp_path: Path, asked: bool) -> None:
     path = written(tmp_path / "model.json", STACK)
     model = pyrnn.load(path, return_sequences=asked)
     x = RANDOM.normal(size=(2, 7, 3))
@@ -91,7 +91,7 @@ def test_two_biases_become_their_sum(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pyrnn.load(tmp_path / "model.json", dtype="float32")(x), layer(x)[0][:, -1])
 
 
-def test_the_product_of_the_notebook_is_an_option(tmp_path: Path) -> None:
+def test_the_order_of_the_notebooks_product_is_an_option(tmp_path: Path) -> None:
     path = written(tmp_path / "model.json", STACK)
     turned = json.loads(json.dumps(STACK))
     for entry in turned[:2]:
@@ -149,7 +149,7 @@ def test_another_kind_of_json_is_named(case: str, tmp_path: Path) -> None:
     assert str(caught.value).isascii()
 
 
-def test_what_is_said_of_a_guitarml_file_works(tmp_path: Path) -> None:
+def test_the_advice_for_a_guitarml_file_works(tmp_path: Path) -> None:
     state = {f"rec.{name}": value.tolist() for name, value in pyrnn.LSTM(1, 3, seed=0).state_dict().items()}
     layer = pyrnn.from_state_dict(json.loads(json.dumps(state)), prefix="rec.", batch_first=True)
     assert layer.batch_first
@@ -157,13 +157,13 @@ def test_what_is_said_of_a_guitarml_file_works(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, state[f"rec.{name}"])
 
 
-def test_the_limit_holds_and_texts_take_no_memory(tmp_path: Path) -> None:
+def test_the_limit_bounds_json_and_texts_take_no_memory(tmp_path: Path) -> None:
     path = written(tmp_path / "model.json", STACK)
     with pytest.raises(ValueError, match=r"its JSON would take .* raise limit="):
         pyrnn.load(path, limit=1000)
     pyrnn.load(path, limit=2**20)
     entries = dense(1, 1)
-    entries["params"]["bias"] = ["x" * 10**6, *["y"] * 10**5]  # as an array of texts 400 GB
+    entries["params"]["bias"] = ["x" * 10**6, *["y"] * 10**5]  # a NumPy array of these texts would take 400 GB
     with pytest.raises(ValueError, match="bias should hold finite numbers alone"):
         pyrnn.load(written(path, [entries]))
 
@@ -202,7 +202,7 @@ def changed(entries: list[Any], change: Any) -> list[Any]:
     ],
     ids=range(22),
 )  # fmt: skip
-def test_what_is_wrong_is_said(tmp_path: Path, entries: Any, because: str) -> None:
+def test_a_damaged_notebook_is_refused_with_its_fault(tmp_path: Path, entries: Any, because: str) -> None:
     path = written(tmp_path / "model.json", entries)
     with pytest.raises(ValueError, match=re.escape(because)) as caught:
         notebook.load(path)
@@ -233,7 +233,9 @@ def infinite() -> nn.Sequential:
     ],
     ids=range(9),
 )
-def test_what_it_cannot_hold_is_refused_and_nothing_written(tmp_path: Path, model: Any, because: str) -> None:
+def test_a_model_that_the_format_cannot_hold_is_refused_and_nothing_is_written(
+    tmp_path: Path, model: Any, because: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(because)):
         notebook.save(model, tmp_path / "model.json")
     assert list(tmp_path.iterdir()) == []

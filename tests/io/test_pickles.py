@@ -1,4 +1,4 @@
-"""Pickles in torch files that are damaged or lie about their tensors: refused."""
+"""Pickles in torch files that are damaged or lie about their tensors are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be saved or found is said in a sentence, and what was there stays."""
+"""A failed save is explained in a sentence and leaves the old file as it was."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SUFFIXES = [SAFETENSORS if suffix == ".safetensors" else suffix for suffix in FO
     ],
     ids=repr,
 )
-def test_what_no_file_can_hold_is_a_type_error(value: Any, suffix: str, tmp_path: Path) -> None:
+def test_a_value_that_no_file_can_hold_raises_type_error(value: Any, suffix: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"layer\.weight|layer"):
         save_state_dict({"layer.weight": value}, tmp_path / f"model{suffix}")
     assert [*tmp_path.iterdir()] == []
@@ -37,7 +37,7 @@ def test_what_no_file_can_hold_is_a_type_error(value: Any, suffix: str, tmp_path
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("state_dict", [[("weight", np.ones(1))], {1: np.ones(1)}], ids=repr)
-def test_what_is_no_state_dict_is_a_type_error(state_dict: Any, suffix: str, tmp_path: Path) -> None:
+def test_an_argument_that_is_no_state_dict_raises_type_error(state_dict: Any, suffix: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"mapping of names|should be strings"):
         save_state_dict(state_dict, tmp_path / f"model{suffix}")
 
@@ -111,7 +111,7 @@ def test_writing_to_an_unknown_suffix_names_the_known_ones(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("suffix", [*FORMATS, ".PT"])
-def test_a_missing_file_or_folder_is_file_not_found(suffix: str, tmp_path: Path) -> None:
+def test_a_missing_file_or_folder_raises_file_not_found(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="model"):
         load_state_dict(tmp_path / f"model{suffix}")
     with pytest.raises(FileNotFoundError, match="no folder"):

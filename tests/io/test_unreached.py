@@ -1,4 +1,4 @@
-"""Containers of a .pt that no state dict has, and weights that lie where they are not looked for."""
+"""Strange containers in a .pt become placeholders, and weights that the search does not reach are named."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def placeholders(tree: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CONTAINERS)
-def test_a_container_that_has_no_end_is_a_placeholder_and_the_weights_load(case: str) -> None:
+def test_an_endless_or_deep_container_becomes_a_placeholder_and_the_weights_load(case: str) -> None:
     value, name = CONTAINERS[case]
     data = saved({"extra": value, "model": STATE, "again": value})
     assert placeholders(load_state_dict(data)) == [name, name]
@@ -90,12 +90,12 @@ def test_a_container_that_has_no_end_is_a_placeholder_and_the_weights_load(case:
     np.testing.assert_array_equal(loaded.weight_hh_l0, GRU.weight_hh_l0.detach().numpy())
 
 
-def test_a_container_that_stands_at_two_places_is_there_twice() -> None:
+def test_a_container_that_stands_at_two_places_is_loaded_twice() -> None:
     shared = [1, {"a": (2,)}]
     assert load_state_dict(saved({"one": shared, "two": [shared, shared]})) == {"one": shared, "two": [shared, shared]}
 
 
-def test_weights_below_what_is_read_are_not_taken_for_no_weights() -> None:
+def test_weights_nested_too_deep_do_not_hide_that_others_are_missing() -> None:
     with pytest.raises(ValueError, match="expected weight_ih_l0"):
         pyrnn.load(saved({"a": deep(lambda inside: {"a": inside}), "b": STATE["weight_ih_l0"]}))
 
@@ -120,7 +120,7 @@ def test_weights_in_a_list_or_under_another_key_are_said_to_lie_there(case: str)
         pyrnn.load(saved(tree))
     advice = f"weights lie under {where}; save them alone: torch.save(torch.load(path){where}, new_path)"
     assert advice in str(caught.value)
-    found = eval(f"tree{where}", {"tree": tree})  # what the advice says
+    found = eval(f"tree{where}", {"tree": tree})  # follows the advice
     assert isinstance(pyrnn.load(saved(found)), (pyrnn.GRU, pyrnn.LSTMCell))
 
 
@@ -142,7 +142,7 @@ def test_arrays_whose_keys_are_no_names_are_counted_and_the_first_is_shown(case:
     assert sentence in str(caught.value)
 
 
-def test_arrays_in_lists_beside_named_ones_do_not_hide_what_is_missing() -> None:
+def test_arrays_in_lists_do_not_hide_that_named_ones_are_missing() -> None:
     with pytest.raises(ValueError, match=r'expected weight_ih_l0 .*which has: "fc\.weight"'):
         pyrnn.load(saved({"fc.weight": WEIGHTS[0], "losses": [WEIGHTS[1]]}))
 

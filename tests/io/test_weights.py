@@ -1,4 +1,4 @@
-"""Weights files there and back: bit for bit, against the libraries that own the formats."""
+"""Weights files keep every bit there and back, and are exchanged with the libraries that own the formats."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ARRAYS = {dtype: (np.arange(6).reshape(2, 3) % 2).astype(dtype) for dtype in DTY
 
 
 def assert_same(ours: Any, given: Any) -> None:
-    """Equal structure and bits; ours is made of plain containers and independent writable arrays."""
+    """Asserts equal structure and bits, in plain containers and independent writable arrays."""
     if isinstance(given, torch.Tensor):
         tensor = given.detach()
         given = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
@@ -71,7 +71,7 @@ def assert_same(ours: Any, given: Any) -> None:
 
 
 def trained() -> dict[str, Any]:
-    """A checkpoint as people write them: model, optimizer and schedule after some steps, and numbers."""
+    """A usual checkpoint: state dicts of model, optimizer and schedule after some steps, and numbers."""
     model = torch.nn.GRU(3, 4, num_layers=2, bidirectional=True)
     optimizer = torch.optim.Adam(model.parameters(), amsgrad=True)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 2, 3])
@@ -84,7 +84,7 @@ def trained() -> dict[str, Any]:
     return {name: part.state_dict() for name, part in states.items()} | numbers
 
 
-# What torch.save is given: name, and a function that makes it.
+# Functions that make the values for torch.save, by name.
 TORCH_VALUES: dict[str, Callable[[], dict[str, Any]]] = {
     "lstm": torch.nn.LSTM(3, 5, num_layers=2, bidirectional=True, proj_size=2).state_dict,
     "gru": torch.nn.GRU(3, 5, dtype=torch.float64).state_dict,
@@ -112,13 +112,13 @@ TORCH_VALUES: dict[str, Callable[[], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("value", TORCH_VALUES)
-def test_reads_what_torch_writes(value: str, protocol: int, tmp_path: Path) -> None:
+def test_files_of_torch_are_read_bit_for_bit(value: str, protocol: int, tmp_path: Path) -> None:
     given = TORCH_VALUES[value]()
     torch.save(given, tmp_path / "model.pt", pickle_protocol=protocol)
     assert_same(load_state_dict(tmp_path / "model.pt"), given)
 
 
-def test_reads_torch_values_that_have_no_plain_type(tmp_path: Path) -> None:
+def test_torch_values_without_a_plain_type_are_read(tmp_path: Path) -> None:
     parameter = torch.nn.Parameter(torch.ones(2))
     parameter.note = "kept by _rebuild_parameter_with_state"  # type: ignore[attr-defined]
     given = {
@@ -140,7 +140,7 @@ def test_reads_torch_values_that_have_no_plain_type(tmp_path: Path) -> None:
     assert_same(load_state_dict(tmp_path / "model.pt"), {"parameter": parameter} | plain)
 
 
-def test_reads_tensors_on_one_storage_as_independent_arrays(tmp_path: Path) -> None:
+def test_tensors_on_one_storage_are_read_as_independent_arrays(tmp_path: Path) -> None:
     whole = torch.arange(6.0)
     given = {"whole": whole, "again": whole, "head": whole[:2], "list": [whole, whole], "tail": whole[2:]}
     torch.save(given, tmp_path / "model.pt")
@@ -151,7 +151,7 @@ def test_reads_tensors_on_one_storage_as_independent_arrays(tmp_path: Path) -> N
     assert_same(loaded, given)
 
 
-def test_reads_a_file_of_a_big_endian_machine(tmp_path: Path) -> None:
+def test_a_file_of_a_big_endian_machine_is_read(tmp_path: Path) -> None:
     given = TORCH_VALUES["dtypes"]()
     torch.save(given, tmp_path / "little.pt")
     sizes = [tensor.element_size() for tensor in given.values()]
@@ -170,7 +170,7 @@ def test_reads_a_file_of_a_big_endian_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"weights_only": True}, {"weights_only": False}, {"mmap": True}], ids=str)
-def test_torch_reads_what_we_write(options: dict[str, Any], tmp_path: Path) -> None:
+def test_torch_reads_the_files_of_pyrnn(options: dict[str, Any], tmp_path: Path) -> None:
     numbers = {"numbers": TORCH_VALUES["numbers"](), "tuple": (1, "two")}
     save_state_dict(ARRAYS | {"nested": {"list": [ARRAYS, 1.5]}} | numbers, tmp_path / "model.pt")
     loaded = torch.load(tmp_path / "model.pt", **options)
@@ -223,7 +223,7 @@ def test_arrays_go_there_and_back(suffix: str, tmp_path: Path) -> None:
     assert len(loaded) == len(ARRAYS)
 
 
-def test_numpy_reads_our_npz_and_we_read_its(tmp_path: Path) -> None:
+def test_npz_files_are_exchanged_with_numpy_both_ways(tmp_path: Path) -> None:
     save_state_dict(ARRAYS, tmp_path / "ours.npz")
     with np.load(tmp_path / "ours.npz", allow_pickle=False) as archive:
         for name in ARRAYS:
@@ -235,7 +235,7 @@ def test_numpy_reads_our_npz_and_we_read_its(tmp_path: Path) -> None:
         assert_same(load_state_dict(tmp_path / "theirs.npz"), given)
 
 
-def test_safetensors_reads_ours_and_we_read_its(tmp_path: Path) -> None:
+def test_safetensors_files_are_exchanged_with_its_library_both_ways(tmp_path: Path) -> None:
     save_state_dict(ARRAYS, tmp_path / "ours.safetensors")
     theirs = safetensors.numpy.load_file(tmp_path / "ours.safetensors")
     assert_same({name: theirs[name] for name in ARRAYS}, ARRAYS)
@@ -245,7 +245,7 @@ def test_safetensors_reads_ours_and_we_read_its(tmp_path: Path) -> None:
     assert_same({name: loaded[name] for name in given}, given)
 
 
-def test_array_likes_are_taken(tmp_path: Path) -> None:
+def test_array_likes_are_saved(tmp_path: Path) -> None:
     given = {"list": [[1.0, 2.0]], "tensor": torch.ones(2, requires_grad=True), "mask": torch.tensor([True])}
     given |= {"scalar": np.float32(2), "half": torch.tensor([1.5]).bfloat16()}
     save_state_dict(given, tmp_path / "model.npz")

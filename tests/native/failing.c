@@ -1,6 +1,6 @@
-/* failing MODEL: whatever request for memory fails, the n-th of each kind and also all after it, a call says
- * PYRNN_OUT_OF_MEMORY, leaves *out NULL and nothing taken, and the next one gives the right bits. Linked with
- * tests/native/fail.cpp. */
+/* failing MODEL: if the n-th request for memory of any kind fails, alone or with all after it, a call returns
+ * PYRNN_OUT_OF_MEMORY, leaves *out NULL and no memory in use, and the next call gives the right bits. The program is
+ * linked with tests/native/fail.cpp. */
 #include "check.h"
 
 void fail_at(long n, unsigned kinds);
@@ -15,9 +15,9 @@ static long size;
 static pyrnn_model* model;
 static pyrnn_stream* stream;
 static float *x, *y, *expected, *state;
-static size_t floats; /* of all outputs */
+static size_t floats; /* the number of all outputs */
 
-static int left_null; /* 0 where the last call failed and left an address */
+static int left_null; /* 0 if the last call failed and left an address */
 
 static pyrnn_status stop(pyrnn_status status, const void* made) {
   left_null = status == PYRNN_OK || made == NULL;
@@ -63,7 +63,7 @@ static pyrnn_status clone(void) {
 
 static pyrnn_status whole(void) { return stop(pyrnn_model_run(model, x, T, B, y), NULL); }
 
-/* In memory of the caller's, and the calls of a stream: these need none. Measuring may fail, and is then 0. */
+/* A stream in the caller's memory and its calls allocate nothing. The size may fail to be measured, and is then 0. */
 static pyrnn_status bytes(void) { return stop(pyrnn_stream_bytes(model, B) ? PYRNN_OK : PYRNN_OUT_OF_MEMORY, NULL); }
 
 static pyrnn_status in_place(void) {
@@ -84,10 +84,10 @@ static pyrnn_status calls(void) {
   return stop(status, NULL);
 }
 
-/* Every request of these kinds fails in turn. Returns how many there are. */
+/* Lets every request of these kinds fail in turn, and returns their number. */
 static long tried(pyrnn_status (*call)(void), int outputs, unsigned kinds) {
   long n;
-  CHECK(call() == PYRNN_OK); /* what the first call alone takes, and keeps */
+  CHECK(call() == PYRNN_OK); /* makes the allocations that only a first call makes */
   for (n = 1;; ++n) {
     const long live = fail_live();
     pyrnn_status status;

@@ -1,10 +1,10 @@
-// One hash a case over everything the core computes, on every ISA this machine has: the bit contract seen from
-// outside.
+// Prints a hash for each case over everything that the core computes, on every ISA of this machine: the bit contract
+// seen from outside.
 //
 //   hashes [isa...]     only these ISAs, if any are named
 //
-// Prints "isa hash case" a line and fails where two ISAs differ. All but the first word is the same for every
-// compiler, CPU and PYRNN_THREADS, so runs of different builds can be compared as text (.ci/run).
+// It prints "isa hash case" a line and fails if two ISAs differ. All but the first word is the same for every compiler,
+// CPU and PYRNN_THREADS, so runs of different builds can be compared as text (.ci/run).
 #include <bit>
 #include <cstdint>
 #include <cstdio>
@@ -49,7 +49,7 @@ class Random {
   std::uint64_t state_ = 88172645463325252u;
 };
 
-// FNV-1a over the bytes, lowest first. All NaN count as one: their sign and payload are the CPU's business.
+// FNV-1a over the bytes, lowest first. All NaN count as one, since their sign and payload depend on the CPU.
 class Hash {
  public:
   template <class T> void add(const std::vector<T>& values) {
@@ -65,7 +65,7 @@ class Hash {
   std::uint64_t value_ = 0xcbf29ce484222325u;
 };
 
-// Inputs below 1; below 64, so that gates saturate; around the limit below which a state is set to zero.
+// Inputs are below 1, or below 64 so that gates saturate, or around the limit under which a state is set to zero.
 enum class Scale { one, large, tiny };
 
 template <class T> constexpr int exponent(Scale scale) {
@@ -76,8 +76,8 @@ struct Case {
   Spec spec;
   int steps, batch;
   Scale scale = Scale::one;
-  int callers = 1;     // threads that call one Weights at once
-  bool flags = false;  // some rows sit some steps out, and some start anew
+  int callers = 1;  // threads that call one Weights at once
+  bool flags = false;  // some steps of some rows are masked, and some are reset
   int checkpoint = 0;  // steps between two kept states; 0 keeps all
   Format format = Format::native;
 
@@ -103,7 +103,7 @@ std::vector<Case> cases() {
     all.push_back({{cell, 13, 33, 1, true, true}, 1, 1});
     all.push_back({{cell, 41, 70, 1, false, false}, 1, 1});
     all.push_back({{cell, 40, 70}, 20, 1});
-    all.push_back({{cell, 3, 17, 1, true, true}, 3, 97});      // more rows than a block of the product
+    all.push_back({{cell, 3, 17, 1, true, true}, 3, 97});  // more rows than a block of the product
     all.push_back({{cell, 600, 140, 1, false, false}, 3, 2});  // more terms than a block of the product
     const int enough = cell == Cell::rnn_tanh || cell == Cell::rnn_relu ? 160 : 48;  // steps worth two threads
     all.push_back({{cell, 16, 240}, enough, 1});  // units shared by a team
@@ -248,7 +248,7 @@ template <class T> std::uint64_t linear(int M, int N, int K, const Ops<T>& ops) 
   return hash.value();
 }
 
-// Over the whole range: every so many bit patterns, signs, subnormals, infinities and NaN included.
+// Bit patterns at equal distances over the whole range, with both signs, subnormals, infinities and NaN.
 template <class T, class F> std::uint64_t function(F f) {
   constexpr Bits<T> stride = sizeof(T) == 4 ? 8191 : 35184372088831;  // 2^13 - 1, 2^45 - 1
   std::vector<T> x;

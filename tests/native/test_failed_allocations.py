@@ -1,4 +1,4 @@
-"""Where memory or a thread is refused, at any point: MemoryError or the right bits, and the right bits afterwards."""
+"""If any request for memory or a thread fails, a call raises MemoryError or gives the right bits, as does the next."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 
 HERE = Path(__file__).parent
 
-# These ends may come while a request fails. Python says by RuntimeError that it cannot make a lock; NumPy 2.4 forgets
-# to set an exception in np.where, and Python then says SystemError. A reader cannot tell lack of memory, as Python's
-# parser and locks say it, from a damaged header or archive.
+# These are the outcomes that a failed request may have. Python raises RuntimeError if it cannot make a lock; NumPy 2.4
+# forgets to set an exception in np.where, and Python then raises SystemError. Python's parser and locks report lack of
+# memory in a way that a reader cannot tell from a damaged header or archive.
 ENDS = {
     "new": r"(MemoryError|no error)",
     "new, and all after": r"(MemoryError|no error)",
@@ -29,12 +29,12 @@ ENDS = {
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """With the library of native/fail.cpp in front of all others."""
+    """The environment of a process that loads the library of native/fail.cpp before all others."""
     library = tmp_path_factory.mktemp("fail") / "libfail.so"
     source = HERE / "fail.cpp"
     command = ["c++", "-std=c++20", "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"]
     subprocess.run(command, check=True)
-    # The threads of OpenBLAS would be counted.
+    # One thread for OpenBLAS, because fail.cpp would count the threads that it starts.
     return {**os.environ, "LD_PRELOAD": str(library), "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -46,23 +46,25 @@ def ends(environment: dict[str, str], kind: str, *names: str) -> dict[str, dict[
 
 
 def refused(kind: str, found: dict[str, dict[str, int]]) -> dict[str, list[str]]:
-    """Ends that are none of those allowed, by call."""
+    """The outcomes of each call that are not allowed."""
     allowed = re.compile(rf"{ENDS[kind]}, then right")
     wrong = {name: [end for end in all_ends if not allowed.fullmatch(end)] for name, all_ends in found.items()}
     return {name: some for name, some in wrong.items() if some}
 
 
 @pytest.mark.parametrize("name", failing_calls.CALLS)
-def test_each_failed_operator_new_is_a_memory_error_and_the_next_call_is_right(
+def test_each_failed_operator_new_raises_memory_error_and_the_next_call_is_right(
     name: str, environment: dict[str, str]
 ) -> None:
     found = ends(environment, "new", name)
     assert refused("new", found) == {}
-    assert sum(found[name].values()) >= 2  # requests there were
+    assert sum(found[name].values()) >= 2  # the call made requests that could fail
 
 
 @pytest.mark.parametrize("kind", ["heap", "mapping", "new, and all after"])
-def test_other_failed_requests_are_told_and_the_next_call_is_right(kind: str, environment: dict[str, str]) -> None:
+def test_other_failed_requests_raise_an_allowed_error_and_the_next_call_is_right(
+    kind: str, environment: dict[str, str]
+) -> None:
     found = ends(environment, kind, *(name for name in failing_calls.CALLS if name not in failing_calls.THREADED))
     assert refused(kind, found) == {}
     assert len(found) == len(failing_calls.CALLS) - len(failing_calls.THREADED)

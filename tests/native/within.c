@@ -1,5 +1,5 @@
-/* within MODEL [LIMIT [BATCH]]: loads a model, makes a stream of one sequence and runs a few steps, or makes one of BATCH.
- * Prints the status, the kB that the process grew by at its largest, and the sentence of a refusal. */
+/* within MODEL [LIMIT [BATCH]]: loads a model, makes a stream of one sequence and runs a few steps, or makes one of
+ * BATCH. It prints the status, the most kB that the process grew by, and the message of a refusal. */
 #include "check.h"
 
 static long most_resident(void) { /* kB */

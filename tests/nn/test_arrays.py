@@ -1,4 +1,4 @@
-"""Every layer of pyrnn.nn on arrays that do not fit: a result, or a sentence that names the layer and what came."""
+"""Every layer of pyrnn.nn takes an array, or refuses it with a sentence that names the layer and the array."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def assert_fits_or_is_named(name: str, call: Any, *arguments: Any) -> None:
         except Exception as error:
             sentence = str(error)
             raise
-    if not any(isinstance(module, Recurrent) for module in modules):  # torch's sentences, which name the argument
+    if not any(isinstance(module, Recurrent) for module in modules):  # those have torch's sentences without a name
         assert any(type(module).__name__ in sentence for module in modules), sentence
     assert len(sentence) < 400
 
@@ -76,11 +76,11 @@ def assert_refused(name: str, value: Any, said: str) -> None:
 
 @pytest.mark.parametrize("value", NO_ARRAYS)
 @LAYERS
-def test_what_is_no_array_is_refused(name: str, value: str) -> None:
+def test_an_input_that_is_no_array_is_refused(name: str, value: str) -> None:
     assert_refused(name, NO_ARRAYS[value], "NumPy array")
 
 
-# The recurrent layers have sentences of their own, and core/test_arrays.py tests them.
+# The recurrent layers refuse in other words, which core/test_errors.py tests.
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name not in ("RNN", "LSTM", "GRU", "Bidirectional")])
 def test_a_masked_array_is_refused(name: str) -> None:
     assert_refused(name, np.ma.masked_less(np.ones((2, 3, 4)), 0.5), "MaskedArray")
@@ -104,7 +104,7 @@ def test_gradients_of_another_shape_or_dtype_are_refused(name: str) -> None:
 def test_masks_of_another_shape_or_dtype_are_refused(name: str) -> None:
     x = SAMPLES[name][1]()
     for method in ("__call__", "vjp"):
-        for shape in [(), (2,), (2, 5, 3)] + [(7, 7)] * (name != "Sequential"):  # whose Embedding makes its own
+        for shape in [(), (2,), (2, 5, 3)] + [(7, 7)] * (name != "Sequential"):  # its Embedding makes the mask
             with pytest.raises(ValueError, match="mask"):
                 getattr(SAMPLES[name][0](), method)(x, mask=np.ones(shape, bool))
         with pytest.raises(ValueError, match="mask"):
@@ -122,7 +122,7 @@ def test_a_matrix_is_taken_as_its_numbers() -> None:
         np.testing.assert_array_equal(found, layer(x))
 
 
-def test_an_empty_sequential_refuses_what_is_no_array() -> None:
+def test_an_empty_sequential_refuses_an_input_that_is_no_array() -> None:
     for method in ("__call__", "vjp"):
         with pytest.raises(TypeError, match="Sequential: input should be a NumPy array, got list"):
             getattr(nn.Sequential(), method)([1.0])

@@ -1,4 +1,4 @@
-"""BatchNorm1d and BatchNorm2d against torch.nn: outputs, gradients and running statistics, in both modes."""
+"""BatchNorm1d and BatchNorm2d have torch.nn's outputs, gradients and running statistics in both modes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from pyrnn import nn
 
 Array = NDArray[Any]
 
-# Relative to the largest of what is compared, which is 1 or more here. Both normalise in the dtype itself and add up
-# to 200 numbers; the gradient cancels two sums of such.
+# Relative to the largest number compared, if that exceeds 1. Both sides normalise in the dtype itself and add up to
+# 200 numbers, and two such sums cancel in the gradient.
 TOLERANCE = {np.float32: 2e-5, np.float64: 4e-14}
 SHAPES = st.one_of(
     st.tuples(st.integers(2, 9), st.integers(1, 4)),
@@ -31,7 +31,7 @@ SHAPES = st.one_of(
 
 
 def pair(shape: tuple[int, ...], dtype: Any, **options: Any) -> tuple[Any, Any]:
-    """Our layer and torch's with the same weights."""
+    """A layer of pyrnn and torch's with the same weights."""
     ours = (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d)(shape[1], **options, dtype=dtype)
     kind = torch.nn.BatchNorm2d if len(shape) == 4 else torch.nn.BatchNorm1d
     theirs = kind(shape[1], **options, dtype=torch.from_numpy(np.zeros(0, dtype)).dtype)
@@ -48,7 +48,7 @@ def assert_close(actual: Any, expected: Array, dtype: Any) -> None:
 
 
 def assert_same_step(ours: Any, theirs: Any, x: Array, dy: Array, dtype: Any) -> None:
-    """Output, gradients, and the whole state after a call of each."""
+    """Calls both layers and asserts equal outputs, gradients and states."""
     tensor = torch.tensor(x, requires_grad=True)
     expected = theirs(tensor)
     theirs.zero_grad()
@@ -102,7 +102,7 @@ def test_gradients_are_those_of_finite_differences(shape: tuple[int, ...], train
         ours.weight, ours.bias = weight + step * dweight, bias + step * dbias
         return float(np.vdot(dy, ours(x + step * dx)))
 
-    step = 1e-5  # the third derivative leaves some 1e-10, rounding some 1e-16 / 1e-5
+    step = 1e-5  # the error is some 1e-10 by the third derivative, and 1e-16 / 1e-5 by rounding
     assert (loss(step) - loss(-step)) / (2 * step) == pytest.approx(expected, rel=1e-7)
 
 
@@ -133,13 +133,13 @@ def test_evaluation_and_refused_batches_leave_the_statistics_alone() -> None:
 def test_a_large_mean_does_not_drown_the_variance() -> None:
     x = (1e4 + np.random.default_rng(0).standard_normal((500, 2))).astype(np.float32)
     y = nn.BatchNorm1d(2)(x)
-    # float32 tells numbers near 1e4 apart by 1e-3, so the variance of the input itself is off by 1e-6 and the mean,
-    # rounded to float32, by 5e-4.
+    # Numbers near 1e4 lie 1e-3 apart in float32, so rounding changes the variance of the input by 1e-6 and its mean by
+    # 5e-4.
     np.testing.assert_allclose(y.var(axis=0), 1, rtol=1e-4)
     np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-3)
 
 
-def test_statistics_are_buffers_that_travel() -> None:
+def test_statistics_are_kept_in_state_dicts_and_pickles() -> None:
     ours = nn.BatchNorm2d(3, eps=1e-3, momentum=None, dtype=np.float64)
     ours(np.random.default_rng(0).standard_normal((4, 3, 2, 2)))
     assert list(ours.parameters()) == ["weight", "bias"]

@@ -1,4 +1,4 @@
-"""Conv1d and Conv2d: to the bit those of torch on whole numbers, with "same" padding as Keras and torch have it."""
+"""Conv1d and Conv2d have torch's bits on whole numbers, and the "same" padding of Keras and torch."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_convolutions_are_those_of_torch(dims: int, dtype: Any, padding: str, da
 @DIMS
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("dilation", [1, 2])
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")  # torch's copy
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")  # torch copies x
 def test_same_padding_is_also_that_of_torch(dims: int, kernel_size: int, dilation: int) -> None:
     options = {"kernel_size": kernel_size, "padding": "same", "dilation": dilation}
     twin = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d}[dims](2, 3, **options, dtype=torch.float64)
@@ -91,7 +91,7 @@ def test_same_padding_is_also_that_of_torch(dims: int, kernel_size: int, dilatio
     np.testing.assert_array_equal(layer(x), expected, strict=True)
 
 
-# Five samples of six lines each, cut into blocks of less than a line, of two lines, of one sample, of two samples.
+# Five samples of six lines each are cut into blocks of less than a line, two lines, one sample, and two samples.
 @pytest.mark.parametrize(("lines", "blocks"), [(0, 30), (2, 15), (6, 5), (13, 3)])
 @DIMS
 def test_the_size_of_a_block_changes_nothing(
@@ -100,20 +100,20 @@ def test_the_size_of_a_block_changes_nothing(
     layer = with_whole_weights(CONVS[dims](4, 6, 3, stride=2, padding=1, groups=2), 0)
     x = whole(1, (5, 4, *(11, 8)[:dims]), np.float32)
     expected = gradients(layer, x, 2)
-    line_bytes = 4 * 4 * 3**dims * (1, 4)[dims - 1]  # of float32: channels, kernel, windows in a line
+    line_bytes = 4 * 4 * 3**dims * (1, 4)[dims - 1]  # bytes of float32 * channels * kernel * windows in a line
     monkeypatch.setattr(conv, "BLOCK_BYTES", lines * line_bytes)
     assert len(list(layer._blocks(layer._windows.padded(x)))) == blocks
     assert_equal(gradients(layer, x, 2), expected)
 
 
-def test_columns_are_never_all_in_memory() -> None:
+def test_a_convolution_never_holds_all_windows_in_memory() -> None:
     layer, x = nn.Conv1d(4, 4, 64, seed=0), np.ones((1, 4, 50000), np.float32)
     tracemalloc.start()
     y, pullback = layer.vjp(x)
     pullback(y)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # All columns would be 64 times the input. Here are a few arrays of its size, and two blocks on the way back.
+    # All windows would take 64 times the input; these calls take a few arrays of its size, and two blocks in backward.
     assert x.nbytes < peak < 6 * x.nbytes + 3 * conv.BLOCK_BYTES < 64 * x.nbytes / 4
 
 
@@ -127,8 +127,8 @@ def test_initial_weights_are_those_of_torch() -> None:
     np.testing.assert_array_equal(twin.weight, layer.weight)
 
 
-def test_an_output_is_the_linear_layer_of_its_window_place_by_place() -> None:
-    """The order of the sum, to the bit: bias, then the places of the kernel, at each of them the channels."""
+def test_an_output_has_the_bits_of_a_linear_layer_on_its_window() -> None:
+    """The order of the sum shows in the bits: bias, then the places of the kernel, and at each place the channels."""
     layer = nn.Conv1d(3, 5, 4, dilation=2, seed=0)
     linear = nn.Linear(12, 5)
     linear.weight = layer.weight.swapaxes(1, 2).reshape(5, 12)

@@ -1,4 +1,4 @@
-"""Networks in files: what was saved comes back, and what is damaged or hostile does not."""
+"""A saved network is loaded as it was; a damaged or hostile file is refused."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_hostile_file_is_refused_and_takes_no_memory(case: str, tmp_path: Path
     finally:
         tracemalloc.stop()
     assert str(caught.value).startswith(f"{path} cannot be loaded: ")
-    # The largest of these files has 300 kB; Python's objects for its JSON take some ten times that.
+    # The largest of these files has 300 kB, and Python's objects of its JSON take ten times that or so.
     assert peak < 2**24
 
 
@@ -187,7 +187,7 @@ def test_a_changed_byte_of_the_header_is_refused(tmp_path: Path) -> None:
             nn.Sequential.load(path)
 
 
-def test_the_suffix_and_the_file_have_to_be_there(tmp_path: Path) -> None:
+def test_a_wrong_suffix_and_a_file_without_a_network_are_refused(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(2, 3))
     with pytest.raises(ValueError, match=r"model\.pt should end in \.safetensors"):
         model.save("model.pt")
@@ -198,7 +198,7 @@ def test_the_suffix_and_the_file_have_to_be_there(tmp_path: Path) -> None:
         nn.Sequential.load(tmp_path / "none.safetensors")
 
 
-def test_loading_leaves_later_layers_free_of_the_limit(tmp_path: Path) -> None:
+def test_a_refused_file_sets_no_limit_to_later_layers(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="are larger"):
         nn.Sequential.load(written(tmp_path / "m.safetensors", json.dumps(HOSTILE["huge product"][0])))
     assert nn.Linear(600, 600)(draws(1, 600).astype(np.float32)).shape == (1, 600)

@@ -1,4 +1,4 @@
-"""Every layer of pyrnn.nn refuses tensors and frames: its arrays are NumPy's."""
+"""Every layer of pyrnn.nn takes NumPy's arrays alone, and refuses tensors and frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nn_samples import SAMPLES
 
 @pytest.mark.parametrize("value", [torch.ones(2, 3), pd.DataFrame([[1.0]])], ids=["a tensor", "a frame"])
 @pytest.mark.parametrize("name", SAMPLES)
-def test_what_is_no_array_is_refused(name: str, value: Any) -> None:
+def test_tensors_and_frames_are_refused(name: str, value: Any) -> None:
     for method in ("__call__", "vjp"):
         with pytest.raises(TypeError, match="NumPy array"):
             getattr(SAMPLES[name][0](), method)(value)

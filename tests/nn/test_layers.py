@@ -1,4 +1,4 @@
-"""Every layer of pyrnn.nn: its gradients against differences, its description, copies of it, and its refusals."""
+"""Every layer of pyrnn.nn has the gradients of finite differences, and can be described, made again and copied."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def recorded(layer: Any, x: Array, **options: Any) -> tuple[Array, Any]:
 
 
 def assert_gradients(make: Any, x: Array, **options: Any) -> None:
-    """The derivative along one random direction of everything at once, against central differences.
+    """Compares the derivative along one random direction of input and weights with a central difference.
 
-    A new layer for each call: dropout draws the same, running statistics start the same.
+    Each call makes a new layer, so that dropout draws the same masks and running statistics start alike.
     """
     random = np.random.default_rng(5)
     y, pullback = recorded(make(), x, **options)
@@ -56,7 +56,7 @@ def assert_gradients(make: Any, x: Array, **options: Any) -> None:
 
     h = 1e-5
     difference = (loss(h) - loss(-h)) / (2 * h)
-    # Differences err by h^2 times third derivatives of order 10, and by rounding over h, 1e-15 * 100 / 1e-5.
+    # The error of a difference is h^2 times third derivatives of order 10, and rounding of 1e-15 * 100 / 1e-5.
     assert difference == pytest.approx(expected, rel=1e-6, abs=1e-7)
     assert abs(expected) > 1e-3
 
@@ -66,21 +66,21 @@ def test_there_is_a_sample_of_every_layer() -> None:
 
 
 @LAYERS
-def test_gradients_are_those_of_differences(name: str) -> None:
+def test_gradients_of_every_layer_are_those_of_differences(name: str) -> None:
     make, x = SAMPLES[name][0], SAMPLES[name][1]()
-    if name == "Embedding":  # a padding row has no gradient, by design, and the differences would see one
+    if name == "Embedding":  # without a padding row, which has no gradient though differences would find one
         make = lambda: nn.Embedding(6, 3, dtype=np.float64, seed=1)  # noqa: E731
     assert_gradients(make, x)
 
 
 @pytest.mark.parametrize("name", BACKWARD)
-def test_gradients_of_activations(name: str) -> None:
+def test_gradients_of_activations_are_those_of_differences(name: str) -> None:
     assert_gradients(lambda: nn.Activation(name), 2 * draws(4, 5))
 
 
 @pytest.mark.parametrize("merge_mode", ["concat", "sum", "mul", "ave"])
 @pytest.mark.parametrize("return_sequences", [True, False])
-def test_gradients_of_merging(merge_mode: str, return_sequences: bool) -> None:
+def test_gradients_of_merging_are_those_of_differences(merge_mode: str, return_sequences: bool) -> None:
     mask = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 0]], bool)
     make = lambda: pair(merge_mode=merge_mode, return_sequences=return_sequences)  # noqa: E731
     assert_gradients(make, draws(2, 5, 3), mask=mask)
@@ -88,7 +88,7 @@ def test_gradients_of_merging(merge_mode: str, return_sequences: bool) -> None:
 
 @pytest.mark.parametrize("layer", [nn.LastStep, nn.GlobalAveragePool1d, nn.GlobalMaxPool1d])
 @pytest.mark.parametrize("batch_first", [True, False])
-def test_gradients_of_heads_with_a_mask(layer: Any, batch_first: bool) -> None:
+def test_gradients_of_heads_with_a_mask_are_those_of_differences(layer: Any, batch_first: bool) -> None:
     mask = np.array([[0, 1, 1, 0, 1], [0, 0, 0, 0, 0]], bool)
     x = draws(2, 5, 3)
     if not batch_first:
@@ -149,7 +149,7 @@ def test_float32_stays_float32(name: str) -> None:
     assert {array.dtype for array in got} == {np.dtype(np.float32)}
 
 
-def test_a_column_of_gradients_needs_the_output_s_shape() -> None:
+def test_a_gradient_of_another_shape_than_the_output_is_refused() -> None:
     _, pullback = nn.ReLU().vjp(draws(2, 3))
     with pytest.raises(ValueError, match=r"of the output's shape and dtype, \(2, 3\) of float64, got \(3, 2\)"):
         pullback(draws(3, 2))
@@ -201,7 +201,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_wrong_is_said(case: str) -> None:
+def test_wrong_arguments_are_refused_with_what_was_expected(case: str) -> None:
     call, error, sentence = REFUSED[case]
     with pytest.raises(error, match=sentence):
         call()

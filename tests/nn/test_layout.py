@@ -1,4 +1,4 @@
-"""Layers that take other axes than the layer before gives: told when the network is made, once, and only then."""
+"""A network warns once, when it is made, of layers that take other axes than the layer before gives."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ AGREE: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", DISAGREE)
-def test_axes_that_disagree_are_told_once_when_the_network_is_made(name: str) -> None:
+def test_axes_that_disagree_warn_once_when_the_network_is_made(name: str) -> None:
     make, words = DISAGREE[name]
     with pytest.warns(UserWarning, match=words) as told:
         network = make()
@@ -67,13 +67,13 @@ def test_axes_that_disagree_are_told_once_when_the_network_is_made(name: str) ->
 
 
 @pytest.mark.parametrize("name", AGREE)
-def test_axes_that_agree_are_not_talked_about(name: str) -> None:
+def test_axes_that_agree_do_not_warn(name: str) -> None:
     AGREE[name]()  # every warning is an error here
 
 
-def test_predict_tells_where_it_would_cut_sequences() -> None:
+def test_predict_warns_where_it_would_cut_sequences() -> None:
     model, x = S(nn.LayerNorm(3), GRU(3, 4, seed=0)), draws(9, 2, 3).astype(np.float32)
-    whole = model.predict(x)  # one batch: nothing is cut
+    whole = model.predict(x)  # one batch holds the whole sequences
     np.testing.assert_array_equal(model.predict(x, 1, batch_axis=1), whole)
     with pytest.warns(UserWarning, match=r"axis 0, and GRU \(1\) takes \[T,B,C\].*it would cut.*batch_axis=1"):
         model.predict(x, 4)

@@ -1,4 +1,4 @@
-"""The layers of pyrnn.nn against torch.nn: outputs, gradients, names."""
+"""The layers of pyrnn.nn have torch.nn's outputs, gradients and names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T64: dict[str, Any] = {"dtype": torch.float64}
 
 
 class HardSigmoid(torch.nn.Module):
-    """torch.nn.Hardsigmoid, whose gradient has the float32 value of 1/6 in float64 too."""
+    """The equation of torch.nn.Hardsigmoid, whose own gradient uses the float32 value of 1/6 in float64 too."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.relu6(x + 3) / 6
@@ -74,13 +74,13 @@ PAIRS: dict[str, tuple[Any, Any, Array]] = {
 
 
 def varied(module: Any) -> dict[str, Array]:
-    """Weights that are not ones and zeros."""
+    """Random values for all weights, some of which start as ones or zeros."""
     random = np.random.default_rng(7)
     return {name: random.normal(size=value.shape) for name, value in module.state_dict().items()}
 
 
 @pytest.mark.parametrize("case", PAIRS)
-def test_it_is_torch_s(case: str) -> None:
+def test_a_layer_agrees_with_torchs(case: str) -> None:
     ours, theirs, x = PAIRS[case]
     weights = varied(ours)
     ours.load_state_dict(weights)
@@ -94,7 +94,7 @@ def test_it_is_torch_s(case: str) -> None:
     inputs = [tensor] if tensor.requires_grad else []
     grads = torch.autograd.grad(expected, [*(p for _, p in wanted), *inputs], torch.tensor(dy), allow_unused=True)
     found = pullback(dy)
-    # The two sum in other orders, in float64, numbers of order 10: 1e-12 is what design.md asks of layers.
+    # Both sum numbers of order 10 in float64, in other orders; 1e-12 is the contract on layers.
     np.testing.assert_allclose(y, expected.detach().numpy(), rtol=0, atol=1e-12)
     assert found.parameters.keys() == {name for name, _ in wanted}
     for (name, _), grad in zip(wanted, grads, strict=False):
@@ -129,7 +129,7 @@ def test_a_buffer_is_replaced_whole() -> None:
     assert "running_mean" in dir(norm)
 
 
-# The kernels of a bidirectional layer do the same sums, in the same order.
+# The kernels of a bidirectional layer compute the same sums in the same order.
 @pytest.mark.parametrize("cell", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
 def test_bidirectional_concat_is_the_layer_with_two_directions(cell: Any) -> None:
     whole = cell(3, 4, batch_first=True, bidirectional=True, **F64)
@@ -145,14 +145,14 @@ def test_bidirectional_concat_is_the_layer_with_two_directions(cell: Any) -> Non
     y, ours = both.vjp(x, mask=mask)
     np.testing.assert_array_equal(y, expected)
     dy = draws(*y.shape)
-    # Two gradients are added here, and summed in one pass there.
+    # nn.Bidirectional adds two gradients; the layer with two directions sums them in one pass.
     np.testing.assert_allclose(ours(dy).input, pullback(dy).input, rtol=0, atol=1e-14)
     both.return_sequences = False
     h = final[0] if isinstance(final, tuple) else final
     np.testing.assert_array_equal(both(x, mask=mask), np.concatenate([h[0], h[1]], axis=-1))
 
 
-def test_a_repr_is_torch_s() -> None:
+def test_a_repr_is_that_of_torch() -> None:
     ours = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU(), nn.Tanh()))
     theirs = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh()))
     assert repr(ours) == repr(theirs)

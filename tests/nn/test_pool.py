@@ -1,4 +1,4 @@
-"""Max and average pools: those of torch on whole numbers, ties and NaN among them; "same" padding as Keras has it."""
+"""Max and average pools are those of torch on whole numbers, with ties and NaN; "same" padding is that of Keras."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def test_average_pools_are_those_of_torch(dims: int, dtype: Any, count_include_p
     )
     y, dx, _ = gradients(AVG_POOLS[dims](kernel, stride, padding, count_include_pad=count_include_pad), x, seed)
     np.testing.assert_array_equal(y, theirs[0], strict=True)
-    # Shares of at most 4, sixteen of them added in another order.
+    # A gradient adds up to sixteen shares of at most 4, in another order.
     np.testing.assert_allclose(dx, theirs[1], rtol=0, atol=64 * np.finfo(dtype).eps, strict=True)
 
 
 @DIMS
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_padding_of_same_is_not_averaged(dims: int, data: st.DataObject) -> None:
+def test_averages_leave_the_padding_of_same_out(dims: int, data: st.DataObject) -> None:
     g, seed = data.draw(geometries(dims, dilated=False)), data.draw(SEEDS)
     kernel, stride, lengths = g["kernel_size"], g["stride"], g["lengths"]
     layer, x = AVG_POOLS[dims](kernel, stride, "same"), whole(seed, (1 + g["batch"], 2, *lengths))
@@ -77,15 +77,15 @@ def test_padding_of_same_is_not_averaged(dims: int, data: st.DataObject) -> None
     assert y.shape[2:] == tuple(-(-n // s) for n, s in zip(lengths, stride, strict=True))
     for place in itertools.product(*map(range, counts)):
         window = wide[(..., *(slice(i * s, i * s + k) for i, s, k in zip(place, stride, kernel, strict=True)))]
-        # A mean of at most sixteen whole numbers: one rounding, the division's.
+        # A mean of at most sixteen whole numbers rounds once, in the division.
         np.testing.assert_array_equal(y[(..., *place)], np.nanmean(window, axis=tuple(range(2, 2 + dims))))
-    # Linear, so <dy, A x> = <A' dy, x>; the sums have at most a few hundred terms of at most 16.
+    # The layer is linear, so <dy, A x> = <A' dy, x>; the sums have at most a few hundred terms of at most 16.
     dy = whole(seed, y.shape)
     assert np.vdot(dy, y) == pytest.approx(np.vdot(pullback(dy).input, x), rel=0, abs=1e-10)
 
 
 @DIMS
-def test_nan_is_the_largest(dims: int) -> None:
+def test_a_maximum_with_nan_is_nan_as_in_torch(dims: int) -> None:
     x = np.zeros((1, 1, *(5, 4)[:dims]), np.float32)
     x.reshape(-1)[1] = np.nan
     tensor = torch.tensor(x, requires_grad=True)

@@ -1,4 +1,4 @@
-"""Sequential: order, names, masks, modes, the summary, training, and the statistics of dropout."""
+"""Sequential runs its layers in order, by name, with masks, in both modes; summary, training and dropout are right."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyrnn import nn
 from pyrnn.train import Adam, cross_entropy, fit, mse_loss
 
 
-def test_layers_by_place_and_by_name() -> None:
+def test_layers_are_found_by_place_and_by_name() -> None:
     linear, tanh = nn.Linear(2, 3), nn.Tanh()
     model = nn.Sequential({"in": linear, "squash": tanh})
     assert len(model) == 2
@@ -37,7 +37,7 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_wrong_is_said(case: str) -> None:
+def test_wrong_arguments_are_refused_with_what_was_expected(case: str) -> None:
     call, error, sentence = BAD[case]
     with pytest.raises(error, match=sentence):
         call()
@@ -57,7 +57,7 @@ def test_an_error_names_the_layer() -> None:
 @pytest.mark.parametrize("cell", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_a_mask_travels_to_the_layers_that_heed_it(cell: Any, batch_first: bool) -> None:
-    """Sequences with holes give, at their last step, what the same sequences without the holes give."""
+    """Sequences with masked steps have the same last output as the sequences without these steps."""
     words = np.array([[0, 3, 0, 1, 2, 0], [4, 0, 5, 1, 0, 2]])
     model = nn.Sequential(
         nn.Embedding(6, 3, mask_zero=True, **F64),
@@ -86,7 +86,7 @@ def test_the_mask_turns_with_reverse() -> None:
 
 
 class Seen(nn.LastStep):
-    """Notes the mask it gets."""
+    """A LastStep that records the mask that it gets."""
 
     def _masked(self, input: Array, mask: Array | None) -> Any:
         object.__setattr__(self, "mask", mask)
@@ -109,7 +109,7 @@ GRU = pyrnn.GRU(3, 3, batch_first=True, **F64)
         ([nn.ChannelsLast(nn.Conv1d(3, 2, 3, **F64))], True),
     ],
 )
-def test_which_layers_end_a_mask(between: list[Any], ended: bool) -> None:
+def test_a_mask_ends_where_a_layer_moves_or_joins_the_steps(between: list[Any], ended: bool) -> None:
     mask = np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 0]], bool)
     last = Seen(batch_first=True)
     model = nn.Sequential(*between, last)
@@ -167,7 +167,7 @@ def test_a_pool_may_ignore_the_mask() -> None:
 # -- modes and the summary ---------------------------------------------------------------------------------
 
 
-def test_predict_is_evaluation_whatever_the_batches() -> None:
+def test_predict_runs_in_evaluation_mode_and_gives_the_same_in_any_batches() -> None:
     lstm = pyrnn.LSTM(3, 4, seed=0)
     model = nn.Sequential(nn.Dropout(0.5), nn.Sequential(lstm, nn.LastStep()), nn.Linear(4, 2, seed=0))
     model[1].eval()
@@ -209,7 +209,7 @@ def test_the_summary_counts_as_torch_does() -> None:
     np.testing.assert_equal(model.state_dict(), before)
 
 
-def test_the_summary_of_free_lengths_and_words() -> None:
+def test_the_summary_shows_free_lengths_as_none() -> None:
     inner = nn.Sequential(nn.Embedding(9, 2), nn.ChannelsLast(nn.Conv1d(2, 3, 4, stride=2)))
     model = nn.Sequential(inner, pyrnn.GRU(3, 5, batch_first=True, bidirectional=True), nn.LastStep(True))
     shapes = [line.split("  ")[1:] for line in model.summary((None, None)).splitlines()]
@@ -244,7 +244,7 @@ def test_fit_learns_whether_a_word_is_there() -> None:
         progress=False,
     )
     right = (model.predict(words[150:]).argmax(1) == targets[150:]).mean()
-    # The more frequent answer is right for 27 in 50; the task has no noise.
+    # The commoner answer is right for 27 of 50; the task has no noise.
     assert right > 0.95
     assert history.best_loss < 0.2 < history.validation_loss[0]
 
@@ -252,7 +252,7 @@ def test_fit_learns_whether_a_word_is_there() -> None:
 def test_fit_leaves_the_statistics_of_the_best_epoch() -> None:
     model = nn.Sequential(nn.BatchNorm1d(2, dtype=np.float64), nn.Linear(2, 1, **F64))
     x, y = draws(32, 2) + 5, draws(32, 1)
-    # A learning rate at which every epoch is worse than the one before.
+    # The learning rate is so large that every epoch is worse than the one before.
     history = fit(model, (x, y), loss=mse_loss, optimizer=Adam(model, lr=50), epochs=5, seed=0, progress=False)
     assert history.best_epoch == 1
     assert model.state_dict()["0.num_batches_tracked"] == 1
@@ -265,7 +265,7 @@ def test_dropout_zeroes_a_share_of_p_and_keeps_the_mean() -> None:
     dropout, n = nn.Dropout(0.3, seed=0), 40_000
     y = dropout(np.ones((n,)))
     assert set(np.unique(y)) == {0.0, 1 / 0.7}
-    # The seed is fixed; within three standard deviations, sqrt(0.3 * 0.7 / n) = 0.0023, of p.
+    # The share is within three standard deviations of p, each sqrt(0.3 * 0.7 / n) = 0.0023; the seed is fixed.
     assert (y == 0).mean() == pytest.approx(0.3, abs=3 * np.sqrt(0.3 * 0.7 / n))
     again = nn.Dropout(0.3, seed=0)(np.ones((n,)))
     np.testing.assert_array_equal(y, again)
@@ -284,5 +284,5 @@ def test_spatial_dropout_drops_whole_channels(batch_first: bool) -> None:
     assert (y == y.take([0], axis=time)).all()
     channels = y.take(0, axis=time)
     assert set(np.unique(channels)) == {0.0, 2.0}
-    # 300 draws of a fixed seed, within three standard deviations of 0.5.
+    # The share of 300 draws is within three standard deviations of 0.5; the seed is fixed.
     assert (channels == 0).mean() == pytest.approx(0.5, abs=3 * np.sqrt(0.25 / 300))

@@ -1,4 +1,4 @@
-"""What holds of convolutions, pools and ChannelsLast alike: gradients, config, refusals."""
+"""Convolutions, pools and ChannelsLast have right gradients, are made again from their config, and refuse alike."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_gradients_are_those_of_finite_differences(layer: Any) -> None:
         layer.load_state_dict({name: value + step * directions[name] for name, value in start.items()})
         return float(np.vdot(dy, layer(x + step * dx)))
 
-    step = 1e-5  # these losses are quadratic at most, so a central difference has rounding alone: 1e-16 / 1e-5
+    step = 1e-5  # these losses are quadratic at most, so a central difference errs by rounding alone, 1e-16 / 1e-5
     slope = (loss(step) - loss(-step)) / (2 * step)
     layer.load_state_dict(start)
     assert slope == pytest.approx(expected, rel=1e-8)
@@ -78,7 +78,7 @@ def test_a_layer_is_made_again_from_its_config(layer: Any) -> None:
 @pytest.mark.parametrize(
     "inner", [nn.Conv1d(3, 4, 2, seed=0), nn.Conv2d(3, 4, 2, seed=0), nn.MaxPool2d(2), nn.BatchNorm1d(3)]
 )
-def test_channels_last(inner: Any) -> None:
+def test_channels_last_gives_the_layers_results_with_axes_moved(inner: Any) -> None:
     layer = nn.ChannelsLast(inner)
     shape = (5, 6, 7, 3) if type(inner).__name__.endswith("2d") else (5, 6, 3)
     x = whole(0, shape, np.float32)

@@ -1,4 +1,4 @@
-"""Arguments of a wrong kind: the sentence names the argument and what came, in pyrnn's words, and stays short."""
+"""A sentence about an argument of a wrong kind names the argument and the value, and stays short."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Odd:
 
 WRONG = ["abc", b"abc", -1, float("nan"), [-1], Odd(), 1 + 2j, np.array([-1.5, 2]), -(10**5000)]
 
-# Calls with an argument that takes none of these.
+# Calls with an argument that takes none of these values; names differ by spaces where several calls have it.
 NUMBERS: dict[str, Callable[[Any], Any]] = {
     "seed": lambda value: pyrnn.LSTM(3, 5, seed=value),
     "seed ": lambda value: pyrnn.GRUCell(3, 5, seed=value),
@@ -93,7 +93,7 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: type(value).__name__)
-def test_a_number_that_is_none_is_named_with_what_came(value: Any, name: str) -> None:
+def test_an_argument_that_is_no_such_number_is_refused_by_its_name(value: Any, name: str) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
         NUMBERS[name](value)
     said, argument = str(caught.value), name.strip()

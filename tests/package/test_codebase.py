@@ -1,4 +1,4 @@
-"""What holds of the code as a text and as objects: includes, exported symbols, stub, versions, imports, README."""
+"""The code keeps the rules of its maps: includes, imports, exported symbols, stub, versions, lengths of files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(*command: str, cwd: Path = ROOT) -> str:
 
 
 def project_files(*endings: str) -> list[Path]:
-    """What git tracks or would track, so no build outputs."""
+    """The files that git tracks or would track, without build outputs."""
     names = run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     return [ROOT / name for name in names if name.endswith(endings) and (ROOT / name).is_file()]
 
@@ -93,13 +93,13 @@ def isa_flags() -> dict[str, list[str]]:
     return found
 
 
-# An inline function that the linker can see may replace the same function of another ISA: on a CPU without
-# AVX-512 that is a crash. Without optimisation nothing is inlined away.
+# If an object exported an inline function, the linker could use it for another ISA, which crashes on a CPU without
+# AVX-512. At -O0 the compiler inlines nothing, so every such function would show.
 @pytest.mark.slow
 @pytest.mark.native
 @pytest.mark.parametrize("level", ["-O0", "-O2"])
 @pytest.mark.parametrize("isa", isa_flags())
-def test_an_isa_object_exports_its_tables(isa: str, level: str, tmp_path: Path) -> None:
+def test_an_isa_object_exports_its_tables_and_nothing_else(isa: str, level: str, tmp_path: Path) -> None:
     flags = ["-std=c++20", "-fPIC", "-fno-exceptions", "-fno-rtti", "-Wno-psabi", *isa_flags()[isa]]
     run("c++", level, *flags, "-I", str(CSRC), "-c", str(BUILD), "-o", str(tmp_path / "isa.o"))
     kinds = [line.split()[-2:] for line in run("nm", str(tmp_path / "isa.o")).splitlines()]
@@ -173,7 +173,7 @@ def test_no_module_has_the_name_of_a_function_that_comes_later() -> None:
 # -- the package -------------------------------------------------------------------------------------------
 
 
-# pybind11's own doing, which no stub can say: its metaclass, and an __init__ that refuses on classes without one.
+# A stub cannot express pybind11's metaclass, nor the __init__ that refuses on classes without one.
 PYBIND11 = (r"pyrnn\._core\.(Linear|Spec|Stream|Tape|Weights)(\.__init__)?",)
 
 
@@ -227,7 +227,7 @@ def remarks(path: Path) -> str:
 
 
 def is_there(name: str, path: Path) -> bool:
-    """Whether a file that a comment of `path` names exists: beside it or above it; in any place with such a folder."""
+    """Whether a file that a comment of `path` names exists, beside or above it, or anywhere if it has a folder."""
     if "/" in name:
         return any(str(known).endswith(f"/{name}") for known in project_files(Path(name).suffix))
     return any((folder / name).is_file() for folder in path.parents)

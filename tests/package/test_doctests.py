@@ -1,4 +1,4 @@
-"""Every example in a docstring runs: of the package as it is installed, of the benchmarks and of the examples."""
+"""Every example in a docstring of the installed package, the benchmarks and the examples runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import examples
 import pyrnn
 
 PACKAGES = (pyrnn, benchmarks, examples)
-SCRIPTS = ("calls", "compare_programs", "compare_wheels", "rows", "__main__")  # which are no modules of a package
+SCRIPTS = ("calls", "compare_programs", "compare_wheels", "rows", "__main__")  # run as scripts, not imported
 MODULES = [
     module.name
     for package in PACKAGES
@@ -29,10 +29,10 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "pyrnn._core"])
-def test_examples(name: str) -> None:
+def test_every_example_in_a_docstring_gives_what_it_shows(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_there_are_examples() -> None:
+def test_there_are_more_than_25_docstrings_to_run() -> None:
     count = sum(len(doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))) for name in MODULES)
     assert count > 25

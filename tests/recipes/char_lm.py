@@ -36,13 +36,13 @@ def encode(text: str) -> Tensor:
 
 
 def unigram_entropy(letters: Tensor) -> float:
-    """The loss, in nats a character, of a model that knows how often each occurs and nothing else."""
+    """The loss, in nats a character, of a model that knows only how often each character occurs."""
     p = letters.bincount() / len(letters)
     return torch.special.entr(p).sum().item()
 
 
 def train(model: nn.Module, letters: Tensor, steps: int, length: int = 64, batch: int = 32) -> list[float]:
-    """The loss of every step: `batch` streams read side by side, `length` characters a step."""
+    """Trains on `batch` streams side by side, `length` characters a step, and returns the loss of every step."""
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     columns = letters[: len(letters) // batch * batch].view(batch, -1).T
     chunks = (len(columns) - 1) // length
@@ -53,7 +53,7 @@ def train(model: nn.Module, letters: Tensor, steps: int, length: int = 64, batch
         if start == 0:
             state = None
         scores, state = model(columns[start : start + length], state)
-        state = tuple(part.detach() for part in state)  # carried on, but no gradient flows into the last chunk
+        state = tuple(part.detach() for part in state)  # carries the state on and cuts its gradient
         loss = cross_entropy(scores.flatten(0, 1), columns[start + 1 : start + length + 1].flatten())
         optimizer.zero_grad()
         loss.backward()
@@ -65,7 +65,7 @@ def train(model: nn.Module, letters: Tensor, steps: int, length: int = 64, batch
 
 @torch.inference_mode()
 def sample(model: nn.Module, start: str = "\n", length: int = 80) -> str:
-    """Draws `length` characters that follow `start`, one call of the model each."""
+    """Draws `length` characters that follow `start`, by one call of the model each."""
     scores, state = model(encode(start)[:, None])
     drawn = []
     for _ in range(length):

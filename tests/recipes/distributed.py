@@ -1,6 +1,7 @@
-"""Trains a GRU on several processes: each takes its share of every batch, and their gradients are averaged.
+"""Trains a GRU on several processes, each of which takes its share of every batch; DistributedDataParallel averages
+the gradients.
 
-The task: of a sequence of numbers two are marked; the answer is the sum of the two.
+In the task two numbers of a sequence are marked; the answer is their sum.
 
 On one machine, with two processes:
 
@@ -12,7 +13,7 @@ On two machines, of which the first is called one.example and can be reached fro
     torchrun --nnodes 2 --node-rank 1 --nproc-per-node 2 --master-addr one.example --master-port 29500 distributed.py
 
 The first line runs on the first machine, the second on the other. A plain `python distributed.py` trains on the whole
-batch in one process: the model comes out the same, but for rounding.
+batch in one process, and gives the same model up to rounding.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Model(nn.Module):
 
 
 def draw_batch(step: int) -> tuple[Tensor, Tensor]:
-    """Inputs [T,B,2], a number and its mark, and answers [B,1]: the same in every process."""
+    """Draws inputs [T,B,2], a number and its mark, and answers [B,1], the same in every process."""
     generator = torch.Generator().manual_seed(step)
     numbers = torch.rand(LENGTH, BATCH, generator=generator)
     places = torch.rand(LENGTH, BATCH, generator=generator).argsort(0)[:2]
@@ -53,7 +54,7 @@ def draw_batch(step: int) -> tuple[Tensor, Tensor]:
 
 
 def train(model: nn.Module, rank: int, world: int) -> list[float]:
-    """Trains the model and gives the loss of each step, over all processes."""
+    """Trains the model, and returns the loss of each step over all processes."""
     parallel = DistributedDataParallel(model) if world > 1 else model
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     losses = []
@@ -72,7 +73,7 @@ def train(model: nn.Module, rank: int, world: int) -> list[float]:
 
 
 def leave() -> None:
-    """Ends the process group: its threads must not outlive Python, and DistributedDataParallel keeps it in a cycle."""
+    """Ends the process group, whose threads must not outlive Python; DistributedDataParallel keeps it in a cycle."""
     gc.collect()
     dist.destroy_process_group()
 

@@ -1,4 +1,4 @@
-"""Recurrent PPO on a memory task, with episodes that start anywhere in a rollout: one call does all its steps."""
+"""Recurrent PPO on a memory task: one call runs all steps of a rollout, in which episodes start anywhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Recall:
         self.cues = torch.where(which, torch.randint(CUES, which.shape), self.cues)
 
     def observe(self) -> Tensor:
-        """[B,CUES+1]: the cue, in the first step only, and whether it is asked for now."""
+        """The observations [B,CUES+1]: the cue, in the first step only, and whether the game asks for it now."""
         shown = nn.functional.one_hot(self.cues, CUES) * self.starts[:, None]
         return torch.cat([shown, (self.left == 0)[:, None]], 1).float()
 
@@ -40,7 +40,7 @@ class Recall:
 
 
 class Policy(nn.Module):
-    """A recurrent layer, and from its output a score for every action and the value of the state."""
+    """A recurrent layer whose output gives a score for every action and the value of the state."""
 
     def __init__(self, kind: type[nn.RNNBase] = pyrnn.torch.GRU, hidden_size: int = 32) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Rollout(NamedTuple):
 
 @torch.no_grad()
 def collect(policy: Policy, games: Recall, state: Any, steps: int) -> tuple[Rollout, Any, float]:
-    """A rollout, the state to go on from, and the mean return of the games that ended in it."""
+    """Plays a rollout, and returns it, the state after it, and the mean return of the games that ended in it."""
     first, seen = state, []
     for _ in range(steps):
         x, starts = games.observe(), games.starts
@@ -94,7 +94,7 @@ def loss_of(policy: Policy, rollout: Rollout) -> Tensor:
 
 
 def train(policy: Policy, updates: int, steps: int = 32, batch: int = 32, epochs: int = 4) -> list[float]:
-    """The mean return of the games of every rollout."""
+    """Trains, and returns the mean return of the games of every rollout."""
     optimizer = torch.optim.Adam(policy.parameters(), lr=1e-2)
     games, state, mean_returns = Recall(batch), None, []
     for _ in range(updates):

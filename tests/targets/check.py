@@ -1,11 +1,11 @@
-"""Exported networks on real targets: one hash from Python to a Cortex-M0+ without FPU, size, stack and instructions.
+"""Checks exported networks on emulated targets: hashes equal Python's, and code, stack and instructions keep limits.
 
-    python tests/targets/check.py                  # exit code 1 where something differs or is too large
+    python tests/targets/check.py                  # exit code 1 if something differs or is too large
     python tests/targets/check.py Cortex-M4F       # on these targets only
 
-Needs of Debian gcc, clang-19, tcc, gcc-mingw-w64-x86-64, wine64, gcc-aarch64-linux-gnu, qemu-user, gcc-arm-none-eabi,
-libnewlib-arm-none-eabi, qemu-system-arm, gcc-riscv64-unknown-elf, picolibc-riscv64-unknown-elf and qemu-system-misc,
-of PyPI ziglang and wasmtime.
+It needs Debian's gcc, clang-19, tcc, gcc-mingw-w64-x86-64, wine64, gcc-aarch64-linux-gnu, qemu-user,
+gcc-arm-none-eabi, libnewlib-arm-none-eabi, qemu-system-arm, gcc-riscv64-unknown-elf, picolibc-riscv64-unknown-elf and
+qemu-system-misc, and PyPI's ziglang and wasmtime.
 """
 
 from __future__ import annotations
@@ -39,18 +39,19 @@ NETWORKS = {
 }
 INPUTS = {name: np.random.default_rng(0).standard_normal((300, first)) for name, first in
           zip(NETWORKS, (16, 16, 64, 3, 3), strict=True)}  # fmt: skip
-BRIEF = ("RNN, Linear", "LSTM(16, 32)", "convolution")  # of these targets that are to run no more
+BRIEF = ("RNN, Linear", "LSTM(16, 32)", "convolution")  # the networks that a brief target runs
 NOT_INTEGER = "convolution"  # int16 has no groups, no elu and no Softmax
-COUNTED = ("GRU(16, 32)", "LSTM(16, 32)", "GRU(64, 128)")  # the others are too small for their sums to weigh
+COUNTED = ("GRU(16, 32)", "LSTM(16, 32)", "GRU(64, 128)")  # large enough for multiply-adds to take most of the time
 MOST_CODE, MOST_STACK = 4096, 256  # bytes
-FUSED_STACK = 32  # bytes more of stack, where the fused multiply-add is a function
-MOST_INSTRUCTIONS = 2.5  # a multiply-add, activations included, in float32; in int8 for GRU(64, 128)
-# In int16 for GRU(64, 128). M4 and M7 take two products at a time; the M0+ loads bytes and adds in two instructions.
+FUSED_STACK = 32  # more bytes of stack if the fused multiply-add is a function
+MOST_INSTRUCTIONS = 2.5  # instructions a multiply-add, activations included: in float32, and in int8 for GRU(64, 128)
+# The same in int16 for GRU(64, 128). M4 and M7 compute two products at a time; the M0+ loads bytes and adds in two
+# instructions.
 MOST_OF_INTEGERS = {"Cortex-M4F": 2.5, "Cortex-M7": 2.5, "Cortex-M3": 4.0, "Cortex-M0+": 7.0}
 
 
 def check(network: str, profile: str, target: str, folder: Path) -> str:
-    """One line of the table; RuntimeError where the program or a bound fails."""
+    """Runs a network on a target, and returns a line of the table; RuntimeError if it fails or exceeds a limit."""
     on, data = TARGETS[target], INPUTS[network] if profile == "int16" else None
     quick = on.fpu or profile == "int16"
     report = export.c(NETWORKS[network], "vad", folder, data, profile, test_steps=STEPS if quick else STEPS // 50)
@@ -58,7 +59,8 @@ def check(network: str, profile: str, target: str, folder: Path) -> str:
     line = f"{network:13} {profile:8} {target:14} {hash_of_run}"
     if not target.startswith("wasm32"):
         called = {line.split()[0] for line in run([on.tool("nm"), "-u", "-P", "vad.o"], folder).splitlines()}
-        # Names that begin so are the compiler's own: arithmetic that the CPU lacks. tcc copies structs by a call.
+        # Names that begin with __ are the compiler's own, for arithmetic that the CPU lacks. tcc copies structs by a
+        # call.
         called = {name for name in called if not name.startswith("__")} - ({"memmove"} if target == "tcc" else set())
         if called:
             raise RuntimeError(f"vad.o needs a library: {called}")
@@ -80,7 +82,7 @@ def check(network: str, profile: str, target: str, folder: Path) -> str:
 
 
 def main() -> None:
-    """Prints the table, and what failed."""
+    """Prints the table, then the failures."""
     targets = sys.argv[1:] or list(TARGETS)
     print(
         f"{'network':13} {'profile':8} {'target':14} {'hash':8} {'code':>5} {'stack':>5} instructions a multiply-add"

@@ -1,9 +1,9 @@
-"""One network, one sequence of inputs, one hash: from NumPy to a Cortex-M4F.
+"""Checks that one network has one hash for one sequence of inputs, from NumPy to a Cortex-M4F.
 
     python tests/targets/one_hash.py [--library PREFIX] [--aarch64 PREFIX]     # exit code 1 where a hash differs
 
-PREFIX: where the C library is installed, for this machine and for aarch64; what is not given is built first, which
-takes minutes. Needs clang-19 and what check.py needs.
+PREFIX is where the C library is installed, for this machine or for aarch64; without it the library is built first,
+which takes minutes. It needs clang-19 and what check.py needs.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ NETWORKS = {
 }
 ON_HOST = {name: TARGETS[name] for name in ("gcc", "clang")}
 ACROSS = {name: TARGETS[name] for name in ("aarch64", "Cortex-M4F", "Cortex-M7")}
-Hashes = Iterator[tuple[str, str]]  # who made it, and what it is
+Hashes = Iterator[tuple[str, str]]  # what computed the outputs, and their hash
 
 
 def written(y: Any) -> str:
-    """The hash of y [T,H], as the programs print it."""
+    """The hash of y [T,H] in the form that the programs print."""
     return f"{hash_of(np.ascontiguousarray(y).view(np.uint32).ravel().tolist()):08x}"
 
 
 def inputs_of(layer: Any) -> Any:
-    """Those of export.c's test programs, [T,I]."""
+    """The inputs [T,I] of export.c's test programs."""
     return pseudo_random(STEPS, Network(layer, "float32"))
 
 
 def from_python(network: str) -> Hashes:
-    """Whole calls, steps, threads, batches; and the drop-in for torch."""
+    """The hashes of whole calls, steps, threads, batches, and the drop-in for torch."""
     cell, layer = NETWORKS[network]
     x = inputs_of(layer)
     stream = layer.stream()
@@ -73,14 +73,14 @@ def from_torch(cell: str, layer: Any, x: np.ndarray) -> str:
 
 
 def from_generated(network: str, targets: dict[str, Target], folder: Path) -> Hashes:
-    """The exported C99; its own comparison with Python's outputs fails first."""
+    """The hashes of exported C99, whose own comparison with Python's outputs would fail first."""
     export.c(NETWORKS[network][1], "vad", folder, test_steps=STEPS)
     for name, target in targets.items():
         yield f"C99, {name}", run(target.program("vad_test.c", folder), folder).strip()
 
 
 def from_library(network: str, prefix: Path, target: Target, isas: list[str], folder: Path) -> Hashes:
-    """The C library under each of these instruction sets."""
+    """The hashes of the C library under each of these instruction sets."""
     nn.Sequential(NETWORKS[network][1]).save(folder / "model.safetensors")
     source, library = ROOT / "tests" / "capi" / "hash.c", prefix / "lib" / "libpyrnn.a"
     link = ["-I", f"{prefix}/include", str(library), "-lstdc++", "-lm", "-pthread"]
@@ -93,7 +93,7 @@ def from_library(network: str, prefix: Path, target: Target, isas: list[str], fo
 
 
 def installed(folder: Path, *options: str) -> Path:
-    """Builds the C library; returns where it is installed."""
+    """Builds and installs the C library, and returns its folder."""
     build = ["cmake", "-G", "Ninja", "-S", str(ROOT), "-B", "build", "-DPYRNN_PYTHON=OFF", "-DPYRNN_C=ON"]
     run([*build, "-DCMAKE_INSTALL_LIBDIR=lib", *options], folder)
     for command in (["--build", "build"], ["--install", "build", "--prefix", "installed"]):
@@ -106,7 +106,7 @@ FOR_AARCH64 += ["-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++"]
 
 
 def all_of(network: str, library: Path, aarch64: Path) -> Hashes:
-    """Everything that makes a hash."""
+    """The hashes of all ways to run a network."""
     sources: list[Callable[[Path], Hashes]] = [
         lambda folder: from_python(network),
         lambda folder: from_library(network, library, ON_HOST["gcc"], _core.available_isas(), folder),

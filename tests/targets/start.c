@@ -1,4 +1,4 @@
-/* A Cortex-M from reset to newlib's _start, which talks to the host by semihosting. */
+/* Starts a Cortex-M from reset to newlib's _start, which talks to the host by semihosting. */
 #include <stdint.h>
 
 extern uint32_t stack_top;

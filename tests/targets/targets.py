@@ -16,12 +16,12 @@ C, CXX = ["-x", "c", "-std=c99"], ["-x", "c++", "-std=c++11"]
 
 @dataclass(frozen=True)
 class Target:
-    """A compiler and what runs its programs.
+    """A compiler and the command that runs its programs.
 
     Attributes:
-        links: flags and files for the linker. board: whether it is one of qemu-system-arm.
-        fpu: whether it has the fused multiply-add of float, in one instruction. ram: bytes, 0 for plenty.
-        brief: whether it runs the small networks alone, because a larger one tells nothing more there.
+        links: flags and files for the linker. board: whether it is a board of qemu-system-arm.
+        fpu: whether it has a fused multiply-add of float as one instruction. ram: bytes, 0 for plenty.
+        brief: whether it runs the small networks alone.
     """
 
     compiler: list[str]
@@ -47,16 +47,16 @@ class Target:
         return [*self.runner, "program"] if self.runner else ["./program"]
 
     def tool(self, name: str) -> str:
-        """The program of that name that belongs to the compiler, a GCC."""
+        """The name of a tool, such as nm, that belongs to the compiler."""
         return self.compiler[0].removesuffix("gcc") + name if self.compiler[0].endswith("-gcc") else name
 
 
 def run(command: list[str], folder: Path) -> str:
-    """What the command prints; RuntimeError with all of it where it fails."""
+    """Runs a command and returns its output; RuntimeError with the output if it fails."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout or done.stderr  # qemu's console of RISC-V is the latter
+    return done.stdout or done.stderr  # qemu prints the console of RISC-V on stderr
 
 
 SEMIHOSTING = ["-nographic", "-monitor", "none", "-serial", "none",
@@ -97,7 +97,7 @@ TARGETS = {
     "clang": CLANG,
     "clang, C++": replace(CLANG, language=CXX, brief=True),
     "clang -mno-fma": Target(["clang-19", "-mno-fma"], fpu=False, brief=True),
-    "tcc": Target(["tcc"], fpu=False, brief=True),  # neither GCC nor Clang, and does not say that it is
+    "tcc": Target(["tcc"], fpu=False, brief=True),  # neither GCC nor Clang, and defines no macro of theirs
     "MinGW": Target(
         ["x86_64-w64-mingw32-gcc"], ["env", "WINEDEBUG=-all", "/usr/lib/wine/wine64"], fpu=False, brief=True
     ),
@@ -111,5 +111,5 @@ TARGETS = {
     "Cortex-M7": board("mps2-an500", "-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"),
     "Cortex-M3": board("mps2-an385", "-mcpu=cortex-m3", fpu=False),
     "Cortex-M0+": board("mps2-an385", "-mcpu=cortex-m0plus", fpu=False),  # qemu has no board with one; an M3 runs it
-    "Cortex-M0": board("microbit", "-mcpu=cortex-m0", fpu=False, ram=16384),  # for integers: it has 256 KB of flash
+    "Cortex-M0": board("microbit", "-mcpu=cortex-m0", fpu=False, ram=16384),  # 256 KB of flash hold integers alone
 }

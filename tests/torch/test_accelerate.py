@@ -1,4 +1,4 @@
-"""accelerate, restore, explain; what torch's tools do to a module; the calls and errors that are torch's own."""
+"""accelerate, restore and explain; torch's tools work on a drop-in, and wrong calls raise torch's own errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Model(nn.Module):
         return self.rest[0](self.first(x)[0])[0]
 
 
-def test_accelerate_swaps_and_restore_undoes() -> None:
+def test_accelerate_swaps_layers_and_restore_swaps_them_back() -> None:
     model = Model().eval()
     before = {name: id(parameter) for name, parameter in model.named_parameters()}
     calls: list[str] = []
@@ -68,7 +68,7 @@ def test_accelerate_swaps_and_restore_undoes() -> None:
     assert drop_in.restore(model) == []
 
 
-def test_accelerate_a_copy_and_a_layer_itself() -> None:
+def test_accelerate_takes_a_single_layer_and_may_leave_it_as_it_is() -> None:
     layer = nn.LSTM(3, 5)
     report = drop_in.accelerate(layer, inplace=False)
     assert (type(layer), type(report.model), report.swapped) == (nn.LSTM, drop_in.LSTM, {"": "LSTM"})
@@ -87,7 +87,7 @@ def test_explain_says_which_way_a_call_goes() -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_a_drop_in_is_what_torchs_module_is(name: str) -> None:
+def test_a_drop_in_has_the_class_repr_attributes_and_weights_of_torchs_module(name: str) -> None:
     theirs, ours = pair(name, 3, 5)
     assert isinstance(ours, getattr(nn, name))
     assert repr(ours) == repr(theirs)
@@ -99,7 +99,7 @@ def test_a_drop_in_is_what_torchs_module_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_copies_and_files(name: str) -> None:
+def test_copies_and_files_of_a_drop_in_compute_the_same(name: str) -> None:
     theirs, ours = pair(name, 3, 5)
     x = input_of(name)
     expected = list(tensors_of(ours(x)))
@@ -116,12 +116,14 @@ def test_copies_and_files(name: str) -> None:
 
 @pytest.mark.parametrize("swap", [False, True])
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_conversion_after_a_call(name: str, swap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_converted_after_a_call_computes_as_torchs(
+    name: str, swap: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.__future__, "_swap_module_params_on_conversion", swap)
     theirs, ours = pair(name, 3, 5)
     ours(input_of(name))
     assert_equal_calls(theirs.double(), ours.double(), input_of(name, dtype=torch.float64), atol=OUTPUT[np.float64])
-    with torch.inference_mode():  # such weights have no version to tell a change by
+    with torch.inference_mode():  # weights made here have no version counter
         theirs, ours = pair(name, 3, 5)
         for _ in range(2):
             for parameter in [*theirs.parameters(), *ours.parameters()]:
@@ -148,13 +150,13 @@ def test_tied_and_normed_weights_train(name: str) -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)  # the contract of the design for gradients
 
 
-# -- what is left to torch ---------------------------------------------------------------------------------
+# -- calls that torch's operators compute ------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
 @pytest.mark.parametrize("name", ["RNN", "GRU", "RNNCell", "GRUCell"])
-def test_transforms_of_torch_func(name: str) -> None:
+def test_transforms_of_torch_func_give_torchs_numbers(name: str) -> None:
     theirs, ours = pair(name, 3, 5, dtype=torch.float64)
     x = input_of(name, dtype=torch.float64)
     found = []
@@ -166,9 +168,9 @@ def test_transforms_of_torch_func(name: str) -> None:
         found.append([*torch.func.jvp(first, (x,), (x.cos(),)), torch.func.jacrev(first)(x)])
         if "Cell" in name:
             found[-1].append(torch.vmap(first)(x.expand(3, *x.shape)))
-    # Both sides are torch's operators, and give the same bits but for the sigmoid of float64: torch computes some
-    # elements in vectors and the others one at a time, and these two round differently. Which elements, depends on the
-    # CPU and on the tensor's strides. Over 400 inputs on AVX2 the results differed by 1 epsilon at most.
+    # Both sides run torch's operators. Only the sigmoid of float64 may differ: torch computes some elements in vectors
+    # and the others one at a time, depending on CPU and strides, and the two round differently. Over 400 inputs on
+    # AVX2 the results differed by 1 epsilon at most.
     atol = 4 * torch.finfo(torch.float64).eps if "GRU" in name else 0
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=atol)
@@ -228,7 +230,7 @@ BAD_CELL_CALLS: dict[str, tuple[Any, ...]] = {
     "one state": (Z(2, 3), (Z(2, 5),)),
 }
 CALLS = [(name, what, args) for name in LAYERS for what, args in BAD_LAYER_CALLS.items()]
-TOO_LENIENT = "packed size", "packed dims"  # torch's LSTM does not look
+TOO_LENIENT = "packed size", "packed dims"  # torch's LSTM does not check these
 CALLS = [case for case in CALLS if case[0] != "LSTM" or case[1] not in TOO_LENIENT]
 CALLS += [(name, what, args) for name in CELLS for what, args in BAD_CELL_CALLS.items()]
 
@@ -248,7 +250,7 @@ def test_errors_are_torchs(name: str, what: str, args: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_matrix_as_state_of_an_unbatched_cell(name: str) -> None:
+def test_a_matrix_as_state_of_an_unbatched_cell_is_refused(name: str) -> None:
     _, ours = pair(name, 3, 5)
     state = Z(5, 5)
     with pytest.raises(RuntimeError, match=r"hidden0 has inconsistent hidden_size: got shape \(5, 5\), expected 5"):
@@ -256,14 +258,14 @@ def test_a_matrix_as_state_of_an_unbatched_cell(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_weight_of_another_shape(name: str) -> None:
+def test_a_weight_of_another_shape_is_refused(name: str) -> None:
     _, ours = pair(name, 3, 5)
     ours.weight_hh_l0 = nn.Parameter(Z(2, 2))
     with pytest.raises(RuntimeError, match=r"weight_hh_l0 should have shape .*, got \(2, 2\)"):
         ours(Z(4, 2, 3))
 
 
-def test_a_packed_input_of_another_size() -> None:
+def test_a_packed_input_of_another_size_is_refused() -> None:
     _, ours = pair("LSTM", 3, 5)
     with pytest.raises(RuntimeError, match=r"input.size\(-1\) must be equal to input_size. Expected 3, got 4"):
         ours(pack_sequence([Z(3, 4)]))
@@ -272,7 +274,7 @@ def test_a_packed_input_of_another_size() -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_torchscript(name: str) -> None:
+def test_scripted_and_traced_drop_ins_compute_torchs_bits(name: str) -> None:
     theirs, ours = pair(name, 3, 5)
     x = input_of(name)
     ours(x)

@@ -1,4 +1,4 @@
-"""Chosen activations and peepholes of torch's modules: the NumPy layers' bits, copies, files, derivatives."""
+"""Drop-ins with chosen activations or peepholes have the NumPy layers' bits, in copies, files and derivatives too."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LISTED = "tanh, sigmoid, relu, identity, hard_sigmoid_keras2, hard_sigmoid_keras
 
 
 def chosen(name: str, **more: Any) -> tuple[Any, Any]:
-    """A drop-in with all that can be chosen, and the NumPy layer of the same arguments and weights."""
+    """A drop-in with chosen activations, and the NumPy layer of the same arguments and weights."""
     options = {"num_layers": 2, "bidirectional": True, **CHOSEN[name], **more}
     torch.manual_seed(3)
     module, layer = getattr(drop_in, name)(3, 5, **options), getattr(pyrnn, name)(3, 5, **options)
@@ -48,14 +48,14 @@ def chosen(name: str, **more: Any) -> tuple[Any, Any]:
 
 @settings(max_examples=200, deadline=None)
 @given(chosen_calls().filter(lambda call: call.config.cell in COMMON), st.none() | st.integers(1, 9))
-def test_the_bits_of_the_numpy_layers(call: Call, every: int | None) -> None:
+def test_chosen_activations_give_the_bits_of_the_numpy_layers(call: Call, every: int | None) -> None:
     layer = call.layer()
     module = module_of(call, layer)
     expected, slopes = call.vjp(layer)
     result, found = differentiated(replace(call, options=call.options | {"checkpoint": every}), layer, module)
     assert same_bytes(result, expected)
     assert same_bytes(found, {group: slopes[group] for group in found})
-    # Gates that nothing bounds let the states grow as a power of a power, and each product costs digits.
+    # With unbounded gates the states may grow without limit, and the rounding errors with them.
     if all(np.abs(part).max() < 10 for part in (expected.output, *expected.state)):
         _, by_operators = differentiated(call, layer, module, create_graph=True)
         assert_slopes(by_operators, slopes)
@@ -93,7 +93,7 @@ COPIES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("way", COPIES)
 @pytest.mark.parametrize("name", LAYERS)
-def test_copies(name: str, way: str) -> None:
+def test_copies_compute_the_same_and_have_weights_of_their_own(name: str, way: str) -> None:
     module, _ = chosen(name)
     before = outputs(module, X)
     again = COPIES[way](module)
@@ -105,7 +105,7 @@ def test_copies(name: str, way: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_state_dicts_and_conversion(name: str) -> None:
+def test_state_dicts_and_conversion_keep_the_chosen_activations(name: str) -> None:
     (module, layer), (other, _) = chosen(name), chosen(name)
     other.reset_parameters()
     assert not equal(outputs(other, X), outputs(module, X))
@@ -118,14 +118,14 @@ def test_state_dicts_and_conversion(name: str) -> None:
     assert same_bytes(in_arrays(found), [y, *as_states(state)])
 
 
-def test_peepholes_in_a_state_dict() -> None:
+def test_peepholes_are_weights_of_the_state_dict_and_drawn_after_torchs() -> None:
     module, plain = drop_in.LSTM(3, 5, peephole=True), drop_in.LSTM(3, 5)
     with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "weight_peephole_l0"'):
         module.load_state_dict(plain.state_dict())
     with pytest.raises(RuntimeError, match=r'Unexpected key\(s\) in state_dict: "weight_peephole_l0"'):
         plain.load_state_dict(module.state_dict())
     assert module.weight_peephole_l0.shape == (15,)
-    # Drawn from U(-1/sqrt(H), 1/sqrt(H)), after what torch draws.
+    # They are drawn from U(-1/sqrt(H), 1/sqrt(H)), after the weights that torch draws.
     assert 0 < module.weight_peephole_l0.abs().max() <= 5**-0.5
     torch.manual_seed(0)
     peephole = drop_in.LSTM(3, 5, 2, peephole=True)
@@ -158,14 +158,14 @@ REFUSED: tuple[tuple[str, dict[str, Any], Any, str], ...] = (
 
 
 @pytest.mark.parametrize(("name", "options", "kind", "sentence"), REFUSED, ids=str)
-def test_choices_that_are_refused(name: str, options: dict[str, Any], kind: Any, sentence: str) -> None:
+def test_wrong_choices_are_refused(name: str, options: dict[str, Any], kind: Any, sentence: str) -> None:
     with pytest.raises(kind, match=sentence):
         getattr(drop_in, name)(3, 5, **options)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("name", LAYERS)
-def test_torchs_classes_cannot_take_its_place(name: str) -> None:
+def test_a_module_with_choices_is_never_turned_into_torchs_class(name: str) -> None:
     module, _ = chosen(name)
     before = outputs(module, X)
     with pytest.raises(RuntimeError, match=f"TorchScript has no {name} with chosen activations or peepholes"):
@@ -186,7 +186,7 @@ def test_torchs_classes_cannot_take_its_place(name: str) -> None:
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
 @pytest.mark.parametrize("form", [{}, {"proj_size": 2, "num_layers": 2, "bidirectional": True}], ids=str)
-def test_derivatives_with_peepholes(form: dict[str, Any], activation: str) -> None:
+def test_derivatives_with_peepholes_agree_with_finite_differences(form: dict[str, Any], activation: str) -> None:
     module = drop_in.LSTM(2, 3, peephole=True, activation=activation, dtype=torch.float64, **form)
     names, x = dict(module.named_parameters()), torch.linspace(-1, 1, 12).double().reshape(3, 2, 2)
 
@@ -209,7 +209,7 @@ def test_parameters_come_in_the_numpy_layers_order(bidirectional: bool, options:
     assert [name for name, _ in module.named_parameters()] == [name for name, _ in shapes]
 
 
-def test_what_an_rnn_does_not_have() -> None:
+def test_an_rnn_takes_neither_peephole_nor_recurrent_activation() -> None:
     with pytest.raises((TypeError, ValueError), match="peephole"):
         drop_in.RNN(3, 5, peephole=True)
     with pytest.raises((TypeError, ValueError), match="recurrent_activation"):

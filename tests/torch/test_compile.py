@@ -20,7 +20,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 FORWARD = torch.ops.pyrnn.recurrence.default
-# Dynamo looks at it in every input of a graph that another graph has made.
+# Dynamo reads .grad of every input of a graph, also where another graph has made the input.
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 
 
@@ -33,7 +33,7 @@ def _without_graphs_of_other_tests() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("options", [{}, TWO, {"num_layers": 3, "dropout": 0.4, "bias": False}], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_compiled_layers(name: str, options: Any, dtype: torch.dtype) -> None:
+def test_compiled_layers_give_the_bits_of_plain_ones(name: str, options: Any, dtype: torch.dtype) -> None:
     traceable, plain = twins(name, **options, dtype=dtype)
     x = torch.randn(T, B, I, dtype=dtype)
     runs = options.get("num_layers", 1) * (1 + options.get("bidirectional", False))
@@ -45,27 +45,27 @@ def test_compiled_layers(name: str, options: Any, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(
     "options", [{"proj_size": 2}, {"peephole": True}, {"activation": "relu", "recurrent_activation": "relu"}], ids=str
 )
-def test_compiled_forms_of_the_lstm(options: Any) -> None:
+def test_compiled_forms_of_the_lstm_give_the_bits_of_plain_ones(options: Any) -> None:
     traceable, plain = twins("LSTM", **options)
     args = (torch.randn(T, B, I),)
     assert_equal(results(compiled(traceable), args), results(plain, args))
 
 
 @pytest.mark.parametrize("kind", KEYWORDS)
-def test_compiled_keywords(kind: str) -> None:
+def test_compiled_calls_with_keywords_give_the_bits_of_plain_ones(kind: str) -> None:
     traceable, plain = (Calling(layer, **KEYWORDS[kind]) for layer in twins("LSTM"))
     states = (torch.randn(1, B, H), torch.randn(1, B, H)) if kind == "reset" else ()
     args = (torch.randn(T, B, I), *states)
     assert_equal(results(compiled(traceable), args), results(plain, args))
 
 
-# torch's own, at the import of inductor.
+# torch itself causes this warning when it imports inductor.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
-def test_compiled_by_inductor(name: str) -> None:
+def test_layers_compiled_by_inductor_give_the_bits_of_plain_ones(name: str) -> None:
     traceable, plain = twins(name, **TWO, dropout=0.5)
     args = (torch.randn(B, T, I),)
-    with torch._inductor.config.patch(fallback_random=True):  # else inductor draws numbers of its own
+    with torch._inductor.config.patch(fallback_random=True):  # without it inductor draws from a generator of its own
         assert_equal(results(compiled(traceable, "inductor"), args), results(plain, args))
 
 
@@ -113,7 +113,7 @@ def test_other_modules_compile_as_before() -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_plain_drop_ins_in_a_compiled_model(name: str) -> None:
+def test_plain_drop_ins_run_in_a_compiled_model(name: str) -> None:
     model = Mixed(pair(name, I, H)[1], nn.Linear(H, 2))
     args = (torch.randn(T, B, I),)
     expected = results(model, args)
@@ -130,16 +130,16 @@ def test_plain_drop_ins_in_a_compiled_model(name: str) -> None:
 
 @pytest.mark.parametrize("unbatched", [False, True])
 @pytest.mark.parametrize("name", CELLS)
-def test_compiled_cells(name: str, unbatched: bool) -> None:
+def test_compiled_cells_give_the_numbers_of_plain_ones(name: str, unbatched: bool) -> None:
     cell = pair(name, I, H)[1]
     args = (torch.randn(*(() if unbatched else (B,)), I),)
     for one, other in zip(results(compiled(cell), args), results(cell, args), strict=True):
-        # Torch's own operators, not the kernels: the tolerance of gradients holds for outputs too.
+        # torch's operators compute these, not the kernels; the tolerance is that of gradients.
         torch.testing.assert_close(one, other, rtol=0, atol=10 * GRADIENT[np.float32])
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_without_gradients(mode: Any) -> None:
+def test_a_graph_without_gradients_records_no_tape(mode: Any) -> None:
     traceable, plain = twins("LSTM")
     x, counter = torch.randn(T, B, I), CompileCounterWithBackend("aot_eager")
     model = compiled(traceable, counter)
@@ -163,7 +163,7 @@ class Packing(nn.Module):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_packed_sequences(name: str) -> None:
+def test_compiled_packed_sequences_give_the_bits_of_plain_ones(name: str) -> None:
     traceable, plain = twins(name, num_layers=2, bidirectional=True, dropout=0.5)
     for layer in (traceable, copy.deepcopy(plain)):
         args = (torch.randn(T, B, I),)

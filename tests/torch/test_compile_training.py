@@ -1,4 +1,4 @@
-"""torch.compile of what happens around a call: training, checkpoints, compiled autograd, transforms."""
+"""Training, checkpoints, compiled autograd and transforms under torch.compile give the plain drop-ins' numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pyrnn.torch import operators
 
-# Dynamo looks at it in every input of a graph that another graph has made.
+# Dynamo reads .grad of every input of a graph, also where another graph has made the input.
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 
 
@@ -44,7 +44,7 @@ def steps_of(module: nn.Module, call: Any, x: Tensor) -> list[float]:
     return losses
 
 
-def test_training_follows_the_plain_drop_in() -> None:
+def test_compiled_training_has_the_losses_and_weights_of_the_plain_drop_in() -> None:
     before = set(operators._handles)  # other tests of this process may have left some
     traceable, plain = twins("GRU", num_layers=2)
     x = torch.randn(T, B, I)
@@ -59,7 +59,7 @@ def test_training_follows_the_plain_drop_in() -> None:
 
 
 @pytest.mark.parametrize("edit", ["in place", "data", "data in place", "replaced"])
-def test_changed_weights_are_seen(edit: str) -> None:
+def test_a_compiled_model_sees_changed_weights(edit: str) -> None:
     traceable, plain = twins("GRU")
     model, x = compiled(traceable), torch.randn(T, B, I)
     model(x)
@@ -90,7 +90,7 @@ class Checkpointed(Calling):
         return checkpoint(self.inner, x, use_reentrant=False)
 
 
-def test_checkpointed_in_a_graph() -> None:
+def test_torchs_checkpoint_in_a_graph_gives_the_bits_of_the_plain_drop_in() -> None:
     traceable, plain = map(Checkpointed, twins("LSTM", num_layers=2, dropout=0.5))
     args = (torch.randn(T, B, I),)
     assert_equal(results(compiled(traceable), args), results(plain, args))
@@ -111,22 +111,22 @@ def assert_backward_compiles(forward: nn.Module, plain: nn.Module, x: Tensor) ->
     assert_equal([parameter.grad for parameter in forward.parameters()], expected)
 
 
-def test_compiled_autograd() -> None:
+def test_compiled_autograd_of_a_compiled_model_gives_the_plain_gradients() -> None:
     traceable, plain = twins("LSTM")
     assert_backward_compiles(compiled(traceable), plain, torch.randn(T, B, I))
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_compiled_autograd_of_calls_outside_of_a_graph(name: str) -> None:
+def test_compiled_autograd_of_calls_outside_of_a_graph_gives_the_plain_gradients(name: str) -> None:
     plain = pair(name, I, H)[1]
     x = torch.randn(*(() if name in CELLS else (T,)), B, I)
     assert_backward_compiles(copy.deepcopy(plain), plain, x)
 
 
-# torch's own, at the first forward-mode derivative.
+# torch itself causes this warning at the first forward-mode derivative.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["jvp", "grad", "vmap"])
-def test_transforms_in_a_graph(kind: str) -> None:
+def test_transforms_in_a_graph_give_the_plain_numbers(kind: str) -> None:
     x = torch.randn(T, B, I)
 
     def transformed(layer: nn.Module, x: Tensor) -> Any:

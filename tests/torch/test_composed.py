@@ -1,4 +1,4 @@
-"""The recurrence out of torch's operators: torch.nn's numbers, the kernels', and all of torch's derivatives."""
+"""The recurrence composed of torch's operators has the numbers of torch.nn and the kernels, and all derivatives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pyrnn.torch.composed import Network, Steps, compose
 
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "lstm_proj", "gru")
 T, B, H = 4, 2, 3
-# torch's own, at the first forward-mode derivative.
+# torch itself causes this warning at the first forward-mode derivative.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 
@@ -38,7 +38,7 @@ def network_of(layer: Any) -> Network:
 
 
 def composed(call: Call, layer: Any, masks: Sequence[Tensor] = ()) -> tuple[plain.Result, dict[str, dict[str, Array]]]:
-    """What `call.vjp(layer)` gives, by torch.func.grad."""
+    """Computes the results of `call.vjp(layer)` by torch.func.grad."""
     options, weighted = dict(call.options), replace(call, loss=tree_map(torch.tensor, call.loss))
     states = {"state": call.states, "reset_state": options.pop("reset_state", ())}
     groups = {"input": {"x": call.x}, "parameters": layer.state_dict()}
@@ -63,7 +63,9 @@ def composed(call: Call, layer: Any, masks: Sequence[Tensor] = ()) -> tuple[plai
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one-way", "both-ways"])
 @pytest.mark.parametrize(("layers", "dropout"), [(1, 0.0), (2, 0.0), (3, 0.4)])
 @pytest.mark.parametrize("cell", CELLS)
-def test_torchs_numbers(cell: str, layers: int, dropout: float, bidirectional: bool, bias: bool, given: bool) -> None:
+def test_composed_equations_give_torchs_numbers(
+    cell: str, layers: int, dropout: float, bidirectional: bool, bias: bool, given: bool
+) -> None:
     config = Config(cell, layers, bidirectional, bias=bias, given=given)
     call, theirs, ours = Call.draw(config), torch_layer(config), config.pyrnn_layer()
     dy, dstates, _ = call.loss["output"], call.loss["state"], call.loss.pop("cell_states", None)
@@ -81,10 +83,10 @@ def test_torchs_numbers(cell: str, layers: int, dropout: float, bidirectional: b
 
 @settings(max_examples=150, deadline=None)
 @given(chosen_calls().filter(lambda call: call.config.cell in CELLS))
-def test_the_kernels_numbers(call: Call) -> None:
+def test_composed_equations_give_the_kernels_numbers(call: Call) -> None:
     layer = call.layer()
     expected, slopes = call.vjp(layer)
-    # Gates that nothing bounds let the states grow as a power of a power, and each product costs digits.
+    # With unbounded gates the states may grow without limit, and the rounding errors with them.
     assume(all(np.abs(part).max() < 10 for part in (expected.output, *expected.state)))
     result, found = composed(call, layer)
     assert_result(result, expected, np.float64)
@@ -93,7 +95,7 @@ def test_the_kernels_numbers(call: Call) -> None:
 
 @pytest.mark.parametrize("mode", ["rnn_tanh", "rnn_relu"])
 @pytest.mark.parametrize("name", NAMES)
-def test_activations_at_their_corners(name: str, mode: str) -> None:
+def test_activations_have_the_kernels_slopes_at_their_corners(name: str, mode: str) -> None:
     corners = np.array([-9, -3, -2.5, -1, 0, 1, 2.5, 3, 9], float).reshape(1, 9, 1)
     layer = Recurrent(mode, 1, 1, 1, False, False, 0.0, False, 0, np.float64, 0, activation=name)
     layer.load_state_dict({"weight_ih_l0": np.ones((1, 1)), "weight_hh_l0": np.ones((1, 1))})
@@ -104,12 +106,12 @@ def test_activations_at_their_corners(name: str, mode: str) -> None:
 
 
 def case(mode: str, options: str, dtype: torch.dtype = torch.float64) -> tuple[Callable[..., Any], list[Tensor]]:
-    """A function of tensors alone and what to call it with; the options are "none", "all" or "both ways"."""
+    """A function of tensors alone and its arguments; the options are "none", "all" or "both ways"."""
     torch.manual_seed(1)
     plain_call, reset = options == "none", options == "all"
     cell, chosen = ("lstm_proj", {"peephole": True}) if mode == "lstm" and not plain_call else (mode, {})
     drawn = Call.draw(Config(cell, 2, not reset, T=T, B=B, I=2, H=H), chosen=chosen)
-    layer, loss = drawn.layer(), drawn.loss  # of the shapes of a dropout factor and of a state
+    layer, loss = drawn.layer(), drawn.loss  # its arrays have the shapes of a dropout mask and of a state
     optional = [() if plain_call else (loss["output"],), loss["state"] if reset else ()]
     groups = tree_map(torch.tensor, [(drawn.x,), drawn.states, tuple(layer.state_dict().values()), *optional])
     active = torch.tensor([[1, 1], [0, 1], [1, 1], [1, 0]]) == 1
@@ -131,7 +133,7 @@ every_case = pytest.mark.parametrize(
 
 
 @every_case
-def test_vmap_is_a_loop(mode: str, options: str) -> None:
+def test_vmap_equals_a_loop(mode: str, options: str) -> None:
     call, inputs = case(mode, options)
     every = set(range(len(inputs)))
     for chosen in [*({index} for index in every), every]:
@@ -141,7 +143,7 @@ def test_vmap_is_a_loop(mode: str, options: str) -> None:
         assert_close(found, tuple(map(torch.stack, zip(*each, strict=True))))
 
 
-def test_vmap_over_masks() -> None:
+def test_vmap_over_masks_equals_a_loop() -> None:
     _, (x, h, *weights) = case("gru", "none")
     flags = torch.arange(3 * T * B).reshape(3, T, B) % 5 > 1
 
@@ -152,7 +154,7 @@ def test_vmap_over_masks() -> None:
 
 
 @every_case
-def test_first_and_second_derivatives(mode: str, options: str) -> None:
+def test_first_and_second_derivatives_agree_with_finite_differences(mode: str, options: str) -> None:
     call, inputs = case(mode, options)
     leaves = [t.requires_grad_() for t in inputs]
     assert gradcheck(call, leaves, check_forward_ad=True, check_batched_grad=True, fast_mode=True)
@@ -160,7 +162,7 @@ def test_first_and_second_derivatives(mode: str, options: str) -> None:
 
 
 @every_case
-def test_transforms_of_torch_func(mode: str, options: str) -> None:
+def test_forward_and_reverse_mode_agree_with_each_other_and_with_a_complex_step(mode: str, options: str) -> None:
     call, inputs = case(mode, options)
     ahead, back = (jac(lambda *t: call(*t)[0], (0, 1, 2))(*inputs) for jac in (torch.func.jacfwd, torch.func.jacrev))
     assert_close(ahead, back)
@@ -174,17 +176,17 @@ def test_transforms_of_torch_func(mode: str, options: str) -> None:
 
 
 @every_case
-def test_bfloat16(mode: str, options: str) -> None:
+def test_bfloat16_is_near_float64(mode: str, options: str) -> None:
     call, inputs = case(mode, options, torch.bfloat16)
     found, expected = call(*inputs), call(*(t.double() for t in inputs))
     assert {out.dtype for out in found} == {torch.bfloat16}
-    # 8 bits of mantissa: roundings of 2^-9, some of them in each of two layers and four steps, of states up to 4.
+    # A bfloat16 rounds by 2^-9; each of two layers and four steps rounds a few times, states up to 4.
     assert_close(tuple(out.double() for out in found), expected, 0.1)
 
 
 @pytest.mark.parametrize("active", [None, torch.ones(0, B, dtype=torch.bool)], ids=["plain", "masked"])
 @pytest.mark.parametrize("mode", ["lstm", "gru"])
-def test_no_steps(mode: str, active: Tensor | None) -> None:
+def test_a_call_without_steps_returns_the_initial_state(mode: str, active: Tensor | None) -> None:
     _, (x, *rest) = case(mode, "none")
     count = 1 + (mode == "lstm")
     states, network = tuple(rest[:count]), Network(mode, True, 2, True)

@@ -1,4 +1,4 @@
-"""Every edit of a number of a weight is seen at the next call, also one that torch does not notice."""
+"""The next call sees every edit of a weight, also one that torch's version counters miss."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ MODULES: dict[str, Callable[..., Any]] = {name: getattr(drop_in, name) for name 
 
 
 def arguments(name: str) -> tuple[Any, ...]:
-    """Of a call in which every weight counts: a cell is given a state."""
+    """Arguments of a call whose outputs depend on every weight: a cell gets a state."""
     h = torch.linspace(-1, 1, 10).reshape(2, 5)
     return (X, None) if "Cell" not in name else (X[0], (h, h) if name == "LSTMCell" else h)
 
@@ -68,13 +68,13 @@ def test_an_edit_of_any_number_is_seen(name: str, edit: Any, data: st.DataObject
     edit(weight, index, number + 1)
     after = outputs(module, *call)
     assert not equal(after, before)
-    assert equal(after, outputs(copy.deepcopy(module), *call))  # which packs its own
+    assert equal(after, outputs(copy.deepcopy(module), *call))  # the copy packs its weights anew
     edit(weight, index, number)
     assert equal(outputs(module, *call), before)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_new_memory_with_the_same_numbers(name: str) -> None:
+def test_new_memory_with_the_same_numbers_gives_the_same_outputs(name: str) -> None:
     module, call = MODULES[name](3, 5), arguments(name)
     before, old = outputs(module, *call), [weight.data for weight in module.parameters()]
     for weight in module.parameters():
@@ -86,7 +86,7 @@ def test_new_memory_with_the_same_numbers(name: str) -> None:
 
 
 def test_an_edit_of_an_attribute_is_seen() -> None:
-    cells = [room.RNNCell(3, 5) for room in (nn, drop_in)]
+    cells = [namespace.RNNCell(3, 5) for namespace in (nn, drop_in)]
     cells[1].load_state_dict(cells[0].state_dict())
     for nonlinearity in ("tanh", "relu"):
         for cell in cells:
@@ -99,7 +99,7 @@ def test_an_edit_of_an_attribute_is_seen() -> None:
     assert equal(outputs(module, X), outputs(copy.deepcopy(module), X))
 
 
-# -- one step of one sequence without gradients, which is one call of the kernels -------------------------------
+# -- one step of one sequence without gradients ----------------------------------------------------------------
 
 
 def by_optimizer(kind: type[torch.optim.Optimizer], **options: Any) -> Callable[[nn.Module], None]:
@@ -158,7 +158,7 @@ WAYS: dict[str, Callable[[nn.Module], Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of Python 3.12, at fork
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12 warns at fork
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", MODULES)
 def test_a_single_step_sees_weights_changed_in_any_way(name: str, way: str) -> None:

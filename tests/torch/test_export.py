@@ -1,4 +1,4 @@
-"""Tools that read a model's code or classes: the drop-ins against torch.nn, scripted, exported, quantised, traced."""
+"""Drop-ins that are scripted, exported, quantised or traced give the results of torch.nn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import pyrnn.torch as drop_in
 
 
 class Packing(nn.Module):
-    """Padded sequences in and out of a layer that sees them packed."""
+    """Packs padded sequences, calls the layer, and pads its output."""
 
     def __init__(self, rnn: nn.Module) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Packing(nn.Module):
 
 
 class Stepping(nn.Module):
-    """A cell over the steps of a sequence."""
+    """Calls a cell on each step of a sequence."""
 
     def __init__(self, cell: nn.Module) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def saved(scripted: Any) -> Any:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_scripted_model_packs(name: str) -> None:
+def test_a_scripted_model_packs_sequences(name: str) -> None:
     args = torch.randn(6, 3, 3, **F64), torch.tensor([2, 6, 4])
     theirs, ours = (Packing(layer) for layer in pair(name, 3, 5, num_layers=2, bidirectional=True, **F64))
     expected = theirs(*args)
@@ -82,7 +82,7 @@ def test_a_scripted_model_packs(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("name", ["RNNCell", "GRUCell"])
-def test_a_scripted_model_steps(name: str) -> None:
+def test_a_scripted_model_steps_a_cell_and_trains_it(name: str) -> None:
     x = torch.randn(6, 2, 3, **F64)
     theirs, ours = (Stepping(cell) for cell in pair(name, 3, 5, **F64))
     expected = theirs(x)
@@ -90,14 +90,14 @@ def test_a_scripted_model_steps(name: str) -> None:
     scripted = torch.jit.script(ours)
     scripted(x).sum().backward()
     assert_near([saved(scripted)(x)], [expected])
-    # What is scripted holds the parameters themselves.
+    # A scripted module shares its parameters with the original.
     assert_near([p.grad for p in ours.parameters()], [p.grad for p in theirs.parameters()])
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_traced_model_packs(name: str) -> None:
+def test_a_traced_model_packs_sequences(name: str) -> None:
     theirs, ours = (Packing(layer) for layer in pair(name, 3, 5, **F64))
     args = torch.randn(6, 3, 3, **F64), torch.tensor([2, 6, 4])
     others = torch.randn(6, 3, 3, **F64), torch.tensor([6, 1, 3])
@@ -133,7 +133,7 @@ def graph_of(module: nn.Module, args: tuple[Any, ...], path: Path, dynamo: bool)
 @pytest.mark.filterwarnings("ignore:Exporting a model to ONNX with a batch_size other than 1:UserWarning")
 @pytest.mark.filterwarnings("ignore:The tensor attributes? self._flat_weights:UserWarning")
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning")
-# With dynamo a model takes a second.
+# An export with dynamo takes a second a model, so only one form is exported that way.
 @pytest.mark.parametrize(("options", "dynamo"), [(FORMS[0], False), (FORMS[1], False), (FORMS[0], True)], ids=str)
 @pytest.mark.parametrize("name", LAYERS + CELLS)
 def test_the_onnx_graph_is_torchs(name: str, options: dict[str, Any], dynamo: bool, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_dynamic_quantisation_goes_by_torchs_class(name: str) -> None:
 
 @pytest.mark.parametrize("options", FORMS, ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_gradients_of_each_sample(name: str, options: dict[str, Any]) -> None:
+def test_gradients_of_each_sample_are_torchs(name: str, options: dict[str, Any]) -> None:
     found = []
     for module in pair(name, 3, 5, **{**options, "batch_first": True}, **F64):
         x = torch.linspace(-1, 1, 60, **F64).reshape(4, 5, 3)
@@ -182,7 +182,7 @@ def test_gradients_of_each_sample(name: str, options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_fx_with_a_tracer_that_stops_at_drop_ins(name: str) -> None:
+def test_an_fx_tracer_may_stop_at_drop_ins(name: str) -> None:
     class Tracer(torch.fx.Tracer):
         def is_leaf_module(self, m: nn.Module, qualified_name: str) -> bool:
             leaf: bool = isinstance(m, getattr(nn, name)) or super().is_leaf_module(m, qualified_name)

@@ -1,4 +1,4 @@
-"""Backward computes what is asked for: gradients are torch's, and the frozen weights and inputs have none."""
+"""Backward computes the required gradients alone: these are torch's, and frozen weights and inputs have none."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Gradients = list[Tensor | None]
 
 
 def arguments(kind: str, dtype: torch.dtype, of_input: bool, of_state: bool) -> tuple[Any, list[Tensor]]:
-    """Those of a call, and the tensors in them: an input and its initial state."""
+    """The arguments of a call, and the tensors in them: an input and its initial state."""
     torch.manual_seed(2)
     name, options = KINDS[kind]
     runs = options.get("num_layers", 1) * (1 + options.get("bidirectional", False))
@@ -47,7 +47,7 @@ def arguments(kind: str, dtype: torch.dtype, of_input: bool, of_state: bool) -> 
 
 
 def differentiated(module: nn.Module, kind: str, dtype: torch.dtype, *asked: bool) -> tuple[list[Tensor], Gradients]:
-    """Outputs, and the gradients of input, states and weights."""
+    """Calls the module, differentiates, and returns outputs and the gradients of input, states and weights."""
     args, leaves = arguments(kind, dtype, *asked)
     outputs = [part for part in tensors_of(module(*args)) if part.is_floating_point()]
     leaves = [*leaves, *module.parameters()]
@@ -65,7 +65,7 @@ def present(found: tuple[list[Tensor], Gradients]) -> Results:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("frozen", FROZEN)
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_asked_for_is_torchs_and_the_rest_is_none(kind: str, frozen: str, dtype: torch.dtype) -> None:
+def test_requested_gradients_are_torchs_and_the_rest_are_none(kind: str, frozen: str, dtype: torch.dtype) -> None:
     name, options = KINDS[kind]
     _, whole = differentiated(pair(name, 3, 5, **options, dtype=dtype)[1], kind, dtype, True, True)
     for asked in product((True, False), repeat=2):
@@ -79,4 +79,4 @@ def test_what_is_asked_for_is_torchs_and_the_rest_is_none(kind: str, frozen: str
             assert [gradient is not None for gradient in gradients] == wanted
         assert_same(present(found), present(expected), DTYPES[dtype])
         for one, other in zip(found[1], whole, strict=True):
-            assert one is None or (other is not None and torch.equal(one, other))  # whatever else is asked for
+            assert one is None or (other is not None and torch.equal(one, other))

@@ -1,4 +1,4 @@
-"""Hooks, autograd's modes and files, those of older torch too: the drop-ins against torch.nn."""
+"""Hooks, autograd's modes, and files also of older torch work on drop-ins as on torch.nn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pyrnn.torch as drop_in
 
 
 def shapes(value: Any) -> Any:
-    """As nested as the value, with shapes for tensors."""
+    """Replaces each tensor in a nested value by its shape."""
     if isinstance(value, Tensor):
         return tuple(value.shape)
     return [shapes(part) for part in value] if isinstance(value, (tuple, list)) else value
@@ -36,7 +36,7 @@ def state_of(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_hooks_of_a_module(name: str) -> None:
+def test_hooks_of_a_module_see_what_torchs_see(name: str) -> None:
     found = []
     for module in pair(name, 3, 5, **F64):
         seen: list[Any] = []
@@ -54,7 +54,7 @@ def test_hooks_of_a_module(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_hooks_that_change_what_passes(name: str) -> None:
+def test_hooks_may_change_inputs_and_gradients(name: str) -> None:
     found = []
     for module in pair(name, 3, 5, **F64):
         module.register_forward_pre_hook(lambda _, args: (args[0] * 2, *args[1:]))
@@ -83,14 +83,14 @@ def test_hooks_of_parameters_fire_once_a_backward_pass(name: str) -> None:
             torch.stack([out.square().sum() for out in call(module, input_of(name))]).sum().backward()
         found.append(seen)
     keys = [[event[:2] for event in seen] for seen in found]
-    assert sorted(keys[1]) == sorted(keys[0])  # the order of the weights within a call is torch's own affair
+    assert sorted(keys[1]) == sorted(keys[0])  # torch promises no order of the weights within a call
     assert len(keys[1]) == 2 * 2 * 4
     gradients = [{event[1]: event[2] for event in seen if len(event) == 3} for seen in found]
     assert_near([gradients[1][key] for key in gradients[0]], list(gradients[0].values()))
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_hooks_of_state_dicts(name: str) -> None:
+def test_hooks_of_state_dicts_run_as_torchs(name: str) -> None:
     def renamed(state_dict: dict[str, Any], prefix: str, new: str) -> None:
         for key in [key for key in state_dict if key.startswith(prefix)]:
             state_dict[new + key.removeprefix(prefix)] = state_dict.pop(key)
@@ -124,7 +124,7 @@ def deterministic() -> Iterator[None]:
 
 @pytest.mark.usefixtures("deterministic")
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_deterministic_algorithms(name: str) -> None:
+def test_training_runs_under_deterministic_algorithms(name: str) -> None:
     theirs, ours = pair(name, 3, 5, **F64)
     assert_near(train(ours, name), train(theirs, name))
 
@@ -132,7 +132,7 @@ def test_deterministic_algorithms(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled:UserWarning")
 @pytest.mark.filterwarnings("ignore:Error detected in :UserWarning")
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_anomaly_mode(name: str) -> None:
+def test_anomaly_mode_trains_and_names_nan_gradients(name: str) -> None:
     found = []
     for module in pair(name, 3, 5, **F64):
         with torch.autograd.set_detect_anomaly(True):
@@ -149,13 +149,13 @@ def test_anomaly_mode(name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS + CELLS)
 def test_a_file_of_weights_goes_both_ways(name: str, tmp_path: Path) -> None:
     torch.manual_seed(3)
-    modules = [getattr(room, name)(3, 5, **F64) for room in (nn, drop_in, nn)]
+    modules = [getattr(namespace, name)(3, 5, **F64) for namespace in (nn, drop_in, nn)]
     for one, other in itertools.pairwise(modules):
         torch.save(one.state_dict(), tmp_path / "weights.pt")
         other.load_state_dict(torch.load(tmp_path / "weights.pt"))
         assert_near(call(other, input_of(name)), call(one, input_of(name)))
         versions = [{key: own["version"] for key, own in m.state_dict()._metadata.items()} for m in (one, other)]
-        assert versions[0] == versions[1]  # a drop-in's also say the options that torch's cannot have
+        assert versions[0] == versions[1]  # a drop-in's metadata also holds the options that torch lacks
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
@@ -171,12 +171,12 @@ def test_a_file_of_the_module_loads_where_the_class_is_allowed(name: str, tmp_pa
 
 
 def before_projections(module: nn.Module) -> dict[str, Any]:
-    """As torch 1.4 to 1.7 wrote a layer."""
+    """The state of a layer as torch 1.4 to 1.7 wrote it."""
     return {key: value for key, value in module.__getstate__().items() if key != "proj_size"}
 
 
 def with_tensors_as_all_weights(module: nn.Module) -> dict[str, Any]:
-    """As torch 0.1 did."""
+    """The state of a layer as torch 0.1 wrote it."""
     state = before_projections(module)
     for key in ("_flat_weights", "_flat_weights_names", "_all_weights"):
         del state[key]
@@ -184,7 +184,7 @@ def with_tensors_as_all_weights(module: nn.Module) -> dict[str, Any]:
 
 
 def without_flat_weights(module: nn.Module) -> dict[str, Any]:
-    """As torch 1.0 to 1.3 did; 2.13 no longer reads it."""
+    """The state of a layer as torch 1.0 to 1.3 wrote it; torch 2.13 no longer reads it."""
     state = before_projections(module)
     del state["_flat_weights"]
     return state
@@ -196,7 +196,7 @@ OLD = (before_projections, with_tensors_as_all_weights, without_flat_weights)
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True, "bias": False}], ids=str)
 @pytest.mark.parametrize("old", OLD, ids=lambda old: str(old.__name__))
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_saved_by_older_torch(name: str, old: Any, options: dict[str, Any]) -> None:
+def test_layers_saved_by_older_torch_load_as_torchs_do(name: str, old: Any, options: dict[str, Any]) -> None:
     found: list[Any] = []
     for module in pair(name, 3, 5, **options, **F64):
         loaded = type(module).__new__(type(module))

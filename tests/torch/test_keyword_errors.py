@@ -1,4 +1,4 @@
-"""Keywords on torch's modules: what is refused, and how; torch's own signature and errors; packed sequences."""
+"""Wrong keywords are refused, also with packed sequences; signature and errors of a drop-in are torch's."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_signature_is_torchs(name: str, args: Any, keywords: dict[str, Any])
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_keywords_that_ask_for_nothing(name: str) -> None:
+def test_keywords_that_ask_for_nothing_change_no_bit(name: str) -> None:
     nothing = {"lengths": None, "mask": None, "masked_output": "zero", "reset": None, "reset_state": None}
     theirs, ours = pair(name, 3, 5)
     for module in (ours, ours.half(), ours.to("meta")):
@@ -80,13 +80,13 @@ LENGTHS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("case", LENGTHS)
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_lengths(batch_first: bool, case: str) -> None:
+def test_wrong_lengths_are_refused(batch_first: bool, case: str) -> None:
     lengths, sentence = LENGTHS[case]
     module = drop_in.GRU(3, 5, batch_first=batch_first)
     refuses(ValueError, f"^lengths {sentence}$", module, X.transpose(0, 1) if batch_first else X, lengths=lengths)
 
 
-def test_lengths_without_a_batch() -> None:
+def test_one_length_is_taken_without_a_batch_and_two_are_refused() -> None:
     module, x = drop_in.GRU(3, 5), X[:, 0]
     for lengths in (2, [2], torch.tensor(2), np.int32(2)):
         assert same_bytes(in_arrays(module(x, lengths=lengths)), in_arrays(module(x, mask=torch.arange(4) < 2)))
@@ -107,7 +107,7 @@ WRONG_FLAGS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", ["mask", "reset"])
 @pytest.mark.parametrize("case", WRONG_FLAGS)
-def test_masks_and_resets(case: str, name: str) -> None:
+def test_wrong_masks_and_resets_are_refused(case: str, name: str) -> None:
     flags, sentence = WRONG_FLAGS[case]
     for more in ({}, {"lengths": [4, 2]}):
         expected = rf"^{name} should be a tensor of bool of shape \(4, 2\), as the input, {sentence}$"
@@ -115,7 +115,7 @@ def test_masks_and_resets(case: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mask", "reset"])
-def test_flags_are_laid_out_as_the_input(name: str) -> None:
+def test_flags_must_be_laid_out_as_the_input(name: str) -> None:
     module = drop_in.RNN(3, 5, batch_first=True)
     module(X.transpose(0, 1), **{name: FLAGS.T})
     refuses(ValueError, rf"^{name} should .* of shape \(2, 4\)", module, X.transpose(0, 1), **{name: FLAGS})
@@ -123,7 +123,7 @@ def test_flags_are_laid_out_as_the_input(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_reset_in_a_bidirectional_layer(name: str) -> None:
+def test_a_bidirectional_layer_refuses_a_reset(name: str) -> None:
     module = getattr(drop_in, name)(3, 5, bidirectional=True)
     sentence = "^reset is not possible in a bidirectional layer: its reverse direction comes from the future$"
     refuses(ValueError, sentence, module, X, reset=FLAGS)
@@ -146,14 +146,14 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Any, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_other_keywords(case: str) -> None:
+def test_other_wrong_keywords_are_refused(case: str) -> None:
     name, keywords, kind, sentence = REFUSED[case]
     refuses(kind, sentence, getattr(drop_in, name)(3, 5), X, **keywords)
 
 
-def test_checkpoint_keeps_less() -> None:
+def test_a_checkpointed_call_keeps_no_gates() -> None:
     module = drop_in.LSTM(3, 5)
-    # One layer's gates and states of every step, or none.
+    # The tape holds one layer's gates and states of every step; a checkpointed call's holds none.
     assert module(X)[0].grad_fn.tape.slots(0).shape == (4, 2, 5, 5)
     with pytest.raises(IndexError):
         module(X, checkpoint=2)[0].grad_fn.tape.slots(0)
@@ -170,7 +170,7 @@ PACKED = pack_padded_sequence(X, torch.tensor([4, 2]))
     ids=lambda keywords: next(iter(keywords)),
 )
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_packed_sequence_has_its_lengths(name: str, keywords: dict[str, Any]) -> None:
+def test_a_packed_sequence_refuses_lengths_masks_and_resets(name: str, keywords: dict[str, Any]) -> None:
     sentence = "a PackedSequence has its lengths in it"
     for dtype in (torch.float32, torch.bfloat16):
         module = getattr(drop_in, name)(3, 5, dtype=dtype)
@@ -179,7 +179,9 @@ def test_a_packed_sequence_has_its_lengths(name: str, keywords: dict[str, Any]) 
 
 @pytest.mark.parametrize("lengths", [[4, 3, 1], [2, 4, 3]], ids=["sorted", "unsorted"])
 @pytest.mark.parametrize("options", [{}, {"proj_size": 2, "num_layers": 2, "bidirectional": True}], ids=str)
-def test_cell_states_of_a_packed_sequence(options: dict[str, Any], lengths: list[int]) -> None:
+def test_cell_states_of_a_packed_sequence_are_those_of_the_padded_one(
+    options: dict[str, Any], lengths: list[int]
+) -> None:
     module, x = drop_in.LSTM(3, 5, **options), torch.randn(4, 3, 3)
     packed = pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=lengths[0] == 4)
     output, (h, c), states = module(packed, return_states=True, checkpoint=2)
@@ -196,7 +198,7 @@ def test_keywords_of_a_packed_sequence_are_checked(case: str) -> None:
     refuses(kind, sentence, getattr(drop_in, name)(3, 5), PACKED, **keywords)
 
 
-def test_checkpoint_keeps_less_of_a_packed_sequence() -> None:
+def test_a_checkpointed_call_keeps_no_gates_of_a_packed_sequence() -> None:
     found = drop_in.GRU(3, 5)(PACKED, checkpoint=2)[1]
     with pytest.raises(IndexError):
         found.grad_fn.tape.slots(0)
@@ -245,13 +247,13 @@ RESET_STATES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", RESET_STATES)
-def test_a_reset_state_of_another_kind(case: str) -> None:
+def test_a_reset_state_of_another_kind_is_refused(case: str) -> None:
     with pytest.raises((TypeError, ValueError, RuntimeError), match=r"^reset_state ") as found:
         drop_in.LSTM(3, 5)(X, reset=FLAGS, reset_state=RESET_STATES[case])
     assert "NumPy" not in str(found.value)
 
 
-def test_messages_name_what_torch_has() -> None:
+def test_messages_advise_no_numpy_method() -> None:
     wrong, module = (H.double(), H.double()), drop_in.LSTM(3, 5)
     for call in (lambda: module(X, reset=FLAGS, reset_state=wrong), lambda: module.stream(2).step(X[0].double())):
         with pytest.raises(ValueError, match="dtype") as found:
@@ -259,14 +261,14 @@ def test_messages_name_what_torch_has() -> None:
         assert "astype" not in str(found.value)
 
 
-def test_a_reset_state_of_another_shape_under_a_transform() -> None:
+def test_a_reset_state_of_another_shape_is_refused_under_a_transform() -> None:
     module = drop_in.GRU(3, 5)
     with pytest.raises(RuntimeError, match="Expected"):
         torch.vmap(lambda x: module(x, reset=FLAGS, reset_state=Z(1, 1, 5))[0])(X[None])
 
 
 @pytest.mark.parametrize("name", ["mask", "reset"])
-def test_flags_on_another_device(name: str) -> None:
+def test_flags_on_another_device_are_refused(name: str) -> None:
     refuses(RuntimeError, f"{name}.*meta.*cpu", drop_in.GRU(3, 5), X, **{name: FLAGS.to("meta")})
 
 
@@ -276,18 +278,18 @@ def test_checkpoint_is_any_positive_integer(every: Any) -> None:
     assert same_bytes(in_arrays(module(X, checkpoint=every)), in_arrays(module(X)))
 
 
-def test_lengths_of_a_batch_of_none() -> None:
+def test_a_batch_of_none_takes_empty_lengths() -> None:
     assert drop_in.GRU(3, 5)(X[:, :0], lengths=[])[0].shape == (4, 0, 5)
 
 
-def test_lengths_that_are_no_numbers() -> None:
+def test_lengths_that_are_no_numbers_are_refused() -> None:
     refuses(TypeError, "^lengths should", drop_in.GRU(3, 5), X, lengths="ab")
 
 
-def test_vmap_over_lengths() -> None:
+def test_vmap_over_lengths_equals_a_loop() -> None:
     module, lengths = drop_in.GRU(3, 5), torch.tensor([[4, 2], [0, 3]])
     found = torch.vmap(lambda each: module(X, lengths=each)[0])(lengths)
-    # Activations to 3e-7, over four steps.
+    # The activations' error is up to 3e-7, over four steps.
     assert_close(found, torch.stack([module(X, lengths=each)[0] for each in lengths]), 1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Keywords of a call on torch's modules: the NumPy layers' bits, torch's transforms, and what is refused."""
+"""Calls with keywords give the NumPy layers' bits, and torch's transforms work on them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from torch_close import assert_close, assert_slopes
 import pyrnn.torch as drop_in
 
 pytestmark = [
-    # torch's own, at the first forward-mode derivative.
+    # torch itself causes this warning at the first forward-mode derivative.
     pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning"),
 ]
 
 
 def function_of(call: Call, module: nn.Module) -> Callable[[Groups], plain.Result]:
-    """A call in tensors, from its leaves."""
+    """A function from the leaves of a call to its results."""
 
     def results(groups: Groups) -> plain.Result:
         options, states = dict(call.options), tuple(groups.get("state", {}).values())
@@ -52,7 +52,7 @@ def function_of(call: Call, module: nn.Module) -> Callable[[Groups], plain.Resul
 
 @settings(max_examples=300, deadline=None)
 @given(drawn.calls(dtypes=DTYPES, cells=COMMON, sizes=20), st.none() | st.integers(1, 9))
-def test_the_bits_of_the_numpy_layers(call: Call, every: int | None) -> None:
+def test_calls_with_keywords_give_the_bits_of_the_numpy_layers(call: Call, every: int | None) -> None:
     layer = call.layer()
     module = module_of(call, layer)
     expected, slopes = call.vjp(layer)
@@ -99,7 +99,7 @@ def test_torchs_operators_give_the_kernels_numbers(call: Call, seed: int) -> Non
 
 @settings(max_examples=40, deadline=None)
 @given(drawn.calls(dtypes=DTYPES, cells=COMMON))
-def test_vmap_over_inputs_with_keywords_is_a_loop(call: Call) -> None:
+def test_vmap_over_inputs_with_keywords_equals_a_loop(call: Call) -> None:
     module, given = module_of(call, call.layer()), in_tensors(call)
     many = torch.stack([given.x, given.x.sin(), -given.x])
 
@@ -108,13 +108,13 @@ def test_vmap_over_inputs_with_keywords_is_a_loop(call: Call) -> None:
 
     each = [run(x) for x in many]
     expected = list(map(torch.stack, zip(*each, strict=True)))
-    # Of states of order 1; where they grow beyond (relu), of the largest.
+    # The tolerance is absolute for states of order 1, and relative to the largest where relu makes them grow.
     scale = max([1.0, *(part.abs().max().item() for part in expected)])
     assert_close(torch.vmap(run)(many), expected, cases.OUTPUT[call.config.dtype] * scale)
 
 
 @pytest.mark.parametrize("name", ["mask", "reset"])
-def test_vmap_over_flags(name: str) -> None:
+def test_vmap_over_flags_equals_a_loop(name: str) -> None:
     module, x = drop_in.LSTM(3, 5, 2, dtype=torch.float64), torch.randn(4, 2, 3, dtype=torch.float64)
     flags = torch.arange(24).reshape(3, 4, 2) % 5 > 1
     found = torch.vmap(lambda each: module(x, **{name: each})[0])(flags)
@@ -122,7 +122,7 @@ def test_vmap_over_flags(name: str) -> None:
 
 
 def reduced(cell: str) -> tuple[Any, Any, Any]:
-    """A call with all keywords, in float32; states of a relu stay below 4."""
+    """A call in float32 with all keywords, its module and its result; a relu's states stay below 4."""
     config = Config(cell, 2, dtype=np.float32)
     flags = {"mask": np.arange(12).reshape(4, 3) % 5 > 0, "reset": np.arange(12).reshape(4, 3) % 4 == 3}
     options = {"lengths": [4, 2, 3], "reset_state": config.draw_states(np.random.default_rng(2)), **flags}
@@ -133,7 +133,7 @@ def reduced(cell: str) -> tuple[Any, Any, Any]:
 
 @pytest.mark.parametrize("way", ["bfloat16", "autocast"])
 @pytest.mark.parametrize("cell", COMMON)
-def test_half_the_bits(cell: str, way: str) -> None:
+def test_bfloat16_and_autocast_are_near_float32(cell: str, way: str) -> None:
     call, module, expected = reduced(cell)
     if way == "autocast":
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -143,7 +143,7 @@ def test_half_the_bits(cell: str, way: str) -> None:
                         [call.x, call.states, call.options])  # fmt: skip
         found = parts_of(replace(call, x=cast[0], states=cast[1], options=cast[2]).run(module.bfloat16()))
         assert {part.dtype for part in found} == {torch.bfloat16}
-    # 8 bits of mantissa: roundings of 2^-9, some of them in each of two layers and four steps, of states up to 4.
+    # A bfloat16 rounds by 2^-9; each of two layers and four steps rounds a few times, states up to 4.
     for one, other in zip(found, parts_of(expected), strict=True):
         assert_close(one.float(), other, 0.1)
 
@@ -155,7 +155,7 @@ def shaped(name: str, *leading: int, dtype: Any = torch.float64) -> Tensor:
 
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True}], ids=str)
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_vmap_over_inputs_and_parameters_is_a_loop(name: str, options: dict[str, Any]) -> None:
+def test_vmap_over_inputs_and_parameters_equals_a_loop(name: str, options: dict[str, Any]) -> None:
     options = {} if "Cell" in name else options
     modules = [getattr(drop_in, name)(3, 5, **options, dtype=torch.float64) for _ in range(3)]
     many, (weights, _) = shaped(name, 3), stack_module_state(modules)
@@ -182,7 +182,7 @@ def test_vmap_over_inputs_and_parameters_is_a_loop(name: str, options: dict[str,
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_forward_mode_in_float32(name: str) -> None:
+def test_forward_mode_in_float32_is_near_float64(name: str) -> None:
     _, module = pair(name, 3, 5)
     found = []
     for dtype in (torch.float32, torch.float64):
@@ -193,7 +193,7 @@ def test_forward_mode_in_float32(name: str) -> None:
 
 
 @pytest.mark.parametrize("cell", COMMON)
-def test_second_derivatives_with_keywords(cell: str) -> None:
+def test_derivatives_with_keywords_agree_with_finite_differences(cell: str) -> None:
     config = Config(cell, 2, T=3, B=2, I=2, H=3)
     options = {"mask": np.array([[1, 1], [0, 1], [1, 1]]) == 1, "reset": np.array([[0, 0], [0, 1], [1, 0]]) == 1}
     options |= {"lengths": [3, 2], "reset_state": config.draw_states(np.random.default_rng(2)), "checkpoint": 2}
@@ -212,13 +212,13 @@ def test_second_derivatives_with_keywords(cell: str) -> None:
 
 @pytest.mark.parametrize("reentrant", [True, False])
 @pytest.mark.parametrize("cell", COMMON)
-def test_torchs_checkpoints_with_keywords(cell: str, reentrant: bool) -> None:
+def test_torchs_checkpoints_with_keywords_change_no_bit(cell: str, reentrant: bool) -> None:
     call, module, _ = reduced(cell)
     module.dropout = 0.5
     args, found = (call.x.requires_grad_(), cases.as_given(call.states)), []
 
     def run(*args: Any) -> tuple[Tensor, ...]:
-        return parts_of(module(*args, **call.keywords()))  # flat: what is nested gets no gradient from a reentrant one
+        return parts_of(module(*args, **call.keywords()))  # flat, since reentrant checkpoints skip nested tensors
 
     for again in (run, partial(checkpoint, run, use_reentrant=reentrant)):
         torch.manual_seed(4)
@@ -232,7 +232,7 @@ def test_torchs_checkpoints_with_keywords(cell: str, reentrant: bool) -> None:
 
 
 @pytest.mark.parametrize("cell", COMMON)
-def test_functional_call_with_keywords(cell: str) -> None:
+def test_functional_call_uses_its_weights_and_leaves_the_modules(cell: str) -> None:
     call, module, _ = reduced(cell)
     layer = module_of(call, module)
     with torch.no_grad():

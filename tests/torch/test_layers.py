@@ -1,4 +1,4 @@
-"""The drop-ins against torch.nn: outputs, gradients, errors, and every call the kernels leave to torch."""
+"""Outputs and gradients of the drop-ins are those of torch.nn, and derivatives of any order agree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import pyrnn.torch as drop_in
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_torchs_own_samples(name: str, training: bool, dtype: torch.dtype) -> None:
+def test_torchs_own_samples_give_torchs_results(name: str, training: bool, dtype: torch.dtype) -> None:
     (info,) = [info for info in module_db if info.module_cls is getattr(nn, name)]
     samples = info.module_inputs_func(info, "cpu", dtype, True, training)
     assert samples
@@ -32,7 +32,8 @@ def test_torchs_own_samples(name: str, training: bool, dtype: torch.dtype) -> No
         theirs, ours = pair(name, *given.args, **{**given.kwargs, "dtype": dtype})
         with torch.no_grad():
             assert "kernels" in drop_in.explain(ours, *call.args)
-        assert ("torch's own" in drop_in.explain(ours, *call.args)) == (name == "RNNCell")  # as fast with gradients
+        # With gradients torch's operators run a small RNNCell as fast as the kernels, which leave it to them.
+        assert ("torch's own" in drop_in.explain(ours, *call.args)) == (name == "RNNCell")
         modules = [module.train(training) for module in (ours, theirs)]
         assert_same(*[results(module, call.args, call.kwargs) for module in modules], DTYPES[dtype])
 
@@ -51,7 +52,9 @@ def test_large_cells_record_torchs_gradients(name: str, dtype: torch.dtype) -> N
 @pytest.mark.parametrize("lengths", [(6, 4, 4, 1), (2, 6, 1, 6)], ids=["sorted", "unsorted"])
 @pytest.mark.parametrize("given", [True, False], ids=["state", "no-state"])
 @pytest.mark.parametrize("name", [*LAYERS, "projected"])
-def test_packed_sequences(name: str, given: bool, lengths: Any, options: Any, dtype: torch.dtype) -> None:
+def test_packed_sequences_give_torchs_results(
+    name: str, given: bool, lengths: Any, options: Any, dtype: torch.dtype
+) -> None:
     more = {"proj_size": 2} if name == "projected" else {}
     theirs, ours = pair("LSTM" if more else name, 3, 5, **options, **more, dtype=dtype)
     runs = options.get("num_layers", 1) * (1 + options.get("bidirectional", False))
@@ -73,17 +76,17 @@ def test_dropout_draws_what_torch_draws(name: str, batch_first: bool, p: float) 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_packed_data_with_rows_to_spare(dtype: torch.dtype) -> None:
+def test_packed_data_with_rows_to_spare_give_torchs_results(dtype: torch.dtype) -> None:
     theirs, ours = pair("GRU", 3, 5, num_layers=2, dropout=0.5, dtype=dtype)
     args = (PackedSequence(torch.randn(9, 3, dtype=dtype), torch.tensor([3, 2, 1])),)
     assert_same(results(ours, args), results(theirs, args), DTYPES[dtype])
 
 
-# torch's own, at the first forward-mode derivative.
+# torch itself causes this warning at the first forward-mode derivative.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}], ids=str)
 @pytest.mark.parametrize("kind", [*LAYERS, "projected", "packed"])
-def test_first_and_second_derivatives(kind: str, options: dict[str, Any]) -> None:
+def test_first_and_second_derivatives_agree_with_finite_differences(kind: str, options: dict[str, Any]) -> None:
     name = {"projected": "LSTM", "packed": "GRU"}.get(kind, kind)
     more = {"proj_size": 1} if kind == "projected" else {}
     _, ours = pair(name, 2, 2, **options, **more, dtype=torch.float64)
@@ -101,7 +104,7 @@ def test_first_and_second_derivatives(kind: str, options: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_first_and_second_derivatives_of_cells(name: str) -> None:
+def test_derivatives_of_cells_agree_with_finite_differences(name: str) -> None:
     _, ours = pair(name, 2, 3, dtype=torch.float64)
     x, h, c = (torch.randn(2, n, dtype=torch.float64, requires_grad=True) for n in (2, 3, 3))
 
@@ -140,7 +143,7 @@ def test_an_input_that_depends_on_another_is_not_counted_twice() -> None:
 
 
 @pytest.mark.parametrize("name", ["RNN", "GRU"])
-def test_a_batch_of_output_gradients(name: str) -> None:
+def test_a_batch_of_output_gradients_gives_torchs_results(name: str) -> None:
     seeds, found = torch.eye(10, dtype=torch.float64).reshape(10, 2, 5), []
     for module in pair(name, 3, 5, dtype=torch.float64):
         x = torch.ones(4, 2, 3, dtype=torch.float64, requires_grad=True)
@@ -151,7 +154,7 @@ def test_a_batch_of_output_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("reentrant", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
-def test_checkpointed(name: str, reentrant: bool) -> None:
+def test_torchs_checkpoint_gives_torchs_gradients(name: str, reentrant: bool) -> None:
     theirs, ours = pair(name, 3, 5, num_layers=2, dropout=0.5)
 
     x = torch.randn(4, 2, 3, requires_grad=True)
@@ -180,13 +183,13 @@ def test_training_follows_torchs_loss_curve(name: str, dtype: torch.dtype) -> No
             optimizer.step()
             losses.append(loss.item())
         curves.append(losses)
-    # The bounds of the design for 200 steps: rounding, carried on by the steps.
+    # The contract for 200 steps, which carry the rounding errors on.
     np.testing.assert_allclose(*curves, rtol=0, atol=1e-5 if dtype is torch.float32 else 1e-10)
     assert curves[0][-1] < curves[0][0]
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_gradients_only_where_asked_for(name: str) -> None:
+def test_gradients_are_computed_only_where_they_are_required(name: str) -> None:
     _, ours = pair(name, 3, 5)
     shape = (2, 3) if "Cell" in name else (4, 2, 3)
     for parameter in list(ours.parameters())[1:]:

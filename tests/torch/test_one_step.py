@@ -1,4 +1,4 @@
-"""A call of one step of one sequence without gradients, which reads the weights as they are."""
+"""A call of one step of one sequence without gradients reads weights that are not packed and gives the same bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch.ops.pyrnn.* and torch.export, and the drop-ins in the form that torch.compile and torch.export see."""
+"""torch.ops.pyrnn.*, torch.export, and the traceable form of the drop-ins."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ANY = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
 
 
 def arguments(name: str = "LSTM", options: Any = None, given: bool = False, **more: Any) -> tuple[Any, ...]:
-    """Of torch.ops.pyrnn.recurrence; all that may ask for gradients do."""
+    """Arguments of torch.ops.pyrnn.recurrence; all tensors that may require gradients do."""
     layer: Any = twins(name, **(options or {}))[1]
     x = torch.randn(T, *more.pop("batch", (B,)), I, dtype=layer.weight_ih_l0.dtype).requires_grad_()
     runs, batch, sizes = layer.num_layers * (1 + layer.bidirectional), x.shape[1:-1], (layer.proj_size or H, H)
@@ -66,7 +66,7 @@ def test_the_operators_are_well_registered(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gru-two", "flags"])
-def test_second_derivatives_of_the_operator(kind: str) -> None:
+def test_derivatives_of_the_operator_agree_with_finite_differences(kind: str) -> None:
     options = {**CALLS[kind].get("options", {}), "dtype": torch.float64}
     leaves, tree = torch.utils._pytree.tree_flatten(arguments(**{**CALLS[kind], "options": options}))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor) and leaf.requires_grad]
@@ -83,7 +83,7 @@ def test_second_derivatives_of_the_operator(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gru-two", "flags"])
-def test_whoever_has_lost_the_tape_computes_it_again(kind: str) -> None:
+def test_backward_without_the_tape_computes_it_again(kind: str) -> None:
     given = arguments(**CALLS[kind])
     *outputs, handle = FORWARD(*given)
     grads = [torch.randn_like(output) for output in outputs]
@@ -150,12 +150,12 @@ def loaded(program: Any) -> Any:
     return torch.export.load(file)
 
 
-# torch's own, of its file format and its decompositions.
+# torch itself causes this warning when it writes a file or decomposes a program.
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")
 @pytest.mark.parametrize("strict", [False, True], ids=["non-strict", "strict"])
 @pytest.mark.parametrize("options", [{}, TWO], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_exported_layers(name: str, options: Any, strict: bool) -> None:
+def test_exported_layers_give_the_bits_of_plain_ones(name: str, options: Any, strict: bool) -> None:
     traceable, plain = twins(name, **options)
     given = (torch.randn(T, B, I),)
     program = torch.export.export(traceable, given, dynamic_shapes=(ANY,), strict=strict)
@@ -168,7 +168,7 @@ def test_exported_layers(name: str, options: Any, strict: bool) -> None:
 
 @pytest.mark.parametrize("strict", [False, True], ids=["non-strict", "strict"])
 @pytest.mark.parametrize("kind", KEYWORDS)
-def test_exported_keywords(kind: str, strict: bool) -> None:
+def test_exported_calls_with_keywords_give_the_bits_of_plain_ones(kind: str, strict: bool) -> None:
     traceable, plain = (Calling(layer, **KEYWORDS[kind]) for layer in twins("LSTM"))
     given = (torch.randn(T, B, I), *((torch.randn(1, B, H), torch.randn(1, B, H)) if kind == "reset" else ()))
     program = torch.export.export(traceable, given, strict=strict)
@@ -186,7 +186,7 @@ class Masked(nn.Module):
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["non-strict", "strict"])
-def test_exported_flags_of_any_size(strict: bool) -> None:
+def test_exported_flags_may_have_any_size(strict: bool) -> None:
     traceable, plain = map(Masked, twins("LSTM"))
     forms = []
     for steps, batch in ((T, B), (9, 2)):
@@ -229,7 +229,7 @@ def test_a_file_needs_the_import_of_pyrnn(tmp_path: Path) -> None:
 # -- accelerate(traceable=True) ----------------------------------------------------------------------------
 
 
-def test_traceable_there_and_back() -> None:
+def test_accelerate_to_traceable_and_back_keeps_weights_and_outputs() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.LSTM(I, H), nn.Linear(H, H), nn.GRUCell(H, H), nn.GRU(H, H, 2, dropout=0.1), nn.RNN(H, H))
     before, parameters, state = repr(model), list(model.parameters()), list(model.state_dict())
@@ -252,7 +252,7 @@ def test_traceable_there_and_back() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", LAYERS)
-def test_traceable_outside_of_a_graph(name: str, dtype: torch.dtype) -> None:
+def test_a_traceable_layer_outside_of_a_graph_gives_the_bits_of_a_plain_one(name: str, dtype: torch.dtype) -> None:
     traceable, plain = (layer.to(dtype) for layer in twins(name, **TWO))
     args = (torch.randn(B, T, I, dtype=dtype),)
     assert drop_in.explain(traceable, *args) == drop_in.explain(plain, *args)

@@ -1,4 +1,4 @@
-"""Calls of other dtypes, under autocast and on meta are torch's own: the same bits, or the same error.
+"""Calls of other dtypes, under autocast and on meta give torch's own bits, or torch's own error.
 
 torch computes an LSTM of bfloat16 or float16 by oneDNN, which cannot do so on every CPU: without AVX-512 some of these
 calls raise. With oneDNN off they compute on every CPU.
@@ -28,7 +28,7 @@ HALVES = [torch.bfloat16, torch.float16]
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "no-oneDNN"])
 def onednn(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whether torch may call oneDNN; torch.backends.mkldnn.flags would warn of Intel's GPUs."""
+    """Lets torch call oneDNN or not, by a private function: torch.backends.mkldnn.flags would warn of Intel's GPUs."""
     torch._C._set_mkldnn_enabled(request.param)
     yield
     torch._C._set_mkldnn_enabled(True)
@@ -41,7 +41,7 @@ def _without_graphs_of_other_tests() -> None:
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """What a call returns, or the message by which torch says that oneDNN has no such LSTM for this CPU."""
+    """Returns the result of a call, or torch's message that oneDNN has no such LSTM for this CPU."""
     try:
         return call()
     except RuntimeError as error:
@@ -51,7 +51,7 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 
 def assert_same_outcome(ours: Callable[[], Any], theirs: Callable[[], Any]) -> Any:
-    """What both give."""
+    """Asserts that both calls have the same outcome, and returns it."""
     found, expected = outcome(ours), outcome(theirs)
     if isinstance(found, str) or isinstance(expected, str):
         assert found == expected
@@ -88,7 +88,7 @@ def test_a_call_on_meta_is_torchs(name: str) -> None:
 
 
 def torchs_own(layer: nn.Module) -> nn.Module:
-    """A copy that torch computes."""
+    """A copy of the layer as torch's own class."""
     theirs = copy.deepcopy(layer)
     assert drop_in.restore(theirs) == [""]
     return theirs
@@ -111,7 +111,7 @@ def test_a_compiled_call_of_half_the_bits_is_torchs(name: str, autocast: bool) -
     with torch.no_grad(), config.patch(allow_rnn=True):
         found = assert_same_outcome(lambda: compiled(call)(traceable, x), lambda: compiled(call)(theirs, x))
         outside = assert_same_outcome(lambda: call(plain, x), lambda: call(theirs, x))
-    if not isinstance(found, str):  # in a graph torch calls oneDNN also where it knows outside that this would fail
+    if not isinstance(found, str):  # in a graph torch calls oneDNN also where it avoids it outside of one
         assert_equal(found, outside)
 
 

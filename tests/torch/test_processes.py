@@ -1,4 +1,4 @@
-"""The drop-ins in several processes and threads: DistributedDataParallel, torchrun, fork, shared memory."""
+"""The drop-ins work in several processes and threads: DistributedDataParallel, torchrun, forks, shared memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RECIPE = Path(__file__).parents[1] / "recipes" / "distributed.py"
 
 # -- DistributedDataParallel -------------------------------------------------------------------------------
 
-# Over a file, so that no port has to be free.
+# The processes meet over a file, so that no port has to be free.
 SHARE = """
 import runpy, sys, pyrnn.torch, torch, torch.distributed as dist
 recipe, place, rank, out = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -74,9 +74,9 @@ def test_two_processes_train_as_torch_does_in_one(tmp_path: Path) -> None:
     assert losses[-1] < 0.5 * losses[0]
     first, second = (torch.load(out) for out in shares)
     assert_same_training(first, second, atol=0)
-    # The gradients of two halves of a batch are added, then divided: other rounding than that of the whole. Adam
-    # divides by the size of the gradients, 1e-3 and less, and 30 steps carry it on. The contract of the design for
-    # loss curves in float64.
+    # The sum of the gradients of two halves of a batch rounds otherwise than that of the whole batch; Adam divides by
+    # the size of the gradients, 1e-3 or less, and 30 steps carry the difference on. 1e-10 is the contract for loss
+    # curves in float64.
     assert_same_training(first, (model.state_dict(), losses), atol=1e-10)
 
 
@@ -153,8 +153,8 @@ def test_a_replica_has_weights_of_its_own(name: str) -> None:
 
 # -- fork --------------------------------------------------------------------------------------------------
 
-# In a Python of its own: its number of threads stays there, and so does a deadlock. Calls on tensors run on torch's
-# threads, calls on arrays on the pool, whose second thread the workers lack.
+# This runs in a fresh Python, so that its number of threads, or a deadlock, touches no other test. Calls on tensors
+# run on torch's threads, calls on arrays on pyrnn's pool, whose second thread the forked workers lack.
 LOADER = """
 import os, torch, pyrnn.torch
 from torch.utils.data import DataLoader, Dataset
@@ -193,19 +193,19 @@ for _ in range(2):
 """
 
 
-def test_workers_of_a_loader_call_a_layer() -> None:
+def test_forked_workers_of_a_loader_compute_the_same_bits() -> None:
     finish(start("-W", "ignore::DeprecationWarning", "-c", LOADER))
 
 
 def answer(module: nn.Module, x: Tensor, connection: Any) -> None:
-    """Until it is told False: a call, with the weights of that moment."""
+    """Calls the module with the current weights for each True that it receives, and ends at a False."""
     with torch.no_grad():
         while connection.recv():
             connection.send_bytes(next(tensors_of(module(x))).numpy().tobytes())
 
 
 def assert_a_child_follows(module: nn.Module, x: Tensor, edits: Any) -> None:
-    """As in Hogwild training: the child reads the weights that the parent writes."""
+    """Asserts that a forked child reads the weights that the parent writes, as in Hogwild training."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     child = context.Process(target=answer, args=(module.share_memory(), x, theirs), daemon=True)
@@ -227,9 +227,9 @@ def assert_a_child_follows(module: nn.Module, x: Tensor, edits: Any) -> None:
     assert len(set(seen)) == len(seen), "an edit changed nothing"
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of Python 3.12, at fork
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12 warns at fork
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_a_child_sees_shared_weights_change(name: str) -> None:
+def test_a_forked_child_sees_shared_weights_change(name: str) -> None:
     module = getattr(drop_in, name)(3, 40)
     x = torch.randn(*(() if "Cell" in name else (4,)), 2, 3)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
@@ -241,7 +241,7 @@ def test_a_child_sees_shared_weights_change(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_one_module_in_several_threads(name: str) -> None:
+def test_one_module_called_from_several_threads_gives_the_same_bits(name: str) -> None:
     inputs = [torch.randn(*(() if "Cell" in name else (20,)), 8, 3) for _ in range(4)]
 
     def call(module: nn.Module, x: Tensor) -> list[Tensor]:
@@ -259,7 +259,7 @@ def test_one_module_in_several_threads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["GRU", "LSTMCell"])
-def test_threads_that_add_to_the_same_gradients(name: str) -> None:
+def test_threads_may_add_to_the_same_gradients(name: str) -> None:
     x = torch.randn(*(() if "Cell" in name else (20,)), 8, 3, dtype=torch.float64)
     theirs, ours = pair(name, 3, 24, dtype=torch.float64)
     one = results(theirs, (x,))[1][1:]
@@ -277,7 +277,7 @@ def test_threads_that_add_to_the_same_gradients(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("name", ["GRU", "LSTMCell"])
-def test_a_child_sees_one_shared_number_change(name: str) -> None:
+def test_a_forked_child_sees_one_shared_number_change(name: str) -> None:
     module = getattr(drop_in, name)(3, 40)
     x = torch.randn(*(() if "Cell" in name else (4,)), 2, 3)
     weight = next(module.parameters())

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 import pyrnn.torch as drop_in
 
-CURVE = 1e-5  # the design's bound on losses of up to 200 steps in float32: rounding, carried on by the steps
+CURVE = 1e-5  # the contract for losses of up to 200 steps in float32, which carry the rounding errors on
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +60,13 @@ def test_char_lm_learns_more_than_how_often_characters_occur() -> None:
     drawn = char_lm.encode("\n" + char_lm.sample(model, length=400))[:, None]
     with torch.inference_mode():
         scores, _ = model(drawn[:-1])
-    # A text the model drew is about as likely to it as what it reads: 2.2 to 2.5 at those seeds, but over 5 if the
-    # state is lost from letter to letter.
+    # The model finds its own text about as likely as the text it learnt: 2.2 to 2.5 nats at those seeds. It would be
+    # over 5 if the state were lost from letter to letter.
     assert cross_entropy(scores[:, 0], drawn[1:, 0]) < bound - 0.4
 
 
 class Stepwise(nn.Module):
-    """torch's way with starts inside a sequence: a call a step, on a state that is multiplied by zero or one."""
+    """How torch's layers handle starts inside a sequence: a call a step, the state multiplied by zero or one."""
 
     def forward(self: Any, x: Tensor, state: Any, *, reset: Tensor) -> tuple[Tensor, Any]:
         outputs = []
@@ -86,7 +86,7 @@ class StepwiseLSTM(Stepwise, nn.LSTM): ...
 
 
 class ForgetfulGRU(drop_in.GRU):
-    """Starts anew at each step."""
+    """A GRU that resets its state at each step."""
 
     def forward(self, x: Tensor, state: Any, *, reset: Tensor) -> Any:
         return super().forward(x, state, reset=torch.ones_like(reset))

@@ -1,4 +1,4 @@
-"""What accelerate, restore and explain say of things that are no modules, and of layers that torch does not see."""
+"""accelerate, restore and explain name arguments that are no modules, and layers that torch does not register."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams and traces of torch's modules: the steps are the call, the fields the NumPy layers'; all in tensors."""
+"""Streams of torch's modules give the bytes of one call, traces those of the NumPy layers; all in tensors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def equal(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("batch", [0, 1, 3, 70])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", COMMON)
-def test_step_by_step_is_one_call(cell: str, dtype: Any, batch: int) -> None:
+def test_steps_give_the_bytes_of_one_call(cell: str, dtype: Any, batch: int) -> None:
     call = Call.draw(Config(cell, 3, dtype=dtype, T=9, B=batch, I=7, H=21, P=4, given=False))
     module, x = module_of(call, call.layer()), in_tensors(call.x)
     expected, final = module(x)
@@ -54,7 +54,7 @@ def test_step_by_step_is_one_call(cell: str, dtype: Any, batch: int) -> None:
 @pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("name", LAYERS)
-def test_masks_and_out(name: str, batch_first: bool, hold: bool) -> None:
+def test_steps_with_masks_and_out_give_the_bytes_of_one_call(name: str, batch_first: bool, hold: bool) -> None:
     module, out = getattr(drop_in, name)(3, 5, 2, batch_first=batch_first), torch.empty(2, 5)
     words = {"masked_output": "hold" if hold else "zero"}
     x, mask = (X.transpose(0, 1), FLAGS.T) if batch_first else (X, FLAGS)
@@ -69,7 +69,7 @@ def test_masks_and_out(name: str, batch_first: bool, hold: bool) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_resets_and_the_weights_of_its_moment(name: str) -> None:
+def test_a_stream_resets_rows_and_keeps_the_weights_of_its_making(name: str) -> None:
     module = getattr(drop_in, name)(3, 5, 2)
     stream, starts = module.stream(2), torch.tensor([True, False])
     expected = module(torch.cat([X, X]), reset=torch.cat([FLAGS & False, starts[None], FLAGS[1:] & False]))
@@ -85,7 +85,7 @@ def test_resets_and_the_weights_of_its_moment(name: str) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(chosen_calls().filter(lambda c: c.config.cell in COMMON and not c.config.bidirectional and c.config.batched))
-def test_streams_with_chosen_activations(call: Call) -> None:
+def test_streams_with_chosen_activations_give_the_bytes_of_one_call(call: Call) -> None:
     call = replace(call, states=(), options={})
     module = module_of(call, call.layer())
     stream = module.stream(call.config.B)
@@ -93,7 +93,7 @@ def test_streams_with_chosen_activations(call: Call) -> None:
     assert equal((stream.run(x), stream.state), module(x))
 
 
-def test_inputs_that_ask_for_gradients_and_strided_ones() -> None:
+def test_a_step_takes_strided_inputs_and_such_as_require_gradients() -> None:
     module = drop_in.GRU(3, 5)
     expected = module(X)[0][0]
     wide = torch.zeros(2, 6)
@@ -126,7 +126,7 @@ BAD_STEPS: dict[str, tuple[Any, dict[str, Any], Any, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_STEPS)
-def test_wrong_steps(case: str) -> None:
+def test_wrong_steps_are_refused_and_leave_the_state(case: str) -> None:
     x, options, kind, sentence = BAD_STEPS[case]
     stream = drop_in.GRU(3, 5).stream(2)
     stream.run(X)
@@ -136,7 +136,7 @@ def test_wrong_steps(case: str) -> None:
     assert equal(stream.state, before)
 
 
-def test_other_wrong_arguments_of_a_stream() -> None:
+def test_other_wrong_arguments_of_a_stream_are_refused() -> None:
     stream = drop_in.LSTM(3, 5).stream(2)
     for kind, sentence, call in (
         (TypeError, "^input should be a tensor, got ndarray$", lambda: stream.run(X.numpy())),
@@ -160,7 +160,7 @@ def test_other_wrong_arguments_of_a_stream() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(chosen_calls().filter(lambda call: call.config.cell in COMMON))
-def test_the_trace_is_the_numpy_layers(call: Call) -> None:
+def test_a_trace_has_the_bytes_of_the_numpy_layers(call: Call) -> None:
     layer = call.layer()
     given, expected = in_tensors(call), layer.trace(*call.arguments(), **call.keywords())
     trace = module_of(call, layer).trace(*given.arguments(), **given.keywords())
@@ -172,7 +172,7 @@ def test_the_trace_is_the_numpy_layers(call: Call) -> None:
 
 @pytest.mark.parametrize("mask", [None, FLAGS], ids=["plain", "masked"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_trace_of_parametrized_weights(name: str, mask: Any) -> None:
+def test_a_trace_uses_parametrized_weights(name: str, mask: Any) -> None:
     module = getattr(drop_in, name)(3, 5, 2, bidirectional=True)
     for weight in ("weight_ih_l0", "weight_hh_l1_reverse"):
         module = parametrizations.weight_norm(module, weight)
@@ -191,7 +191,7 @@ def test_dropout_is_off_in_a_trace() -> None:
     assert same_bytes(module.trace(X).output, module.eval()(X)[0].detach().numpy())
 
 
-def test_wrong_arguments_of_a_trace() -> None:
+def test_wrong_arguments_of_a_trace_are_refused() -> None:
     module = drop_in.LSTM(3, 5)
     for option in ("return_states", "checkpoint", "length"):
         with pytest.raises(TypeError, match=rf"LSTM.trace\(\) does not take '{option}', only lengths, mask, "):
@@ -204,7 +204,7 @@ def test_wrong_arguments_of_a_trace() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", COMMON)
-def test_the_state_goes_out_and_in(cell: str, dtype: Any) -> None:
+def test_a_state_is_set_and_read_and_a_wrong_one_is_refused(cell: str, dtype: Any) -> None:
     call = Call.draw(Config(cell, 2, dtype=dtype))
     module, x, states = module_of(call, call.layer()), in_tensors(call.x), cases.as_given(in_tensors(call.states))
     stream = module.stream(3)
@@ -224,7 +224,7 @@ def test_the_state_goes_out_and_in(cell: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("x", [None, X[0].to("meta"), X[0].to_sparse()], ids=["none", "meta", "sparse"])
-def test_steps_of_no_numbers(x: Any) -> None:
+def test_a_step_of_an_input_without_numbers_is_refused(x: Any) -> None:
     with pytest.raises(
         (TypeError, RuntimeError), match=r"^input should be|^expected a dense tensor on the CPU"
     ) as found:
@@ -233,7 +233,7 @@ def test_steps_of_no_numbers(x: Any) -> None:
 
 
 @pytest.mark.parametrize("x", [X.bfloat16(), X.to("meta"), None], ids=["bfloat16", "meta", "none"])
-def test_traces_of_no_numbers(x: Any) -> None:
+def test_a_trace_of_an_input_without_numbers_is_refused(x: Any) -> None:
     with pytest.raises((TypeError, ValueError, RuntimeError), match=r"input|tensor") as found:
         drop_in.GRU(3, 5).trace(x)
     assert "NumPy" not in str(found.value)

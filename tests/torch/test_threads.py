@@ -1,4 +1,4 @@
-"""torch's threads run the drop-ins, as many as torch.set_num_threads says, with the same bits in every process."""
+"""torch's own threads run the drop-ins, as many as torch.set_num_threads says, with the same bits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("torch")
 
 
-# Training steps, whose outputs and gradients are told as bytes. The Linear leaves torch's workers waiting busily; its
-# result is not used, as it depends on the number of threads.
+# Training steps, whose outputs and gradients become bytes. After the Linear torch's workers spin for more work; its
+# result depends on the number of threads and is not used.
 PROGRAM = """
 import os, sys, threading
 import torch
@@ -122,7 +122,7 @@ CASES = {"changed": CHANGED, "fork": FORK, "threads": THREADS, "loader": LOADER,
 
 
 def run(code: str, tmp_path: Path, **environment: str) -> str:
-    """What a program prints; a deadlock is a TimeoutExpired."""
+    """Runs a program and returns its output; a deadlock raises TimeoutExpired."""
     path = tmp_path / "program.py"
     path.write_text(code)
     command, environ = [sys.executable, str(path)], os.environ | environment
@@ -132,7 +132,7 @@ def run(code: str, tmp_path: Path, **environment: str) -> str:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_same_bits_on_torchs_threads(name: str, tmp_path: Path) -> None:
+def test_torchs_threads_give_the_same_bits(name: str, tmp_path: Path) -> None:
     assert run(PROGRAM + CASES[name], tmp_path) == "wrong: 0\n"
 
 
@@ -164,11 +164,11 @@ print("wrong:", rounds(60))
 
 
 @pytest.mark.skipif(LLVM is None, reason="Debian's libomp5-19, LLVM's OpenMP library, is not installed")
-def test_llvms_openmp_library_does_too(tmp_path: Path) -> None:
+def test_threads_of_llvms_openmp_library_give_the_same_bits(tmp_path: Path) -> None:
     assert run(PROGRAM + OTHER_TEAM.format(library=LLVM), tmp_path) == "wrong: 0\n"
 
 
-# The child draws nothing of x's size: torch's own large operations would wait for ever there, torch.zeros too.
+# The child draws nothing of x's size: torch's own large operations, even torch.zeros, would wait for ever there.
 IMPORTED_IN_A_CHILD = """
 import hashlib, os, signal, torch
 {before}
@@ -194,5 +194,5 @@ print("wrong:", failed or int(os.read(read, 32) != digest()))
 
 
 @pytest.mark.parametrize("before", ["", "import pyrnn"], ids=["nothing", "pyrnn"])
-def test_a_forked_child_imports_the_drop_ins_first(before: str, tmp_path: Path) -> None:
+def test_a_forked_child_may_be_the_first_to_import_the_drop_ins(before: str, tmp_path: Path) -> None:
     assert run(IMPORTED_IN_A_CHILD.replace("{before}", before), tmp_path) == "wrong: 0\n"

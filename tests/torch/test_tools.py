@@ -1,4 +1,4 @@
-"""What torch.nn.utils does to the weights of a module: the drop-ins against torch.nn, normed, pruned, replaced."""
+"""Drop-ins whose weights torch.nn.utils norms, prunes or replaces compute and train as torch.nn's modules do."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_pruned_numbers_stay_zero() -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_cached_parametrizations(name: str) -> None:
+def test_cached_parametrizations_compute_as_torchs(name: str) -> None:
     found = []
     for module in pair(name, 3, 5, **F64):
         torch.manual_seed(6)
@@ -88,7 +88,7 @@ def test_cached_parametrizations(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_a_parametrized_module_is_copied(name: str) -> None:
+def test_a_copy_of_a_parametrized_module_trains_alike(name: str) -> None:
     _, ours = pair(name, 3, 5, **F64)
     parametrizations.weight_norm(ours, recurrent_weight(name))
     copied = copy.deepcopy(ours)
@@ -160,7 +160,7 @@ def test_replaced_weights_are_used(name: str, edit: Any) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_functional_call_and_back(name: str) -> None:
+def test_functional_call_uses_its_weights_and_leaves_the_modules(name: str) -> None:
     found = []
     for module in pair(name, 3, 5, **F64):
         x = input_of(name)
@@ -176,7 +176,7 @@ def test_functional_call_and_back(name: str) -> None:
 
 @pytest.mark.parametrize("then", ["call", "convert"])
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_a_missing_weight(name: str, then: str) -> None:
+def test_a_missing_weight_fails_as_in_torch(name: str, then: str) -> None:
     found = []
     for module in pair(name, 3, 5, **F64):
         call(module, input_of(name))
@@ -192,7 +192,7 @@ def test_a_missing_weight(name: str, then: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_a_bias_of_none(name: str) -> None:
+def test_a_bias_of_none_does_as_in_torch(name: str) -> None:
     found: list[Any] = []
     for module in pair(name, 3, 5, **F64):
         setattr(module, "bias_hh" if "Cell" in name else "bias_hh_l0", None)
@@ -218,18 +218,18 @@ def float64() -> Iterator[None]:
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_the_default_dtype(name: str) -> None:
+def test_a_module_is_made_in_torchs_default_dtype(name: str) -> None:
     theirs, ours = pair(name, 3, 5)
     assert next(ours.parameters()).dtype is torch.float64
     assert_near(train(ours, name), train(theirs, name))
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_skip_init(name: str) -> None:
+def test_skip_init_makes_cells_and_refuses_layers_as_torchs(name: str) -> None:
     if "Cell" not in name:
-        for room in (nn, drop_in):
+        for namespace in (nn, drop_in):
             with pytest.raises(RuntimeError, match="Module must support a 'device' arg to skip initialization"):
-                nn.utils.skip_init(getattr(room, name), 3, 5)
+                nn.utils.skip_init(getattr(namespace, name), 3, 5)
         return
     theirs, ours = pair(name, 3, 5, **F64)
     bare = nn.utils.skip_init(getattr(drop_in, name), 3, 5, **F64)
@@ -238,7 +238,7 @@ def test_skip_init(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_parametrized_cell_is_copied_after_a_call(name: str) -> None:
+def test_a_copy_of_a_parametrized_cell_after_a_call_trains_as_torchs(name: str) -> None:
     found = []
     for module in pair(name, 3, 5, **F64):
         parametrizations.weight_norm(module, recurrent_weight(name))

@@ -1,4 +1,4 @@
-"""How `fit` ends before its time: Ctrl-C, losses that are not finite, and what it refuses."""
+"""`fit` ends early at Ctrl-C and at losses that are not finite, and refuses arguments that do not fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pyrnn.train import SGD, Adam, CosineAnnealingLR, mse_loss
 
 
 class Counted:
-    """mse_loss that does something else at its k-th call: raise, or return another pair."""
+    """mse_loss, except that its k-th call runs `action`, which raises or returns another pair."""
 
     def __init__(self, at: int, action: Callable[[], Any]) -> None:
         self.at, self.action, self.calls = at, action, 0
@@ -65,7 +65,7 @@ def test_ctrl_c_in_validation_drops_the_unfinished_epoch() -> None:
 
 @pytest.mark.parametrize("where", ["step", "load_state_dict"])
 def test_a_signal_within_a_step_waits_until_the_step_is_whole(where: str) -> None:
-    """A real SIGINT, while the parameters are put in place one by one: model and optimizer go on together."""
+    """A real SIGINT arrives while the parameters are set one by one; model and optimizer stay in step."""
 
     class Pressed(Linear):
         def _replacements(self, values: Any, start: str) -> Any:
@@ -95,7 +95,7 @@ def test_a_signal_within_a_step_waits_until_the_step_is_whole(where: str) -> Non
         np.testing.assert_array_equal(state[key], value, err_msg=key)
 
 
-def test_it_trains_in_a_thread_where_no_signal_can_be_caught() -> None:
+def test_fit_trains_in_a_thread_where_no_signal_can_be_caught() -> None:
     model, found = Linear(), []
     work = threading.Thread(target=lambda: found.append(settled()(model, problem())))
     work.start()
@@ -176,7 +176,7 @@ class ThreeValues(Linear):
         (Linear(), problem(), {"validation": iter([])}, ValueError, "validation is an iterator"),
     ],
 )
-def test_what_does_not_fit_is_refused(model: Any, data: Any, options: Any, error: Any, words: str) -> None:
+def test_arguments_that_do_not_fit_are_refused(model: Any, data: Any, options: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         settled(**options)(model, data)
 

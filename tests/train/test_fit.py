@@ -1,4 +1,4 @@
-"""What `fit` learns, on which batches, and which epoch's weights it leaves."""
+"""`fit` trains as a loop in torch does, cuts batches along the right axis, and leaves the best epoch's weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from linear import Array, Linear, assert_weights, in_batches, problem, settled, 
 from pyrnn.train import SGD, Adam, CosineAnnealingLR, ReduceLROnPlateau, cross_entropy, mse_loss
 
 
-def test_it_learns_what_there_is_to_learn() -> None:
+def test_fit_learns_a_linear_function() -> None:
     model = Linear()
     train = settled(epochs=100, optimizer=Adam(model, lr=0.05), validation=problem(seed=1))
     history = train(model, problem())
-    # The targets are noiseless: what is left is the distance Adam still has to go.
+    # The targets have no noise, so the rest is the distance that Adam still has to go.
     np.testing.assert_allclose(model.weight, [[1.0], [-2.0], [0.5]], atol=1e-3)
     np.testing.assert_allclose(model.bias, [0.25], atol=1e-3)
     assert history.stopped == "epochs"
@@ -28,7 +28,7 @@ def test_it_learns_what_there_is_to_learn() -> None:
 
 @pytest.mark.torch
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
-def test_it_is_the_loop_one_would_write_in_torch(clip_norm: float | None) -> None:
+def test_fit_gives_the_losses_and_weights_of_a_loop_in_torch(clip_norm: float | None) -> None:
     import torch
 
     x, y = problem(30)
@@ -50,7 +50,7 @@ def test_it_is_the_loop_one_would_write_in_torch(clip_norm: float | None) -> Non
         losses.append(total / 30)
     optimizer = SGD(model, lr=0.02, momentum=0.9)
     history = settled(epochs=4, shuffle=False, optimizer=optimizer, clip_norm=clip_norm)(model, (x, y))
-    # Twelve steps in float64, sums in another order.
+    # The tolerance is that of twelve steps in float64, with sums in another order.
     np.testing.assert_allclose(history.train_loss, losses, rtol=1e-12)
     assert history.best_epoch == 4
     for name, value in model.parameters().items():
@@ -67,7 +67,7 @@ def test_a_seed_gives_one_order_and_no_shuffle_keeps_the_given_one() -> None:
 
 
 @pytest.mark.torch
-def test_torch_tensors_are_data_as_well() -> None:
+def test_torch_tensors_are_taken_as_data() -> None:
     import torch
 
     x, y = problem()
@@ -135,7 +135,7 @@ def test_validation_runs_in_evaluation_mode_and_flags_come_back() -> None:
 
 
 def test_losses_are_means_over_sequences_and_not_over_batches() -> None:
-    """Thirteen sequences in batches of twelve: the lonely one does not weigh as much as the dozen."""
+    """Thirteen sequences make batches of twelve and of one, which count by their sizes."""
     model, (x, y) = Linear(), problem(13)
     expected, _ = mse_loss(model(x), y)
     still = SGD(model, lr=0.0)
@@ -162,7 +162,7 @@ def test_a_plateau_is_told_the_validation_loss() -> None:
 
 
 def test_early_stopping_restores_the_best_weights() -> None:
-    """Validation wants half of what training teaches: it gets better, then worse."""
+    """The validation targets are half of the training targets, so the validation loss falls, then rises."""
     x, y = problem()
     data, validation = (x, y), (x, 0.5 * y)
     model = Linear()

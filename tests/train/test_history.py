@@ -1,4 +1,4 @@
-"""What a run shows while it goes on, and the picture of it afterwards."""
+"""A run prints lines or a bar while it goes on, and its history can be plotted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    """Imports of the package fail, as where it is not installed."""
+    """Makes imports of the package fail, as if it were not installed."""
     real = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -46,7 +46,7 @@ def test_off_a_terminal_a_run_prints_a_dozen_lines_at_most(epochs: int, capsys: 
     assert lines[-1].startswith(f"epoch {epochs}/{epochs}  ")
 
 
-def test_no_progress_is_silence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_progress_fit_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     settled()(Linear(), problem())
     assert capsys.readouterr() == ("", "")
 
@@ -99,7 +99,7 @@ def test_the_plot_shows_both_curves_and_the_best_epoch(tmp_path: Path) -> None:
 
 @pytest.mark.matplotlib
 @pytest.mark.parametrize("losses", [[], [1.0], [1.0, 0.9, 0.8], [1.0, 0.0], [5.0, -1.0]], ids=str)
-def test_the_plot_stays_linear_where_a_logarithm_is_of_no_use(losses: list[float], tmp_path: Path) -> None:
+def test_the_plot_stays_linear_where_losses_are_few_close_or_not_positive(losses: list[float], tmp_path: Path) -> None:
     history = History(train_loss=losses, lr=[0.1] * len(losses), best_epoch=len(losses))
     figure = history.plot(tmp_path / "loss.png")
     assert figure.axes[0].get_yscale() == "linear"

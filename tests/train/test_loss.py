@@ -1,4 +1,4 @@
-"""Losses and their gradients against torch.nn.functional; where torch has no answer, against the equation."""
+"""Losses and their gradients are those of torch.nn.functional, or of the equation where torch has no such loss."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_cross_entropy_is_that_of_torch(shape: Any, dtype: Any, weighted: bool, 
 
 
 def test_classes_may_be_last() -> None:
-    """The output [T,B,C] of a network with targets [T,B]; torch wants it transposed."""
+    """An output [T,B,C] may have targets [T,B]; torch would need it transposed."""
     random = np.random.default_rng(0)
     input, target = random.standard_normal((5, 3, 4)), random.integers(0, 4, (5, 3))
     value, gradient = of_torch(F.cross_entropy, input.transpose(0, 2, 1), target)
@@ -110,13 +110,13 @@ def test_a_class_ruled_out_by_minus_infinity_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize("loss", [mse_loss, l1_loss, huber_loss, bce_with_logits])
-def test_an_overflow_is_a_value_that_is_not_finite_and_no_warning(loss: Any) -> None:
+def test_an_overflow_gives_a_value_that_is_not_finite_and_no_warning(loss: Any) -> None:
     value, _ = loss(np.array([np.inf, 1e308]), np.array([np.inf, -1e308]))
     assert not np.isfinite(value)
 
 
 def test_sums_are_taken_in_double_precision() -> None:
-    """A float32 sum of a million times 0.1^2 is wrong in the fourth digit, if taken one by one."""
+    """Adding 0.1^2 a million times one by one in float32 would be wrong in the fourth digit."""
     value, _ = mse_loss(np.full(1_000_000, 0.1, np.float32), np.zeros(1_000_000, np.float32), reduction="sum")
     assert value == pytest.approx(float(np.float32(0.1)) ** 2 * 1e6, rel=1e-12)
 
@@ -133,7 +133,7 @@ def test_sums_are_taken_in_double_precision() -> None:
     ],
     ids=["column", "scalar", "empty", "integers", "words"],
 )
-def test_what_does_not_fit_is_refused(loss: Any, input: Any, target: Any, error: Any, words: str) -> None:
+def test_targets_that_do_not_fit_are_refused(loss: Any, input: Any, target: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         loss(input, target)
 
@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_refused(loss: Any, input: Any, target: Any, error:
         ((2, 3), np.array([0, 1]), {"dim": 2}, ValueError, "classes at dim 2"),
     ],
 )
-def test_cross_entropy_refuses_what_does_not_fit(
+def test_cross_entropy_refuses_targets_that_do_not_fit(
     shape: Any, target: Array, options: Any, error: Any, words: str
 ) -> None:
     with pytest.raises(error, match=words):

@@ -1,4 +1,4 @@
-"""What users of Keras, scikit-learn and torch give `fit` and `predict`: it works, or a sentence says what to write."""
+"""`fit` and `predict` take data, losses and optimizers as users of other packages give them, or say what to write."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_labels_of_every_form_are_the_class_indices(loss: str, name: str) -> Non
         np.testing.assert_allclose(found[1], gradient, rtol=1e-15)
 
 
-def test_bools_are_answers() -> None:
+def test_bools_are_taken_as_zeros_and_ones() -> None:
     answers = CLASSES > 0
     for loss in ("mse", "bce_with_logits"):
         expected = weights_after((FLOATS, answers[:, None].astype(np.float32)), loss=loss)
@@ -227,20 +227,20 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
 
 @pytest.mark.filterwarnings("ignore:(divide by zero|invalid value)")
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_meant_is_a_sentence_that_says_what_to_write(name: str) -> None:
+def test_a_call_that_cannot_be_meant_is_refused_with_what_to_write(name: str) -> None:
     call, error, words = REFUSED[name]
     with pytest.raises(error, match=words):
         call()
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_an_argument_of_another_package_is_a_sentence_that_says_what_to_write(name: str) -> None:
+def test_an_argument_of_another_package_is_refused_with_what_to_write(name: str) -> None:
     with pytest.raises(TypeError, match=f"^fit has no argument {name!r}: "):
         fit(linear(), (X, Y), epochs=1, **{name: 1})
 
 
 @pytest.mark.parametrize("name", ["compile", "fit", "evaluate", "forward"])
-def test_a_method_of_another_package_is_a_sentence_that_says_what_to_write(name: str) -> None:
+def test_a_method_of_another_package_is_refused_with_what_to_write(name: str) -> None:
     with pytest.raises(AttributeError, match=rf"a Sequential has no {name!r}: .*(pyrnn\.train|model\(x\))"):
         getattr(linear(), name)
     assert not hasattr(linear(), name)

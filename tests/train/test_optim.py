@@ -1,4 +1,4 @@
-"""Optimizers step for step, and clipping, against torch's."""
+"""Optimizers agree with torch's step by step, and so does clipping."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pyrnn.train import SGD, Adam, AdamW, clip_grad_norm, clip_grad_value
 STEPS = 50
 SHAPES = {"weight": (5, 3), "inner.bias": (4,), "scale": ()}
 
-# float32: both sides round every operation, torch some pairs of them once; 50 steps of order 0.1 add it up.
-# float64: the same, 2^29 times smaller, with room.
+# Both sides round every operation, except that torch rounds some pairs once; 50 steps of order 0.1 add this up. In
+# float64 it is 2^29 times smaller.
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-14}
 
 CASES = [
@@ -50,7 +50,7 @@ class Bag(Module):
 
 
 def gradients(dtype: Any, step: int) -> dict[str, Any]:
-    """Gradients of very different sizes, and a zero among them."""
+    """Gradients of very different sizes, with a zero among them."""
     random, items = np.random.default_rng(1000 + step), SHAPES.items()
     found = {name: random.standard_normal(shape) * 10.0 ** random.integers(-4, 1) for name, shape in items}
     found["inner.bias"][0] = 0.0
@@ -71,7 +71,7 @@ def assert_equal_to_torch(model: Module, tensors: dict[str, torch.Tensor], toler
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("kind", "options"), CASES, ids=CASE_IDS)
 def test_fifty_steps_are_those_of_torch(kind: Any, options: dict[str, Any], dtype: Any) -> None:
-    """With a learning rate changed on the way, and one parameter left without gradient now and then."""
+    """The learning rate changes on the way, and at some steps one parameter has no gradient."""
     model = Bag(dtype)
     tensors = {name: torch.tensor(value) for name, value in model.state_dict().items()}
     ours, theirs = kind(model, **options), getattr(torch.optim, kind.__name__)(tensors.values(), **options)
@@ -111,7 +111,7 @@ def test_the_gradients_are_neither_changed_nor_kept() -> None:
 
 
 @pytest.mark.parametrize(("kind", "options"), CASES, ids=CASE_IDS)
-def test_resuming_from_a_file_is_going_on(kind: Any, options: dict[str, Any], tmp_path: Any) -> None:
+def test_resuming_from_a_file_gives_the_same_weights(kind: Any, options: dict[str, Any], tmp_path: Any) -> None:
     straight, first = Bag(np.float32), Bag(np.float32)
     through, before = kind(straight, **options), kind(first, **options)
     before.lr = through.lr = 0.03
@@ -200,7 +200,7 @@ def torch_parameters(given: dict[str, Any]) -> list[torch.nn.Parameter]:
 
 @pytest.mark.parametrize("max_norm", [0.0, 1e-4, 1.0, 1e6, float("inf")])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_clip_grad_norm_is_torch(dtype: Any, max_norm: float) -> None:
+def test_clip_grad_norm_gives_torchs_norm_and_gradients(dtype: Any, max_norm: float) -> None:
     given = gradients(dtype, 0)
     parameters = torch_parameters(given)
     norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm)
@@ -225,7 +225,7 @@ def test_a_norm_that_is_not_finite_is_treated_as_by_torch(bad: float) -> None:
         clip_grad_norm(given, 1.0, error_if_nonfinite=True)
 
 
-def test_clip_grad_value_is_torch() -> None:
+def test_clip_grad_value_gives_torchs_gradients() -> None:
     given = gradients(np.float32, 0)
     parameters = torch_parameters(given)
     torch.nn.utils.clip_grad_value_(parameters, 0.25)

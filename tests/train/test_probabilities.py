@@ -1,4 +1,4 @@
-"""Losses of probabilities against torch.nn.functional and Keras, values and gradients."""
+"""Losses of probabilities have the values and gradients of torch.nn.functional and Keras."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_bce_is_that_of_torch_up_to_the_edges(dtype: Any, reduction: str) -> Non
         x, t = input.astype(dtype), target.astype(dtype)
         expected = of_torch(F.binary_cross_entropy, x, t, reduction=reduction)
         value, gradient = bce_loss(x, t, reduction=reduction)
-        # torch computes 1 - x and the quotient in the dtype itself: a few units in the last place.
+        # torch rounds 1 - x and the quotient in the dtype itself, an error of a few units in the last place.
         rounding = 8 * float(np.finfo(dtype).eps)
         assert value == pytest.approx(expected[0], rel=rounding)
         np.testing.assert_allclose(gradient, expected[1], rtol=rounding)
@@ -71,7 +71,7 @@ def test_nll_is_that_of_torch(shape: Any, dtype: Any, weighted: bool, reduction:
 
 
 def of_keras(name: str, input: Array, target: Array) -> tuple[float, Array]:
-    """Value and gradient of the mean over all samples, by Keras on torch."""
+    """Computes the value and gradient of the mean over all samples by Keras, which runs on torch here."""
     x = torch.tensor(input, requires_grad=True)
     value = getattr(keras.losses, name)(torch.tensor(target), x).mean()
     value.backward()
@@ -100,7 +100,7 @@ def test_binary_crossentropy_by_epsilon_is_that_of_keras(dtype: Any) -> None:
     target = np.tile([0.0, 1.0, 0.3], len(EDGES)).astype(dtype)
     value, gradient = of_keras("binary_crossentropy", input, target)
     found = bce_loss(input, target, epsilon=1e-7)
-    # 1 - x has half the digits of the dtype where x is within 1e-7 of 1, in float32 one.
+    # Where x is within 1e-7 of 1, 1 - x keeps half of the digits in float64 and one in float32.
     assert found[0] == pytest.approx(value, rel=1e-6)
     np.testing.assert_allclose(found[1], gradient, rtol=1e-6)
 
@@ -120,7 +120,7 @@ def test_gradients_are_those_of_differences(loss: Any) -> None:
     x, t, along = (random.uniform(0.2, 0.8, (5, 3)) for _ in range(3))
     h = 1e-6
     difference = (loss(x + h * along, t)[0] - loss(x - h * along, t)[0]) / (2 * h)
-    # Differences err by h^2 times third derivatives of order 100, and by rounding over h.
+    # The error of a difference is h^2 times third derivatives of order 100, and rounding divided by h.
     assert difference == pytest.approx(float((loss(x, t)[1] * along).sum()), rel=1e-8)
 
 

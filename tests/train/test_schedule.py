@@ -1,4 +1,4 @@
-"""Learning-rate schedules, epoch for epoch against torch's."""
+"""Learning-rate schedules give torch's rates, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_cosine_follows_torch(period: int, lowest: float) -> None:
         ours.step()
         reference.step()
         theirs.step()
-        # torch multiplies its way from rate to rate; each factor's rounding stays in the later ones.
+        # torch computes each rate from the one before, so that the rounding errors add up.
         assert optimizer.lr == pytest.approx(reference.param_groups[0]["lr"], rel=1e-9, abs=1e-14)
 
 
@@ -70,7 +70,7 @@ def test_cosine_follows_torch(period: int, lowest: float) -> None:
     ],
     ids=["plateau", "cosine"],
 )
-def test_a_schedule_resumes(make: Any, metric: list[float]) -> None:
+def test_a_resumed_schedule_gives_the_same_rates(make: Any, metric: list[float]) -> None:
     whole, first = SGD(Module(), lr=0.5), SGD(Module(), lr=0.5)
     through, before = make(whole), make(first)
     for step in range(12):

@@ -1,4 +1,4 @@
-"""`fit` has a word for runs that train something else than the caller means, and none for the others."""
+"""`fit` warns of runs that train something else than the caller means, and of no others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def draws(*shape: int) -> Array:
 
 
 class Own(Module):
-    """A network of the caller's own: a GRU and a Linear, with the axes swapped between them or not."""
+    """A custom network of a GRU and a Linear, which swaps the axes before and after the GRU or not."""
 
     def __init__(self, swaps: bool, head: Module | None = None, **options: Any) -> None:
         super().__init__()
@@ -55,7 +55,8 @@ def one(*layers: Any) -> Module:
     return S(*layers, nn.Linear(4, 1))
 
 
-# A network, the shapes of inputs and targets, and options. Sequences are 7 steps, batches 7 where that hides the trap.
+# Each case is a network, the shapes of inputs and targets, and options of `fit`. Sequences have 7 steps; in some cases
+# there are also 7 of them, so that the shapes do not show the wrong axis.
 ACROSS: dict[str, tuple[Callable[[], Any], Any, Any, dict[str, Any]]] = {
     "GRU": (lambda: one(GRU(3, 4)), (12, 7, 3), (12, 7, 1), {}),
     "as many steps as sequences": (lambda: one(GRU(3, 4)), (7, 7, 3), (7, 7, 1), {}),
@@ -91,7 +92,7 @@ def twice(*args: Any, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ACROSS)
-def test_training_across_the_batch_is_told_once(name: str) -> None:
+def test_training_across_the_batch_warns_once(name: str) -> None:
     make, x, y, options = ACROSS[name]
     model, data = make(), data_of(x, y)
     with pytest.warns(UserWarning, match=r"fit counts the sequences along axis|in random order") as told:
@@ -101,12 +102,12 @@ def test_training_across_the_batch_is_told_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALONG)
-def test_training_along_the_batch_is_not_talked_about(name: str) -> None:
+def test_training_along_the_batch_does_not_warn(name: str) -> None:
     make, x, y, options = ALONG[name]
     fit(make(), data_of(x, y), batch_size=7, **COMMON, **options)  # every warning is an error here
 
 
-def test_the_word_names_the_layer_and_what_to_write() -> None:
+def test_the_warning_names_the_layer_and_what_to_write() -> None:
     with pytest.warns(UserWarning, match=r"axis 0 .* GRU \(0\) .* takes \[T,B,C\].*batch_first=True.*batch_axis=1"):
         fit(one(GRU(3, 4)), [data_of((5, 7, 3), (5, 7, 1))] * 2, **COMMON)
 
@@ -129,7 +130,7 @@ ANSWERS = (CLASSES > 0).astype(np.float32)[:, None]
 
 
 class Ends(Module):
-    """A network of one's own that ends with a Softmax."""
+    """A custom network that ends with a Softmax."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,7 +190,7 @@ FREE: dict[str, tuple[Callable[[], Any], Array, Any]] = {
 
 
 @pytest.mark.parametrize("name", BOUNDED)
-def test_an_activation_that_the_loss_does_not_take_is_told_once(name: str) -> None:
+def test_an_activation_that_the_loss_does_not_take_warns_once(name: str) -> None:
     make, targets, loss, words = BOUNDED[name]
     model = make()
     with pytest.warns(UserWarning, match=words) as told:
@@ -199,7 +200,7 @@ def test_an_activation_that_the_loss_does_not_take_is_told_once(name: str) -> No
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_an_activation_that_the_loss_takes_is_not_talked_about(name: str) -> None:
+def test_an_activation_that_the_loss_takes_does_not_warn(name: str) -> None:
     make, targets, loss = FREE[name]
     fit(make(), (X, targets), loss=loss, **COMMON)
 
@@ -214,20 +215,20 @@ AVERAGED: dict[str, list[Module]] = {
 
 
 @pytest.mark.parametrize("name", AVERAGED)
-def test_probabilities_that_a_pooling_averages_are_still_told(name: str) -> None:
+def test_averaged_probabilities_in_place_of_logits_warn_too(name: str) -> None:
     model = S(nn.Linear(4, 3), nn.Softmax(), *AVERAGED[name])
     with pytest.warns(UserWarning, match=r"cross_entropy takes logits, and the model ends with Softmax \(1\)"):
         fit(model, (draws(8, 6, 4), np.arange(8) % 3), loss=cross_entropy, **COMMON)
 
 
-def test_attention_whose_average_goes_on_is_not_talked_about() -> None:
+def test_attention_whose_average_goes_on_does_not_warn() -> None:
     model = S(nn.Linear(4, 3), nn.Softmax(), nn.GlobalAveragePool1d(**FIRST), nn.Linear(3, 3))
     fit(model, (draws(8, 6, 4), np.arange(8) % 3), loss=cross_entropy, **COMMON)
     behind = S(nn.Linear(4, 3), nn.GlobalAveragePool1d(**FIRST))
     fit(behind, (draws(8, 6, 4), np.arange(8) % 3), loss=cross_entropy, **COMMON)
 
 
-def test_a_loss_and_a_network_without_a_hash_are_as_good_as_others() -> None:
+def test_a_loss_and_a_network_without_a_hash_are_checked_too() -> None:
     class Loss:
         __hash__ = None  # type: ignore[assignment]
 

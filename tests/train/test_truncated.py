@@ -1,4 +1,4 @@
-"""truncated_bptt: stretches that carry the state and cut the gradient."""
+"""truncated_bptt trains on stretches that carry the state on and cut the gradient."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_step_between_two_stretches_is_used_by_the_next() -> None:
     assert np.mean(losses[-10:]) < 0.1 * np.mean(losses[:10])
 
 
-def test_what_it_cannot_cut() -> None:
+def test_a_bidirectional_layer_and_stretches_of_no_steps_are_refused() -> None:
     x, target = sequences(False)
     with pytest.raises(ValueError, match="bidirectional layer has no such state"):
         next(truncated_bptt(pyrnn.GRU(2, 5, bidirectional=True), x, target, mse_loss, steps=4))

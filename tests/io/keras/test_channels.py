@@ -1,4 +1,4 @@
-"""Keras' weights, whose channels are last, in models of torch's layout: the numbers of Keras, or a refusal."""
+"""Models of torch's layout load Keras' weights, whose channels are last, and give Keras' numbers, or refuse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = KERAS_WARNS
 
 L = keras.layers
 FIRST: dict[str, Any] = {"batch_first": True}
-EPS = {"eps": 1e-3}  # of Keras' norms
+EPS = {"eps": 1e-3}  # the default of Keras' norms
 Pair = tuple[Callable[[], list[Any]], Callable[[], list[Any]]]
 
 
@@ -31,7 +31,7 @@ def turn(*dims: int) -> nn.Permute:
     return nn.Permute(dims or (0, 2, 1))
 
 
-# For inputs [B,6,4] of Keras, [B,4,6] here.
+# Each pair is Keras' model of inputs [B,6,4], and pyrnn's of inputs [B,4,6].
 ON_SEQUENCES: dict[str, Pair] = {
     "flatten": (
         lambda: [L.Conv1D(5, 3, activation="relu"), L.Flatten(), L.Dense(3)],
@@ -124,7 +124,7 @@ ON_SEQUENCES: dict[str, Pair] = {
         lambda: [nn.Conv1d(4, 5, 3), nn.Linear(4, 3)],
     ),
 }  # fmt: skip
-# For inputs [B,9,7,3] of Keras, [B,3,9,7] here.
+# Each pair is Keras' model of inputs [B,9,7,3], and pyrnn's of inputs [B,3,9,7].
 ON_IMAGES: dict[str, Pair] = {
     "flatten": (
         lambda: [L.Conv2D(4, 3, activation="relu"), L.MaxPooling2D((2, 3)), L.Flatten(), L.Dense(3)],
@@ -253,7 +253,7 @@ REFUSED: dict[str, tuple[Callable[[], list[Any]], Callable[[], list[Any]], str]]
 
 @pytest.mark.parametrize("case", REFUSED)
 @pytest.mark.filterwarnings("ignore:.* takes .B,")  # the networks disagree about their axes on purpose
-def test_what_has_two_readings_is_refused_by_the_name_of_the_layer(case: str, tmp_path: Path) -> None:
+def test_a_model_with_two_readings_is_refused_by_the_name_of_the_layer(case: str, tmp_path: Path) -> None:
     theirs, ours, because = REFUSED[case]
     saved(tmp_path / "model.weights.h5", theirs(), sequences())
     model = nn.Sequential(*ours())

@@ -1,4 +1,4 @@
-"""HDF5 files of Keras with damaged bytes: a sentence within seconds, or what is still sound in them."""
+"""HDF5 files of Keras with damaged bytes are refused in a sentence within seconds, or read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pyrnn.io.keras import load
 
 
 def strings(path: Path, change: Callable[[bytearray, int], None]) -> Path:
-    """Changes the collection in which strings of varying length lie, from the given place on."""
+    """Damages the heap of HDF5's strings of variable length; `change` gets the bytes and the heap's place."""
     content = bytearray(sound(path).read_bytes())
     change(content, content.index(b"GCOL"))
     path.write_bytes(content)
@@ -30,14 +30,14 @@ def strings(path: Path, change: Callable[[bytearray, int], None]) -> Path:
 
 
 def free_space(content: bytearray, place: int) -> int:
-    """Where the header of what is free behind the strings is."""
+    """The place of the header of the heap's free space, which follows the strings."""
     place += 16
     while content[place : place + 2] != b"\0\0":
         place += 16 + -(-int.from_bytes(content[place + 8 : place + 16], "little") // 8) * 8
     return place
 
 
-def test_free_space_of_no_size_at_which_hdf5_goes_round_for_ever(tmp_path: Path) -> None:
+def test_free_space_of_size_zero_which_would_loop_for_ever_is_refused(tmp_path: Path) -> None:
     def zeroed(content: bytearray, place: int) -> None:
         place = free_space(content, place)
         content[place + 8 : place + 16] = bytes(8)
@@ -46,7 +46,7 @@ def test_free_space_of_no_size_at_which_hdf5_goes_round_for_ever(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["model_config", "keras_version", "backend"])
-def test_a_string_that_claims_gigabytes(name: str, tmp_path: Path) -> None:
+def test_a_string_that_claims_gigabytes_is_refused(name: str, tmp_path: Path) -> None:
     path = sound(tmp_path / "model.h5")
     with h5py.File(path) as file:
         size = len(file.attrs[name])
@@ -58,18 +58,18 @@ def test_a_string_that_claims_gigabytes(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 3, 8, 100, 3000, -8])
-def test_hdf5_cut_short(keep: int, tmp_path: Path) -> None:
+def test_an_hdf5_file_cut_short_is_refused(keep: int, tmp_path: Path) -> None:
     path = sound(tmp_path / "model.h5")
     path.write_bytes(path.read_bytes()[:keep])
     refused(path, DAMAGED)
 
 
-def test_a_header_that_goes_on_in_itself(tmp_path: Path) -> None:
+def test_a_header_that_continues_in_itself_is_refused_at_once(tmp_path: Path) -> None:
     path = sound(tmp_path / "model.h5")
     content = bytearray(path.read_bytes())
-    header = int.from_bytes(content[64:72], "little")  # of the root group, out of the superblock
+    header = int.from_bytes(content[64:72], "little")  # the superblock says where the root group's header is
     first = header + 16
-    content[header + 2 : header + 4] = b"\xff\xff"  # messages
+    content[header + 2 : header + 4] = b"\xff\xff"  # the number of messages
     content[first : first + 24] = struct.pack("<HHI", 16, 16, 0) + struct.pack("<QQ", first, 24)
     content[header + 8 : header + 12] = struct.pack("<I", 24)
     path.write_bytes(content)
@@ -103,7 +103,7 @@ def mutated(content: bytes, random: np.random.Generator) -> bytes:
 
 
 def test_every_damaged_file_is_refused_or_read(tmp_path: Path) -> None:
-    """PYRNN_FUZZ_SECONDS sets how long; places that have a value are tried more often than the padding."""
+    """The environment variable PYRNN_FUZZ_SECONDS sets how long this runs."""
     path = sound(tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         packed(file, compression="gzip", shuffle=True, fletcher32=True, maxshape=None)
@@ -121,4 +121,4 @@ def test_every_damaged_file_is_refused_or_read(tmp_path: Path) -> None:
         except ValueError as error:
             assert re.match(rf"{re.escape(str(path))} cannot be loaded: ", str(error))  # noqa: PT017
         assert time.process_time() - start < 5, damaged[:64].hex()
-    assert 0 < read < tried  # many bytes are padding, or a weight
+    assert 0 < read < tried  # a change of padding or of a weight leaves a sound file

@@ -1,4 +1,4 @@
-"""Damaged and hostile files of Keras: refused in one sentence, with little memory taken."""
+"""Damaged and hostile files of Keras are refused in one sentence and take little memory."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SHAPES |= {"conv/kernel": (1, 2, 2), "conv/bias": (2,), "out/kernel": (12, 2), "
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Paths to everything in a tree of dicts and lists."""
+    """Yields the path to every value in a tree of dicts and lists."""
     yield path
     for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         yield from places(value[key], (*path, key))
@@ -65,7 +65,7 @@ WRONG += [True, False, 0.5, -1e12, float("nan"), 1e308, "a\ud800", "\n", "x" * 1
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: repr(wrong)[:20])
-def test_whatever_stands_in_a_configuration_is_refused_in_one_short_sentence_or_read(wrong: Any) -> None:
+def test_any_value_in_a_configuration_is_read_or_refused_in_one_short_sentence(wrong: Any) -> None:
     arrays = {name: np.ones(shape, np.float32) for name, shape in SHAPES.items()}
     outcomes = []
     for path in list(places(LAYERS))[1:]:
@@ -132,7 +132,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def rewritten(path: Path, compression: int = zipfile.ZIP_STORED, **changed: bytes | None) -> Path:
-    """The archive with some records replaced, or with None left out."""
+    """Rewrites the archive with some records replaced; None leaves a record out."""
     with zipfile.ZipFile(path) as old:
         records = {name: old.read(name) for name in old.namelist()}
     with zipfile.ZipFile(path, "w", compression) as new:
@@ -157,7 +157,7 @@ def rewritten(path: Path, compression: int = zipfile.ZIP_STORED, **changed: byte
         ),
     ],
 )
-def test_damaged_archives(changed: dict[str, bytes | None], because: str, saved: Path) -> None:
+def test_damaged_archives_are_refused(changed: dict[str, bytes | None], because: str, saved: Path) -> None:
     refused(rewritten(saved, **changed), because)
 
 
@@ -171,7 +171,7 @@ def test_the_limit_holds_for_records_configurations_and_arrays_together(saved: P
 
 
 def raises(path: Path, limit: int) -> str:
-    """What is said where a file may take so many bytes, "" if it is read."""
+    """Loads the file within a limit and returns the message of its refusal, or "" if it is read."""
     try:
         load(path, limit=limit)
     except ValueError as error:
@@ -184,7 +184,7 @@ def test_json_that_would_become_many_objects_is_refused_unparsed(saved: Path) ->
     refused(rewritten(saved, zipfile.ZIP_DEFLATED, config__json=config), "its config.json would take")
 
 
-def test_an_archive_that_unpacks_to_vast_size(saved: Path) -> None:
+def test_an_archive_that_unpacks_to_vast_size_is_refused(saved: Path) -> None:
     refused(rewritten(saved, zipfile.ZIP_DEFLATED, ballast=bytes(2**25)), "records of its zip archive would take")
 
 
@@ -193,7 +193,7 @@ def test_deflated_archives_are_read(saved: Path) -> None:
     np.testing.assert_array_equal(load(rewritten(saved, zipfile.ZIP_DEFLATED))(sequences()), before)
 
 
-def test_archives_cut_short(saved: Path) -> None:
+def test_archives_cut_short_are_refused(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-100])
     refused(saved, "its zip archive is damaged")
 
@@ -201,17 +201,17 @@ def test_archives_cut_short(saved: Path) -> None:
 # -- paths and packages ------------------------------------------------------------------------------------
 
 
-def test_missing_files(tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "model.keras")
 
 
-def test_weights_alone_are_not_a_model(tmp_path: Path) -> None:
+def test_weights_alone_are_refused_as_a_model(tmp_path: Path) -> None:
     built([keras.layers.LSTM(3)], sequences()).save_weights(tmp_path / "model.weights.h5")
     refused(tmp_path / "model.weights.h5", "it holds weights alone", "use load_weights")
 
 
-def test_without_pyfive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyfive_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyfive", None)
     with pytest.raises(ImportError, match=r'pyfive: pip install "pyrnn-cpu\[keras\]"'):
         load(sound_bytes(tmp_path))

@@ -1,4 +1,4 @@
-"""HDF5 files that are damaged or hostile: a sentence within seconds and within the budget, never another number."""
+"""Sound HDF5 files give h5py's bits; hostile ones are refused in a sentence, within seconds and the budget."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def of_many_types(file: Any) -> None:
 
 
 def unwritten(file: Any) -> None:
-    """HDF5 gives the fill value where nothing was written."""
+    """Writes datasets of which some parts stay empty: HDF5 gives the fill value there."""
     file.create_dataset("plain", (3, 2), "f4")
     file.create_dataset("chunks", (30, 40), "f8", chunks=(7, 9), fillvalue=3.5)[:10, :10] = 1
     file.create_dataset("none", (30, 40), "f8", chunks=(7, 9), fillvalue=-1)
@@ -50,7 +50,7 @@ def compact(file: Any) -> None:
 
 
 def many(file: Any) -> None:
-    """More groups and attributes than a header holds."""
+    """Writes more groups and attributes than one header holds."""
     for place in range(70):
         file.create_group(f"group {place}/inside")["x"] = np.arange(place)
         file.attrs[f"attribute {place}"] = np.arange(place)
@@ -80,7 +80,7 @@ def test_arrays_have_the_bits_that_h5py_reads(case: str, libver: str, tmp_path: 
     with h5py.File(tmp_path / "a.h5") as file:
         file.visititems(lambda name, one: expected.update({name: one[()]} if isinstance(one, h5py.Dataset) else {}))
         new = any(one.chunks for one in map(file.get, expected))
-    if new and libver == "latest":  # chunks are indexed in another way, which Keras' files have not
+    if new and libver == "latest":  # the newer index of chunks is refused: Keras' files never have it
         with pytest.raises(ValueError, match="lies in chunks of the newer kind of HDF5"):
             hdf5.read(str(tmp_path / "a.h5"), Budget(0))
         return
@@ -98,7 +98,7 @@ def test_arrays_have_the_bits_that_h5py_reads(case: str, libver: str, tmp_path: 
 
 
 def replaced(file: Any, **options: Any) -> Any:
-    """Another dataset in place of the kernel."""
+    """Puts another dataset in place of the kernel."""
     del file[KERNEL]
     return file["model_weights/out/out"].create_dataset("kernel:0", **options)
 
@@ -122,7 +122,7 @@ def deep(file: Any) -> None:
 
 
 def endless(file: Any) -> None:
-    """A group that holds itself twice."""
+    """Makes a group hold itself twice."""
     group = file["model_weights"]
     group["again"], group["and again"] = group, group
 
@@ -140,7 +140,7 @@ def committed(file: Any) -> None:
 
 
 def one_chunk(chunk: tuple[int, int], data: bytes, **options: Any) -> Callable[[Any], None]:
-    """A kernel in one chunk of this shape, with these bytes in the file."""
+    """A function that replaces the kernel by one chunk of this shape, with these bytes in the file."""
 
     def spoil(file: Any) -> None:
         made = replaced(file, shape=(3, 2), dtype="f4", chunks=chunk, maxshape=(None, None), **options)
@@ -150,7 +150,7 @@ def one_chunk(chunk: tuple[int, int], data: bytes, **options: Any) -> Callable[[
 
 
 def bomb(times: int) -> bytes:
-    """Zeros that unpack to 2^26 bytes and more, deflated so many times."""
+    """2^26 zeros, deflated so many times."""
     stream = zlib.compressobj(9)
     data = b"".join([stream.compress(bytes(2**20)) for _ in range(64)] + [stream.flush()])
     for _ in range(times - 1):
@@ -239,7 +239,7 @@ def test_a_hostile_file_is_refused_in_one_sentence_within_the_budget(case: str, 
     assert time.process_time() - start < 5
 
 
-def test_more_is_read_if_the_caller_allows_it(tmp_path: Path) -> None:
+def test_a_larger_limit_lets_more_be_read(tmp_path: Path) -> None:
     path = sound(tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         one_chunk((2**10, 2**13), zlib.compress(np.ones((2**10, 2**13), "f4")), **GZIP)(file)

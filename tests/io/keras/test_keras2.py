@@ -33,7 +33,7 @@ GATES = {"SimpleRNN": 1, "LSTM": 4, "GRU": 3}
 
 
 def drawn(kind: str, seed: int = 0, inputs: int = I, reset_after: bool = False) -> dict[str, np.ndarray]:
-    """Random arrays of a layer; in float32, as the file has them."""
+    """Random arrays of a layer, in the file's float32."""
     random, rows = np.random.default_rng(seed), GATES[kind] * H
     shapes = {"kernel": (inputs, rows), "recurrent_kernel": (H, rows), "bias": (2, rows) if reset_after else (rows,)}
     return {name: random.uniform(-0.9, 0.9, shape).astype(np.float32) for name, shape in shapes.items()}
@@ -44,7 +44,7 @@ def named(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def cell(kind: str, name: str, **options: Any) -> dict[str, Any]:
-    """A recurrent layer's configuration; with the attributes that have no bearing on the result."""
+    """A recurrent layer's configuration, also with attributes that do not affect the result."""
     gates = {} if kind == "SimpleRNN" else {"recurrent_activation": "sigmoid", "implementation": 2}
     idle = {"trainable": True, "dropout": 0.2, "recurrent_dropout": 0.1, "unroll": True, "stateful": True,
             "kernel_initializer": {"class_name": "Zeros", "config": {}}, "bias_regularizer": None,
@@ -78,7 +78,9 @@ def test_the_version_says_which_hard_sigmoid(kind: str, version: str, gate: Any,
 @pytest.mark.parametrize(
     ("kind", "reset_after"), [("SimpleRNN", False), ("LSTM", False), ("GRU", False), ("GRU", True)]
 )
-def test_recurrent_layers(kind: str, reset_after: bool, options: dict[str, bool], name: str, tmp_path: Path) -> None:
+def test_recurrent_layers_compute_the_equations_of_keras(
+    kind: str, reset_after: bool, options: dict[str, bool], name: str, tmp_path: Path
+) -> None:
     arrays = drawn(kind, reset_after=reset_after)
     more = {"reset_after": reset_after} if kind == "GRU" else {}
     layer = cell(kind, name, **options, **more)
@@ -88,7 +90,7 @@ def test_recurrent_layers(kind: str, reset_after: bool, options: dict[str, bool]
     np.testing.assert_allclose(load(path)(x), every if "return_sequences" in options else every[:, -1], **CLOSE)
 
 
-def test_a_gru_from_before_reset_after(tmp_path: Path) -> None:
+def test_a_gru_from_before_reset_after_computes_the_equations_of_keras(tmp_path: Path) -> None:
     arrays = drawn("GRU")
     path = keras2_file(tmp_path / "model.h5", [cell("GRU", "gru")], named("gru/gru", arrays), "2.0.8")
     np.testing.assert_allclose(load(path)(sequences()), outputs("GRU", sequences(), arrays)[:, -1], **CLOSE)
@@ -107,7 +109,7 @@ def test_unit_forget_bias_is_in_the_bias_already(tmp_path: Path) -> None:
 
 
 def to_cudnn(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """As CuDNNLSTM and CuDNNGRU keep a layer: blocks transposed, two biases in one row."""
+    """Turns a layer's arrays into the layout of CuDNNLSTM and CuDNNGRU: blocks transposed, two biases in one row."""
     gates = GATES[kind]
     kernels = [block.T.reshape(block.shape) for block in np.split(arrays["kernel"], gates, axis=1)]
     recurrent = [block.T for block in np.split(arrays["recurrent_kernel"], gates, axis=1)]
@@ -119,7 +121,9 @@ def to_cudnn(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("inputs", [I, H, 7])
 @pytest.mark.parametrize("by_name", [True, False])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
-def test_the_layout_of_cudnn(kind: str, by_name: bool, inputs: int, tmp_path: Path) -> None:
+def test_weights_in_the_layout_of_cudnn_compute_the_equations_of_keras(
+    kind: str, by_name: bool, inputs: int, tmp_path: Path
+) -> None:
     arrays = drawn(kind, inputs=inputs, reset_after=kind == "GRU")
     if by_name:
         layer = described(f"CuDNN{kind}", "rnn", units=H, return_sequences=True, return_state=False, time_major=False)
@@ -130,7 +134,7 @@ def test_the_layout_of_cudnn(kind: str, by_name: bool, inputs: int, tmp_path: Pa
     np.testing.assert_allclose(load(path)(x), outputs(kind, x, arrays), **CLOSE)
 
 
-def test_a_gru_of_cudnn_is_reset_after(tmp_path: Path) -> None:
+def test_a_gru_of_cudnn_that_claims_reset_before_is_refused(tmp_path: Path) -> None:
     arrays, layer = to_cudnn("GRU", drawn("GRU", reset_after=True)), cell("GRU", "gru", reset_after=False)
     refused(keras2_file(tmp_path / "model.h5", [layer], named("gru/gru", arrays)), '"gru"', "reset_after=False")
 
@@ -146,7 +150,9 @@ MERGED: dict[str, Any] = {
 @pytest.mark.parametrize("groups", [("forward_lstm_1", "backward_lstm_1"), ("forward_a/lstm_cell_1", "b/lstm_cell_2")])
 @pytest.mark.parametrize("sequence", [True, False])
 @pytest.mark.parametrize("merge_mode", MERGED)
-def test_bidirectional(merge_mode: str, sequence: bool, groups: tuple[str, str], tmp_path: Path) -> None:
+def test_bidirectional_layers_compute_the_equations_of_keras(
+    merge_mode: str, sequence: bool, groups: tuple[str, str], tmp_path: Path
+) -> None:
     sides = [drawn("LSTM", seed) for seed in (1, 2)]
     inner = cell("LSTM", "lstm_1", return_sequences=sequence)
     layer = described("Bidirectional", "both", layer=inner, merge_mode=merge_mode)
@@ -164,7 +170,9 @@ def test_bidirectional(merge_mode: str, sequence: bool, groups: tuple[str, str],
 @pytest.mark.parametrize(
     ("version", "holds"), [("2.2.4", True), ("2.3.1", True), ("2.1.6-tf", True), ("2.2.4-tf", False), ("2.9.0", False)]
 )
-def test_masked_steps_of_bidirectional_layers(version: str, holds: bool, tmp_path: Path) -> None:
+def test_masked_steps_of_bidirectional_layers_hold_or_are_zero_by_the_version(
+    version: str, holds: bool, tmp_path: Path
+) -> None:
     sides = [drawn("LSTM", seed) for seed in (1, 2)]
     layers = [
         described("Masking", "masking", mask_value=0.0, batch_input_shape=[None, 6, I]),
@@ -187,7 +195,7 @@ def dense(**options: Any) -> dict[str, Any]:
     return described("Dense", "dense", units=1, activation="linear", **options)
 
 
-def test_the_bare_list_of_layers_of_keras_before_2_2_3(tmp_path: Path) -> None:
+def test_the_bare_list_of_layers_of_keras_before_2_2_3_is_read(tmp_path: Path) -> None:
     path = keras2_file(tmp_path / "m.h5", [dense()], DENSE, model={"class_name": "Sequential", "config": [dense()]})
     np.testing.assert_array_equal(load(path)(np.ones((1, I), np.float32)), [[3.5]])
 
@@ -202,7 +210,7 @@ def functional(first: str = "in", source: list[Any] | None = None, out: str = "d
     return {"class_name": "Model", "config": config}
 
 
-def test_functional_models_of_keras_2(tmp_path: Path) -> None:
+def test_functional_models_of_keras_2_are_read(tmp_path: Path) -> None:
     path = keras2_file(tmp_path / "model.h5", [dense()], DENSE, model=functional())
     np.testing.assert_array_equal(load(path)(np.ones((1, I), np.float32)), [[3.5]])
 
@@ -221,12 +229,12 @@ def test_functional_models_of_keras_2(tmp_path: Path) -> None:
         (functional(source=["in", 0, 0, {"initial_state": ["in", 0, 0]}]), "called with initial_state=['in', 0, 0]"),
     ],
 )
-def test_functional_models_that_are_no_chain(model: dict[str, Any], because: str, tmp_path: Path) -> None:
+def test_functional_models_that_are_no_chain_are_refused(model: dict[str, Any], because: str, tmp_path: Path) -> None:
     refused(keras2_file(tmp_path / "model.h5", [dense()], DENSE, model=model), because)
 
 
 @pytest.mark.parametrize("axis", [-1, 2, [2]])
-def test_norms_name_the_last_axis_in_three_ways(axis: Any, tmp_path: Path) -> None:
+def test_a_norm_may_name_the_last_axis_in_three_ways(axis: Any, tmp_path: Path) -> None:
     layer = described("BatchNormalization", "bn", axis=axis, epsilon=0.25, batch_input_shape=[None, 6, 2])
     arrays = {"gamma": [1, 2], "beta": [0, 1], "moving_mean": [1, 0], "moving_variance": [0.75, 3.75]}
     path = keras2_file(tmp_path / "m.h5", [layer], {f"bn/bn/{name}:0": a for name, a in arrays.items()})

@@ -1,4 +1,4 @@
-"""Models saved by Keras 3, read by pyrnn.io.keras: the same predictions."""
+"""Models saved by Keras 3 and read by pyrnn.io.keras give the same predictions."""
 
 from __future__ import annotations
 
@@ -54,41 +54,41 @@ def check(layers: list[Any], x: np.ndarray, path: Path, **how: bool) -> None:
 
 
 @pytest.mark.parametrize("case", RECURRENT)
-def test_recurrent_layers(case: str, path: Path) -> None:
+def test_recurrent_layers_predict_what_keras_does(case: str, path: Path) -> None:
     check(RECURRENT[case](), sequences(), path)
 
 
 @pytest.mark.parametrize("case", BIDIRECTIONAL)
-def test_bidirectional(case: str, path: Path) -> None:
+def test_bidirectional_layers_predict_what_keras_does(case: str, path: Path) -> None:
     check(BIDIRECTIONAL[case](), sequences(), path)
 
 
 @pytest.mark.parametrize("case", AROUND)
-def test_layers_around_them(case: str, path: Path) -> None:
+def test_layers_around_recurrent_ones_predict_what_keras_does(case: str, path: Path) -> None:
     check(AROUND[case](), sequences(), path)
 
 
 @pytest.mark.parametrize("case", ON_IMAGES)
-def test_layers_on_images(case: str, path: Path) -> None:
+def test_layers_on_images_predict_what_keras_does(case: str, path: Path) -> None:
     check(ON_IMAGES[case](), images(), path)
 
 
 @pytest.mark.parametrize("case", MASKED)
-def test_masks_with_front_padding_and_holes(case: str, path: Path) -> None:
+def test_masks_with_front_padding_and_holes_act_as_in_keras(case: str, path: Path) -> None:
     check([L.Masking(), *MASKED[case]()], sequences(), path)
 
 
 @pytest.mark.parametrize("case", MASKED)
-def test_masks_of_an_embedding(case: str, path: Path) -> None:
+def test_masks_of_an_embedding_act_as_in_keras(case: str, path: Path) -> None:
     check([L.Embedding(9, 4, mask_zero=True), *MASKED[case]()], words(), path)
 
 
-def test_averages_over_the_steps_that_count(path: Path) -> None:
-    x = words()[[0, 1, 2, 4]]  # of a sequence without a step Keras makes NaN
+def test_averages_leave_masked_steps_out_as_keras_does(path: Path) -> None:
+    x = words()[[0, 1, 2, 4]]  # Keras makes NaN of a sequence whose steps are all masked
     check([L.Embedding(9, 4, mask_zero=True), L.GRU(5, return_sequences=True), L.GlobalAveragePooling1D()], x, path)
 
 
-def test_a_mask_value_other_than_zero(path: Path) -> None:
+def test_a_mask_value_other_than_zero_masks_as_in_keras(path: Path) -> None:
     x = np.where(sequences() == 0, np.float32(0.1), sequences())
     check([L.Masking(0.1), L.LSTM(5, return_sequences=True)], x, path)
 
@@ -99,17 +99,17 @@ def test_stateful_layers_start_from_zeros(cell: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [AROUND["conv"], RECURRENT["stack"], BIDIRECTIONAL["stack"]])
-def test_functional_models_that_are_a_chain(make: Make, path: Path) -> None:
+def test_functional_models_that_are_a_chain_predict_what_keras_does(make: Make, path: Path) -> None:
     check(make(), sequences(), path, functional=True)
 
 
 @pytest.mark.parametrize("case", MASKED)
-def test_masks_in_functional_models(case: str, tmp_path: Path) -> None:
+def test_masks_in_functional_models_act_as_in_keras(case: str, tmp_path: Path) -> None:
     check([L.Masking(), *MASKED[case]()], sequences(), tmp_path / "model.keras", functional=True)
     check([L.Embedding(9, 4, mask_zero=True), *MASKED[case]()], words(), tmp_path / "model.h5", functional=True)
 
 
-def test_double_precision(path: Path) -> None:
+def test_models_of_float64_stay_float64(path: Path) -> None:
     layers = [L.LSTM(5, dtype="float64", return_sequences=True), L.Dense(2, dtype="float64")]
     x = sequences().astype(np.float64)
     model = built(layers, x)
@@ -118,11 +118,11 @@ def test_double_precision(path: Path) -> None:
     assert loaded(x).dtype == np.float64
 
 
-def test_what_training_on_needs_is_kept(path: Path) -> None:
+def test_momentum_and_dropout_rates_are_kept_for_further_training(path: Path) -> None:
     model = built([L.BatchNormalization(momentum=0.9), L.Dropout(0.3), L.SpatialDropout1D(0.2)], sequences())
     model.save(path)
     norm, dropout, spatial = agrees(path, model, sequences())
-    # In Keras the share of the old, in torch that of the new.
+    # Keras' momentum is the weight of the old mean, torch's that of the new one.
     assert norm.layer.momentum == pytest.approx(0.1, abs=1e-15)
     assert (dropout.p, spatial.p, spatial.batch_first) == (0.3, 0.2, True)
 

@@ -1,4 +1,4 @@
-"""The course project: a CNN, a SimpleRNN and an LSTM trained in Keras have the same macro-F1 when pyrnn runs them."""
+"""A CNN, a SimpleRNN and an LSTM that Keras trained have the same macro-F1 when pyrnn runs them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pyrnn.io.keras import load
 pytestmark = KERAS_WARNS
 L = keras.layers
 
-WORDS = 20  # the last of a sentence, which has 1 to 59
+WORDS = 20  # words kept at the end of a sentence, which has 1 to 59
 SENTENCES = 5000
 
 
@@ -43,14 +43,14 @@ class Project(NamedTuple):
 
 
 def digits() -> Data:
-    """Images [N,8,8,1], and which digit each is."""
+    """Images [N,8,8,1] and their digits."""
     pixels, classes = load_digits(return_X_y=True)
     images = (pixels.reshape(-1, 8, 8, 1) / 16).astype(np.float32)
     return Data(images[:1300], classes[:1300], images[1300:], classes[1300:])
 
 
 def sentences() -> Data:
-    """Words [N,WORDS] of Rotten Tomatoes' sentences, and whether each is praise."""
+    """Words [N,WORDS] of sentences from Rotten Tomatoes, and whether each is praise."""
     texts, good = sentiment.load(SENTENCES, source="rotten_tomatoes")
     known = SENTENCES * 4 // 5
     words = sentiment.encode(texts, known, WORDS)
@@ -97,24 +97,24 @@ def macro_f1(data: Data, logits: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
-def test_the_same_macro_f1_to_the_last_digit(project: Project, ending: str) -> None:
+def test_macro_f1_is_that_of_keras_to_the_last_digit(project: Project, ending: str) -> None:
     x = project.data.test
     expected, found = predicted(project.model, x), load(project.files[ending]).predict(x)
-    # Logits of order 1 to 10, sums in float32 in another order.
+    # Logits of order 1 to 10 are sums in float32 in another order.
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     assert np.array_equal(found.argmax(1), expected.argmax(1))
     assert macro_f1(project.data, found) == macro_f1(project.data, expected)
 
 
-def test_it_has_learnt_something(project: Project) -> None:
+def test_the_trained_model_beats_the_commonest_class(project: Project) -> None:
     data = project.data
     commonest = np.eye(data.train_classes.max() + 1)[np.full(len(data.test), np.bincount(data.train_classes).argmax())]
     found = macro_f1(data, load(project.files[".keras"]).predict(data.test))
-    # Above it by 0.87 to 0.90 (CNN), 0.29 to 0.37 (SimpleRNN) and 0.39 to 0.41 (LSTM) at seeds 0 to 2.
+    # Measured above it at seeds 0 to 2: 0.87 to 0.90 (CNN), 0.29 to 0.37 (SimpleRNN), 0.39 to 0.41 (LSTM).
     assert found > macro_f1(data, commonest) + 0.2
 
 
-def test_the_summary_counts_what_keras_counts(project: Project) -> None:
+def test_the_summary_has_the_parameters_and_shapes_of_keras(project: Project) -> None:
     loaded = load(project.files[".keras"])
     assert isinstance(loaded, nn.Sequential)
     summary = loaded.summary((None, *project.data.test.shape[1:]))
@@ -124,6 +124,6 @@ def test_the_summary_counts_what_keras_counts(project: Project) -> None:
         if hasattr(layer, "cell"):
             trained += layer.cell.bias.numpy().size  # torch has two biases, b_ih and b_hh
         assert rows[layer.name].endswith(f"  {trained:,}")
-        # pyrnn has an activation or a last step as a layer of its own, after that of Keras.
+        # An activation or a last step is a layer of its own in pyrnn, after the one that Keras names.
         last = [line for name, line in rows.items() if name.startswith(layer.name)][-1]
         assert f"  {layer.output.shape}  " in last

@@ -1,4 +1,4 @@
-"""What pyrnn.io.keras does not read: refused by the name of the layer and of the attribute."""
+"""pyrnn.io.keras refuses layers and attributes that it does not read by their names."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_chain_is_refused_by_name(case: str, tmp_path: Path) -> None:
     refused(keras2_file(tmp_path / "model.h5", layers, ARRAYS), because)
 
 
-def test_hard_sigmoid_without_a_version(tmp_path: Path) -> None:
+def test_a_hard_sigmoid_without_a_version_is_refused(tmp_path: Path) -> None:
     path = keras2_file(tmp_path / "model.h5", [lstm(recurrent_activation="hard_sigmoid")], ARRAYS, version=None)
     refused(path, 'layer "lstm" (LSTM): recurrent_activation=hard_sigmoid is clip(0.2 x + 0.5) in Keras 2 and relu6')
     path = keras2_file(tmp_path / "model.h5", [dense(activation="hard_sigmoid")], ARRAYS, version=None)
@@ -159,11 +159,11 @@ def test_hard_sigmoid_without_a_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.2.2", "4.0.0"])
-def test_other_generations_of_keras(version: str, tmp_path: Path) -> None:
+def test_files_of_other_generations_of_keras_are_refused(version: str, tmp_path: Path) -> None:
     refused(keras2_file(tmp_path / "model.h5", [lstm()], ARRAYS, version), f"Keras {version} wrote it")
 
 
-# -- what Keras 3 saves ------------------------------------------------------------------------------------
+# -- files of Keras 3 --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=[".keras", ".h5"])
@@ -171,31 +171,31 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / f"model{request.param}"
 
 
-def test_a_second_recurrent_layer_after_a_masked_one_backwards(path: Path) -> None:
+def test_a_recurrent_layer_after_a_masked_one_that_goes_backwards_is_refused(path: Path) -> None:
     layers = [L.Masking(), L.LSTM(5, go_backwards=True, return_sequences=True), L.GRU(3, name="second")]
     built(layers, sequences()).save(path)
     refused(path, 'layer "second" (GRU): a layer before it has go_backwards=True and return_sequences=True')
 
 
-def test_lambda_layers(path: Path) -> None:
+def test_lambda_layers_are_refused(path: Path) -> None:
     built([L.Lambda(lambda x: x * 2, output_shape=(6, 4), name="twice"), L.LSTM(5)], sequences()).save(path)
     refused(path, 'layer "twice" (Lambda): Lambda is not supported')
 
 
-def test_models_with_branches(path: Path) -> None:
+def test_models_with_branches_are_refused(path: Path) -> None:
     first = keras.Input((6, 4))
     y = L.LSTM(4, return_sequences=True)(first)
     keras.Model(first, L.Add(name="sum")([first, y])).save(path)
     refused(path, 'layer "sum" (Add): it should have one input, the layer before it')
 
 
-def test_a_layer_that_stands_twice(path: Path) -> None:
+def test_a_layer_that_is_used_twice_is_refused(path: Path) -> None:
     first, shared = keras.Input((6, 4)), L.LSTM(4, return_sequences=True, name="shared")
     keras.Model(first, L.Dense(2)(shared(shared(first)))).save(path)
     refused(path, '"shared" (LSTM): it should have one input')
 
 
-def test_initial_states(path: Path) -> None:
+def test_a_layer_called_with_initial_states_is_refused(path: Path) -> None:
     first = keras.Input((6, 4))
     y, h, c = L.LSTM(4, return_state=True, return_sequences=True, name="encoder")(first)
     keras.Model(first, L.LSTM(4, name="decoder")(y, initial_state=[h, c])).save(path)
@@ -210,7 +210,7 @@ MASKS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("case", MASKS)
-def test_masks_that_are_no_layers_of_the_chain(case: str, path: Path) -> None:
+def test_masks_from_outside_of_the_chain_are_refused(case: str, path: Path) -> None:
     layer, mask = MASKS[case]
     first = keras.Input((6,) if case == "another index" else (6, 4))
     keras.Model(first, L.LSTM(4, name="reader")(layer()(first), mask=mask(first))).save(path)
@@ -218,7 +218,7 @@ def test_masks_that_are_no_layers_of_the_chain(case: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: L.LSTM(4, name="reader"), lambda: L.Bidirectional(L.GRU(3), name="reader")])
-def test_masks_of_another_layer_than_the_last(make: Callable[[], Any], path: Path) -> None:
+def test_masks_of_another_layer_than_the_last_are_refused(make: Callable[[], Any], path: Path) -> None:
     first = keras.Input((6,), dtype="int64")
     embedding = L.Embedding(9, 4, mask_zero=True, name="table")
     y = L.Masking(0.5)(L.Dense(3)(embedding(first)))
@@ -226,7 +226,7 @@ def test_masks_of_another_layer_than_the_last(make: Callable[[], Any], path: Pat
     refused(path, 'layer "reader"', 'it is called with the mask of "table", where that of "masking')
 
 
-def test_custom_layers(path: Path) -> None:
+def test_custom_layers_are_refused(path: Path) -> None:
     class Mine(L.Dense):
         pass
 
@@ -234,6 +234,6 @@ def test_custom_layers(path: Path) -> None:
     refused(path, "Mine")
 
 
-def test_half_precision(path: Path) -> None:
+def test_half_precision_is_refused(path: Path) -> None:
     built([L.Dense(3, dtype="mixed_float16", name="half")], sequences()).save(path)
     refused(path, 'layer "half" (Dense): dtype=mixed_float16 is not supported')

@@ -1,4 +1,4 @@
-"""Weights alone, and full models, into a pyrnn model that is there."""
+"""load_weights puts Keras' weights, alone or of a full model, into a given pyrnn model, or leaves it as it was."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = KERAS_WARNS
 
 @pytest.mark.parametrize("name", ["model.weights.h5", "model.h5"])
 @pytest.mark.parametrize("case", PAIRS)
-def test_weights_alone(case: str, name: str, tmp_path: Path) -> None:
+def test_weights_alone_give_the_predictions_of_keras(case: str, name: str, tmp_path: Path) -> None:
     theirs, ours = PAIRS[case]
     keras_model = saved(tmp_path / name, theirs(), sequences())
     model = nn.Sequential(*ours()).eval()
@@ -34,7 +34,7 @@ def test_weights_alone(case: str, name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.weights.h5", "model.h5"])
-def test_weights_of_an_image_network(name: str, tmp_path: Path) -> None:
+def test_weights_of_an_image_network_give_the_predictions_of_keras(name: str, tmp_path: Path) -> None:
     layers = [L.Conv2D(4, 3), L.BatchNormalization(), L.GlobalAveragePooling2D(), L.Dense(2)]
     keras_model = saved(tmp_path / name, layers, images())
     model = nn.Sequential(
@@ -48,7 +48,7 @@ def test_weights_of_an_image_network(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
-def test_a_full_model_into_the_same_one(name: str, tmp_path: Path) -> None:
+def test_a_full_model_loads_into_the_same_one(name: str, tmp_path: Path) -> None:
     keras_model = built(PAIRS["lstm"][0](), sequences())
     keras_model.save(tmp_path / name)
     hold = {"masked_output": "hold", **FIRST}
@@ -73,13 +73,13 @@ def test_layers_of_keras_2_are_in_the_order_of_the_model_and_not_of_their_names(
     np.testing.assert_array_equal(model.state_dict()["2.weight"], np.ones((2, 3)))
 
 
-def test_hard_gates_of_keras_2_2(tmp_path: Path) -> None:
+def test_the_caller_says_whether_gates_of_keras_2_2_are_hard(tmp_path: Path) -> None:
     path = keras2_weights(tmp_path / "weights.h5", ["z"], kernels())
     hard = pyrnn.LSTM(4, 3, recurrent_activation="hard_sigmoid_keras2", **FIRST)
     load_weights(path, nn.Sequential(hard), recurrent_activation="hard_sigmoid_keras2")
     soft = pyrnn.LSTM(4, 3, **FIRST)
     load_weights(path, nn.Sequential(soft), recurrent_activation="sigmoid")
-    assert abs(hard(sequences())[0] - soft(sequences())[0]).max() > 0.01  # why the caller is asked
+    assert abs(hard(sequences())[0] - soft(sequences())[0]).max() > 0.01  # so the caller has to say which
 
 
 REFUSED: dict[str, tuple[dict[str, Any], Callable[[], list[Any]], str]] = {
@@ -132,7 +132,7 @@ def test_the_second_layer_fails_and_the_first_is_as_it_was(tmp_path: Path) -> No
     unchanged_and_refused(path, model, "size mismatch for 1.weight", recurrent_activation="sigmoid")
 
 
-def test_gates_other_than_the_models(tmp_path: Path) -> None:
+def test_gates_other_than_the_models_are_refused(tmp_path: Path) -> None:
     path = keras2_weights(tmp_path / "weights.h5", ["z"], kernels())
     model = nn.Sequential(pyrnn.LSTM(4, 3))
     unchanged_and_refused(
@@ -140,7 +140,7 @@ def test_gates_other_than_the_models(tmp_path: Path) -> None:
     )
 
 
-def test_gates_that_differ_from_layer_to_layer(tmp_path: Path) -> None:
+def test_gates_may_be_named_layer_by_layer(tmp_path: Path) -> None:
     arrays = kernels() | kernels(inputs=3, prefix="a/a")
     path = keras2_weights(tmp_path / "weights.h5", ["z", "a"], arrays)
     model = nn.Sequential(pyrnn.LSTM(4, 3, recurrent_activation="hard_sigmoid_keras2"), pyrnn.LSTM(3, 3))
@@ -151,7 +151,7 @@ def test_gates_that_differ_from_layer_to_layer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("in_file", [True, False])
-def test_the_other_form_of_a_gru(in_file: bool, tmp_path: Path) -> None:
+def test_the_other_form_of_a_gru_is_refused(in_file: bool, tmp_path: Path) -> None:
     model = nn.Sequential(pyrnn.GRU(4, 3, reset_after=not in_file))
     path = tmp_path / "model.weights.h5"
     saved(path, [L.GRU(3, reset_after=in_file)], sequences())
@@ -172,7 +172,7 @@ NUMBERED: dict[str, tuple[Callable[[], list[Any]], Callable[[], list[Any]], str]
 
 
 @pytest.mark.parametrize("case", NUMBERED)
-def test_other_weights_of_keras_3(case: str, tmp_path: Path) -> None:
+def test_other_weights_of_keras_3_leave_the_model_as_it_was(case: str, tmp_path: Path) -> None:
     theirs, ours, because = NUMBERED[case]
     saved(tmp_path / "model.weights.h5", theirs(), sequences())
     unchanged_and_refused(tmp_path / "model.weights.h5", nn.Sequential(*ours()), because)
@@ -192,13 +192,13 @@ def test_other_weights_of_keras_3(case: str, tmp_path: Path) -> None:
         ([nn.Linear(3, 2), nn.Linear(2, 2)], "it has 1 layers with weights, the model has 2; use load"),
     ],
 )
-def test_a_full_model_into_another(layers: list[Any], because: str, tmp_path: Path) -> None:
+def test_a_full_model_is_refused_by_another(layers: list[Any], because: str, tmp_path: Path) -> None:
     built([L.LSTM(5)], sequences()).save(tmp_path / "model.keras")
     unchanged_and_refused(tmp_path / "model.keras", nn.Sequential(*layers), because)
 
 
 @pytest.mark.parametrize("masked_output", ["zero", "hold"])
-def test_a_full_model_into_one_of_another_output_of_masked_steps(masked_output: str, tmp_path: Path) -> None:
+def test_a_full_model_loads_whatever_masked_output_is(masked_output: str, tmp_path: Path) -> None:
     kept = built([L.LSTM(5)], sequences())
     kept.save(tmp_path / "model.keras")
     model = nn.Sequential(pyrnn.LSTM(4, 5, masked_output=masked_output, dropout=0.0, **FIRST), nn.LastStep(**FIRST))
@@ -206,7 +206,7 @@ def test_a_full_model_into_one_of_another_output_of_masked_steps(masked_output: 
     np.testing.assert_array_equal(model.state_dict()["0.weight_ih_l0"], kept.get_weights()[0].T)
 
 
-def test_files_that_keras_did_not_write(tmp_path: Path) -> None:
+def test_files_that_keras_did_not_write_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = np.ones(3)
     unchanged_and_refused(tmp_path / "other.h5", nn.Sequential(nn.Linear(3, 2)), "it is no file of Keras")

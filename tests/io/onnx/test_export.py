@@ -1,4 +1,4 @@
-"""save: ONNX Runtime and onnx.reference run what is written to the same numbers; `load` gets the same bits back."""
+"""ONNX Runtime and onnx.reference compute the same numbers from a saved file, and `load` gets the same bits back."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def functions() -> list[Any]:
     ]
 
 
-# Those that come back from the file to the same bits.
+# Models that come back from the file with the same bits.
 MODELS: dict[str, Callable[[], list[Any]]] = {
     "RNN": lambda: [pyrnn.RNN(3, 4, num_layers=2, nonlinearity="relu", **FIRST)],
     "time-major": lambda: [pyrnn.RNN(3, 4, bias=False, seed=0), nn.Tanh()],
@@ -74,7 +74,7 @@ MODELS: dict[str, Callable[[], list[Any]]] = {
     "sound": sound,
     "functions": functions,
 }
-# Those that are written to nodes that no layer stands for.
+# Models whose nodes no layer of pyrnn stands for, so that they cannot be loaded again.
 ONE_WAY: dict[str, Callable[[], list[Any]]] = {
     "sum": lambda: [nn.Bidirectional(*pair(pyrnn.GRU), merge_mode="sum")],
     "mul": lambda: [nn.Bidirectional(*pair(pyrnn.RNN), merge_mode="mul", return_sequences=False)],
@@ -107,7 +107,7 @@ def built(name: str) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("name", [*MODELS, *ONE_WAY])
-def test_others_run_what_is_written(name: str, tmp_path: Path) -> None:
+def test_onnxruntime_and_onnx_reference_compute_the_same_from_a_written_file(name: str, tmp_path: Path) -> None:
     model, path = built(name), tmp_path / "model.onnx"
     save(model, path, (None, None, 3) if name == "functions" else None)
     session = onnxruntime.InferenceSession(path)
@@ -119,12 +119,12 @@ def test_others_run_what_is_written(name: str, tmp_path: Path) -> None:
         x = example(name, batch, steps)
         want = model(x)
         for run in runs:
-            # float32 rounding over a few layers of order 1; ONNX Runtime's exp and tanh are good to some 1e-6
+            # A few layers of order 1 round in float32, and ONNX Runtime's exp and tanh have an error of some 1e-6.
             np.testing.assert_allclose(run(x), want, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_what_is_written_comes_back_to_the_same_bits(name: str, tmp_path: Path) -> None:
+def test_a_written_file_loads_to_the_same_bits(name: str, tmp_path: Path) -> None:
     model, path, x = built(name), tmp_path / "model.onnx", example(name, 2, 5)
     save(model, path, (None, None, 3) if name == "functions" else None)
     loaded = load(path)
@@ -134,14 +134,14 @@ def test_what_is_written_comes_back_to_the_same_bits(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("cell", [pyrnn.RNN, pyrnn.LSTM, pyrnn.GRU])
-def test_single_layers_of_float64(cell: Any, tmp_path: Path) -> None:
+def test_single_layers_of_float64_go_there_and_back(cell: Any, tmp_path: Path) -> None:
     peephole = {"peephole": True} if cell is pyrnn.LSTM else {}
     layer = cell(3, 4, seed=0, dtype=np.float64, **peephole)
     x = np.random.default_rng(0).standard_normal((5, 2, 3))
     save(layer, tmp_path / "model.onnx")
     np.testing.assert_array_equal(load(tmp_path / "model.onnx")(x), layer(x)[0])
     [want] = ReferenceEvaluator(str(tmp_path / "model.onnx")).run(None, {"input": x})
-    # both in float64, sums in another order
+    # Both compute in float64, with sums in another order.
     np.testing.assert_allclose(layer(x)[0], want, rtol=0, atol=1e-14)
 
 
@@ -173,7 +173,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_onnx_lacks_is_refused_by_name(case: str, tmp_path: Path) -> None:
+def test_options_that_onnx_lacks_are_refused_by_name(case: str, tmp_path: Path) -> None:
     make, sentence = REFUSED[case]
     with pytest.raises(ValueError, match=sentence):
         save(make(), tmp_path / "model.onnx", (None, None, 3))

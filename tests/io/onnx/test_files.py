@@ -1,4 +1,4 @@
-"""load: files from strangers. External data, foreign operators, damage; errors that leave nothing behind."""
+"""load reads external data only from the model's folder, and refuses damaged files and foreign operators."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BODY = "(float[b,3] x) => (float[b,2] y) { y = MatMul(x, m) }"
 
 
 def external(path: Path, location: str, **fields: int) -> None:
-    """A model whose matrix stands in another file."""
+    """Writes a model whose matrix stands in another file."""
     model = onnx.load(write(path, BODY, {"m": M}))
     tensor = model.graph.initializer[0]
     tensor.ClearField("raw_data")
@@ -127,7 +127,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("spoil", SPOILED)
-def test_what_no_chain_of_layers_needs_is_refused(spoil: Any, tmp_path: Path) -> None:
+def test_parts_that_no_chain_of_layers_needs_are_refused(spoil: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "m.onnx", BODY, {"m": M})
     model = onnx.load(path)
     spoil(model)

@@ -1,4 +1,4 @@
-"""load: graphs written by hand. Constants are folded, chains followed, everything else refused by name."""
+"""load folds constants, follows chains of nodes, and refuses everything else by name; the graphs are hand-written."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_weights_are_reached_through_constant_folding(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load(write(tmp_path / "m.onnx", body, pieces))(X), want[:, 0])
 
 
-# Each graph is a recurrent node and glue; its numbers are those of run_node, to the bit.
+# Each graph is a recurrent node followed by nodes that only move axes; its bits are those of run_node.
 DIRECTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "reverse": ("LSTM", {"direction": "reverse"}, "all = Squeeze(Y, one)"),
     "both": ("LSTM", {"direction": "bidirectional"}, "m = Transpose<perm=[0,2,1,3]>(Y) all = Reshape(m, keep)"),
@@ -98,7 +98,7 @@ def test_one_output_of_several_is_chosen_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_not_supported_is_refused_by_name(case: str, tmp_path: Path) -> None:
+def test_nodes_that_are_not_supported_are_refused_by_name(case: str, tmp_path: Path) -> None:
     body, sentence = REFUSED[case]
     with pytest.raises(ValueError, match=rf"m.onnx cannot be loaded: .*{sentence}"):
         load(write(tmp_path / "m.onnx", body, CONSTANTS))

@@ -1,4 +1,4 @@
-"""ONNX models that are damaged, strange or made to harm: loaded, or a short ValueError that names what is wrong."""
+"""Damaged, strange and hostile ONNX models are loaded, or refused by a short ValueError that names the fault."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def test_a_cast_to_a_foreign_data_type_is_refused(body: str, number: int, tmp_pa
     assert " node " in refusal(edited(tmp_path / "m.onnx", edit, "(float[b,3] x) => (float y) " + body))
 
 
-AXES = {"Unsqueeze": 4, "Squeeze": 3, "ReduceMean": 3, "ReduceMax": 3}  # of an input of three
+AXES = {"Unsqueeze": 4, "Squeeze": 3, "ReduceMean": 3, "ReduceMax": 3}  # the axes to choose from if the input has 3
 
 
 @pytest.mark.parametrize("opset", [11, 18])
 @pytest.mark.parametrize("op", AXES)
 def test_axes_that_repeat_or_are_not_there_are_refused(op: str, opset: int, tmp_path: Path) -> None:
-    by_input = opset >= 18  # else by an attribute
+    by_input = opset >= 18  # older opsets have the axes in an attribute
     for axes in ([0, 0], [1, 1], [1, 1 - AXES[op] - (op == "Unsqueeze")], [5], [7, 0], [-9], [2**62], list(range(99))):
         given = "(x, a)" if by_input else f"<axes = {axes}>(x)"
         arrays = {"a": np.int64(axes)} if by_input else {}
@@ -166,7 +166,7 @@ def test_models_without_shapes_give_what_onnxruntime_gives(case: str, forget: Ed
 def test_memory_is_bounded_over_all_layers_and_the_limit_can_be_raised(tmp_path: Path) -> None:
     names = ["x", *(f"y{i}" for i in range(200)), "y"]
     body = " ".join(f"{new} = MatMul({old}, m)" for old, new in itertools.pairwise(names))
-    wide = np.ones((200, 200), np.float32)  # shared by 201 layers of 160 kB
+    wide = np.ones((200, 200), np.float32)  # 201 layers share these 160 kB
     path = write(tmp_path / "m.onnx", f"(float[b,200] x) => (float y) {{ {body} }}", {"m": wide})
     assert "larger than the file" in refusal(path)
     assert len(load(path, limit=2**26)) == 201
@@ -245,7 +245,7 @@ ODD = (0, 1, -1, 2, 5, 63, 99, 2**31 - 1, 2**31, 2**62, 2**63 - 1, -(2**63))
 
 
 def mutated(draw: random.Random, data: bytes) -> bytes:
-    """A model with one of its numbers, names, nodes or bytes changed."""
+    """Changes one number, name, node or byte of a model."""
     model = onnx.ModelProto()
     model.ParseFromString(data)
     graph = model.graph

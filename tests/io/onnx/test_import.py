@@ -1,4 +1,4 @@
-"""load: models that torch exports, by both of its exporters, predict what torch predicts."""
+"""Models that torch exports, by both of its exporters, predict in pyrnn what they predict in torch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_model_that_torch_exported_predicts_the_same(name: str, dynamo: bool, 
             want = model(x).numpy()
         got = loaded(x.numpy())
         assert got.shape == want.shape
-        # float32 rounding of torch's own kernels over a few layers with outputs of order 1
+        # torch's kernels round in float32 over a few layers with outputs of order 1.
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
 
 
@@ -56,7 +56,7 @@ def test_a_damaged_file_is_loaded_or_refused_with_a_sentence(name: str, tmp_path
             damaged[place] ^= 1 << random.integers(0, 8)
         path.write_bytes(bytes(damaged))
         try:
-            load(path)  # most damage is to weights: other numbers, but sound
+            load(path)  # most damage hits a weight and leaves a sound file
         except ValueError as error:
             refusals.append(str(error))
     assert len(refusals) > 10

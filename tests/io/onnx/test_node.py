@@ -1,4 +1,4 @@
-"""run_node: ONNX's own backend tests, drawn nodes against operators.md in float64, and refusals by name."""
+"""run_node passes ONNX's own backend tests, computes the equations of operators.md, and refuses the rest by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onnx_nodes import expected, nodes
 
 from pyrnn.io.onnx import run_node
 
-with warnings.catch_warnings():  # its other cases cast and divide beyond what a float can hold
+with warnings.catch_warnings():  # the cases of other operators cast and divide beyond the range of a float
     warnings.simplefilter("ignore")
     from onnx.backend.test.case.node import collect_testcases
 
@@ -30,7 +30,7 @@ def test_the_backend_tests_of_onnx_pass(case: Any) -> None:
     for inputs, outputs in case.data_sets:
         for got, want in zip(run_node(node, inputs), outputs, strict=True):
             assert got.dtype == want.dtype
-            # onnx's own tolerance is 1e-3 relative; its numbers are NumPy's in float32, pyrnn's as near to the truth
+            # onnx's own tolerance is 1e-3; its numbers and pyrnn's are float32 with a rounding error of some 1e-7.
             np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
 
 
@@ -39,10 +39,10 @@ def test_the_backend_tests_are_all_there() -> None:
 
 
 @given(nodes())
-def test_drawn_nodes(drawn: Any) -> None:
+def test_drawn_nodes_compute_the_equations_of_the_specification(drawn: Any) -> None:
     node, inputs, functions = drawn
     outputs = run_node(node, [inputs[name] for name in node.input if name])
-    # rounding over 5 steps of 9 units: states of order 1, but sums of Affine and Relu grow to some hundreds
+    # 5 steps of 9 units round; states are of order 1, but with Affine and Relu sums grow to some hundreds.
     unit = 1e-6 if inputs["X"].dtype == np.float32 else 1e-14
     for got, want in zip(outputs, expected(node, inputs, functions), strict=True):
         assert got.dtype == inputs["X"].dtype
@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_not_supported_is_refused_by_name(case: str) -> None:
+def test_attributes_that_are_not_supported_are_refused_by_name(case: str) -> None:
     op, attributes, sentence = REFUSED[case]
     node = onnx.helper.make_node(op, ["X", "W", "R"], ["Y"], name="tone", **attributes)
     with pytest.raises(ValueError, match=f'the {op} node "tone".*{sentence}'):
