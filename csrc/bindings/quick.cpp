@@ -16,8 +16,8 @@ namespace {
 struct Quick {
   PyWeights weights;
   bool batch_first, is_step;
-  std::variant<std::monostate, OneStepRoom<float>, OneStepRoom<double>> room;
-  std::atomic_flag room_is_taken = ATOMIC_FLAG_INIT;
+  std::variant<std::monostate, OneStepWorkspace<float>, OneStepWorkspace<double>> workspace;
+  std::atomic_flag workspace_is_taken = ATOMIC_FLAG_INIT;
 };
 
 template <class T> class QuickCall {
@@ -81,21 +81,21 @@ template <class T> class QuickCall {
     const CallThreads threads(like);
     const py::gil_scoped_release release;
     if (is_one_step_) return compute_one_step(call);
-    Workspace<T> room(network_.weights, call.steps, call.batch);
-    infer(network_.weights, call, room);
+    Workspace<T> workspace(network_.weights, call.steps, call.batch);
+    infer(network_.weights, call, workspace);
   }
 
-  // In the room of the call before, or in new room while another thread has it.
+  // In the room of the call before, or in new workspace while another thread has it.
   void compute_one_step(const Call<T>& call) {
-    if (quick_.room_is_taken.test_and_set(std::memory_order_acquire))
-      return infer_one_step(network_.weights, call, OneStepRoom<T>(spec_));
+    if (quick_.workspace_is_taken.test_and_set(std::memory_order_acquire))
+      return infer_one_step(network_.weights, call, OneStepWorkspace<T>(spec_));
     struct GivenBack {
       Quick& quick;
-      ~GivenBack() { quick.room_is_taken.clear(std::memory_order_release); }
+      ~GivenBack() { quick.workspace_is_taken.clear(std::memory_order_release); }
     } const given_back{quick_};
-    auto* room = std::get_if<OneStepRoom<T>>(&quick_.room);
-    if (!room) room = &quick_.room.template emplace<OneStepRoom<T>>(spec_);
-    infer_one_step(network_.weights, call, *room);
+    auto* workspace = std::get_if<OneStepWorkspace<T>>(&quick_.workspace);
+    if (!workspace) workspace = &quick_.workspace.template emplace<OneStepWorkspace<T>>(spec_);
+    infer_one_step(network_.weights, call, *workspace);
   }
 
   const Network<T>& network_;

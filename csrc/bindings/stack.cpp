@@ -140,8 +140,8 @@ py::tuple run(const Shared<T>& network, const Tensor& given, const std::vector<A
     if (keep) {
       record(network->weights, call, asked.every, recorded->tape);
     } else {
-      Workspace<T> room(network->weights, layout.steps, layout.batch);
-      infer(network->weights, call, room);
+      Workspace<T> workspace(network->weights, layout.steps, layout.batch);
+      infer(network->weights, call, workspace);
     }
   }
   return py::make_tuple(y, final, c_all,

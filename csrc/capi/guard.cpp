@@ -15,8 +15,8 @@ thread_local char sentence_of_thread[512] = "";
 const char* last_sentence() noexcept { return sentence_of_thread; }
 
 pyrnn_status refuse(pyrnn_status status, const char* sentence) noexcept {
-  constexpr std::size_t room = sizeof(sentence_of_thread) - 1;
-  const std::size_t length = std::strlen(sentence), kept = length <= room ? length : room - 3;
+  constexpr std::size_t capacity = sizeof(sentence_of_thread) - 1;
+  const std::size_t length = std::strlen(sentence), kept = length <= capacity ? length : capacity - 3;
   for (std::size_t i = 0; i < kept; ++i) {
     const char c = sentence[i];
     sentence_of_thread[i] = c >= 0x20 && c < 0x7f ? c : '?';

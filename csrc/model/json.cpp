@@ -82,7 +82,7 @@ class Parser {
     space();
     if (take(']')) return;
     do {
-      make_room(found.array);
+      grow(found.array);
       found.array.push_back(value(depth + 1));
       space();
     } while (take(','));
@@ -90,7 +90,7 @@ class Parser {
   }
 
   // Twice as much as before: of the memory that growing takes, all is spent, also what it gives back.
-  void make_room(std::vector<Json>& array) {
+  void grow(std::vector<Json>& array) {
     if (array.size() < array.capacity()) return;
     const std::size_t count = std::max<std::size_t>(1, 2 * array.size());
     budget_.spend(count * sizeof(Json), what_);

@@ -200,9 +200,9 @@ template <class T> void run(const Case& c, const Data<T>& data, const Weights<T>
     }
   }
   Tape<T> tape;
-  Workspace<T> room(weights, c.steps, c.batch);
-  if (c.steps == 1 && c.batch == 1 && has_one_step(weights)) infer_one_step(weights, call, OneStepRoom<T>(spec));
-  else infer(weights, call, room);
+  Workspace<T> workspace(weights, c.steps, c.batch);
+  if (c.steps == 1 && c.batch == 1 && has_one_step(weights)) infer_one_step(weights, call, OneStepWorkspace<T>(spec));
+  else infer(weights, call, workspace);
   for (const auto* output : {&y, &h, &cell}) hash.add(*output);
   if (c.format != Format::native) return;
   record(weights, call, c.checkpoint, tape);
