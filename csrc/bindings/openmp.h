@@ -1,4 +1,4 @@
-// The threads of a call on torch's tensors: torch's OpenMP workers, as many as torch.get_num_threads() says.
+// The threads for a call on torch's tensors: torch's OpenMP workers, as many as torch.get_num_threads() returns.
 #pragma once
 
 #include "bindings/tensor.h"

@@ -42,9 +42,9 @@ template <class V> [[gnu::always_inline]] inline V softsign(V x) noexcept {
 // x / (1 + e^-x), computed as x sigmoid(x).
 //
 //   range        every finite x
-//   max error    float  SILUF
-//                double SILUD
-//                for x < 0 the error in ulp is not bounded (see sigmoid); the absolute error is at most |x| times sigmoid's
+//   max error    float  1.8e-6, 2.44 ulp for x >= 0
+//                double 1.2e-14, 2.44 ulp for x >= 0
+//                for x < 0 the error in ulp is not bounded (see sigmoid)
 //   NaN          gives NaN
 //   infinity     +infinity gives infinity; -infinity gives NaN, as in torch
 //   zero         keeps its sign
@@ -53,8 +53,8 @@ template <class V> [[gnu::always_inline]] inline V silu(V x) noexcept { return x
 // x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 //
 //   range        every finite x
-//   max error    float  GELUF
-//                double GELUD
+//   max error    float  6.1e-7, 2.20 ulp for x >= 0
+//                double 1.6e-15, 1.81 ulp for x >= 0
 //                for x < 0 the error in ulp is not bounded: 1 + tanh cancels
 //   NaN          gives NaN
 //   infinity     +infinity gives infinity; -infinity gives NaN, as in torch
@@ -91,7 +91,8 @@ void activate(Activation f, T alpha, const T* x, T* y, ptrdiff_t n) noexcept {
 // element to the last, whatever the width of a vector.
 //
 //   range        N >= 1; the results lie in [0, 1]
-//   max error    float, 20 rows from a normal distribution of deviation 3, relative: 5.7e-7 (N = 10), 1.7e-6 (N = 1000), 3.7e-5 (N = 30000)
+//   max error    float, relative: 5.7e-7 (N = 10), 1.7e-6 (N = 1000), 3.7e-5 (N = 30000), largest of
+//                20 rows from a normal distribution of deviation 3
 //   NaN          makes its row NaN
 //   infinity     +infinity makes its row NaN; -infinity gives 0, and a row of -infinity alone NaN
 //   zero, subnormals  are exact as arguments; a result below the normal numbers may be subnormal

@@ -1,4 +1,4 @@
-/* ahead MODEL: prints the status and the sentence of a stream that a model cannot have. */
+/* ahead MODEL: asks for a stream of a model that looks ahead, and prints the status and the sentence of the refusal. */
 #include "check.h"
 
 int main(int count, char** arguments) {

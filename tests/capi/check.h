@@ -1,4 +1,5 @@
-/* What the programs share: a check that tells its line, and a model and a stream or the library's sentence. */
+/* Used by all programs: a check that prints its line, and functions that load a model or make a stream, or else
+   print the library's sentence and exit. */
 #include <pyrnn.h>
 
 #include <stdio.h>
@@ -25,7 +26,7 @@ static inline pyrnn_stream* started(const pyrnn_model* model, size_t batch) {
   return stream;
 }
 
-/* n numbers in [-1, 1), the same for a seed; to be freed. */
+/* Returns n numbers in [-1, 1), the same for the same seed; the caller frees them. */
 static inline float* numbers(size_t n, unsigned seed) {
   float* all = malloc(n * sizeof(float) + 1);
   size_t i;

@@ -1,5 +1,6 @@
-/* A stream in memory of the caller's, at any address: no allocation is made for it, its outputs are those of another, and
- * too little memory is refused. malloc stands in this program, and counts; the library's operator new calls it. */
+/* A stream in the caller's memory, at any address: the library allocates nothing for it, its outputs equal those of
+ * another stream, and too little memory is refused. This program defines a malloc that counts; the library's
+ * operator new calls it. */
 #include "check.h"
 
 void* __libc_malloc(size_t size);

@@ -1,6 +1,6 @@
-/* noalloc STEPS MODEL: once a stream is made, nothing allocates, frees or locks in so many steps and the calls between
- * them: malloc and its kin and the locks stand in this program, and count. And no system call is made, not even to wake
- * a thread: under seccomp's strict mode one would kill. */
+/* noalloc STEPS MODEL: once a stream exists, STEPS steps and the other calls on it allocate nothing, free nothing
+ * and take no lock: this program defines malloc, its relatives and the lock functions, and counts their calls. They
+ * make no system call either, not even to wake a thread: seccomp's strict mode would kill the process. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -62,7 +62,7 @@ int main(int count, char** arguments) {
   long before, failed = 0;
   const int rounds = atoi(arguments[1]) / (1 + T);
   int i;
-  CHECK(calls > 0); /* they do stand in the library's way */
+  CHECK(calls > 0); /* the library does call the functions of this program */
   CHECK(dlsym(RTLD_DEFAULT, "pthread_mutex_lock") != dlsym(RTLD_NEXT, "pthread_mutex_lock"));
   CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
   before = calls + locks;

@@ -1,4 +1,4 @@
-/* NULL where something is needed is refused with a sentence, and where nothing is needed it is fine. */
+/* A NULL argument that is needed is refused with a sentence; a NULL that is optional is accepted. */
 #include "check.h"
 
 static int refused(pyrnn_status status) {

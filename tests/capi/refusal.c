@@ -1,4 +1,4 @@
-/* refusal MODEL: prints the status and the sentence of a model that is not taken. */
+/* refusal MODEL: prints the status and the sentence with which the library refuses a model. */
 #include "check.h"
 
 int main(int count, char** arguments) {

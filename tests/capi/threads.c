@@ -1,4 +1,5 @@
-/* Two threads run streams of one model at once, and each sees what it would alone; so with its last error. */
+/* Two threads run streams of one model at once. Each gets the outputs that it would get alone, and each has its own
+   last error. */
 #include "check.h"
 
 #include <pthread.h>
