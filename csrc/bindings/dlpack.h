@@ -7,7 +7,7 @@
 namespace pyrnn::dlpack {
 
 constexpr std::uint32_t major_version = 1;
-constexpr std::int32_t cpu = 1;                          // a value of Device::type
+constexpr std::int32_t cpu = 1;  // a value of Device::type
 constexpr std::uint8_t floating = 2, bfloat = 4, complex = 5, boolean = 6;  // DType::code; 0 and 1 are integers
 
 struct Device {

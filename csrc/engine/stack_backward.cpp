@@ -248,8 +248,7 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
   };
   T* dweight_hh = gradient[1];
   gradient += 2;
-  int done =
-      0;  // slots of dweight_ih that a product with dweight_hh has computed, from the same da
+  int done = 0;  // slots of dweight_ih that a product with dweight_hh has computed, from the same da
   for (const HiddenSlots& range : spec_.hidden_slots()) {
     const bool shared = range.slot + range.gates <= G;
     matrices(sums(range.slot), range.gates * H, {P, range.of_rh ? slot(3) : h, dweight_hh, P, 1},

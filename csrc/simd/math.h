@@ -100,7 +100,7 @@ template <class T> struct ExpRange;
 template <> struct ExpRange<float> {
   using Integer = int;
   static constexpr int mantissa = 23, bias = 127, terms = 7;
-  static constexpr float least = -104.0f, most = 89.0f;      // Below `least` the result is 0, above `most` infinity.
+  static constexpr float least = -104.0f, most = 89.0f;  // Below `least` the result is 0, above `most` infinity.
   static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cf7p-20f;  // The product n ln2_high is exact.
 };
 template <> struct ExpRange<double> {
@@ -121,7 +121,7 @@ template <class T> struct ExpSeries {
 template <class T> constexpr ExpSeries<T> exp_series;
 
 template <class V> struct ExpParts {
-  V r, series;    // r * series = e^r - 1
+  V r, series;  // r * series = e^r - 1
   V half, other;  // half * other = 2^n. The product may be subnormal, the factors are normal.
 };
 

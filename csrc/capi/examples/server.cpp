@@ -43,7 +43,7 @@ class Server {
 
   std::size_t inputs_;
   pyrnn::Stream stream_;
-  std::vector<unsigned long> left_;    // steps that remain of each session
+  std::vector<unsigned long> left_;  // steps that remain of each session
   std::vector<unsigned char> starts_;  // whether a new session starts in a row
   std::vector<float> x_, y_;
 };
