@@ -30,7 +30,7 @@ template <class T> Tensor readable(const Tensor& a, const char* layer, const cha
   return in_place ? a : a.contiguous<T>();
 }
 
-// Returns the same as a C-contiguous tensor.
+// Does what `readable` does, and returns a C-contiguous tensor.
 template <class T> Tensor contiguous(const Tensor& a, const char* layer, const char* what) {
   Tensor found = readable<T>(a, layer, what);
   return found.is_contiguous() ? found : found.contiguous<T>();

@@ -21,15 +21,15 @@ template <class T> struct Network {
     if (format != Format::native) arrays = {Tensor::empty<T>({0}, arrays[0])};
   }
 
-  // Whether these are the tensors that were packed, with the same numbers. It reads all of them: at one step of one
-  // sequence that takes about as long as the step, from ten steps on it does not matter.
+  // Returns whether these are the tensors that were packed, with the same numbers. It reads all of them: at one step
+  // of one sequence that takes about as long as the step, from ten steps on it does not matter.
   bool holds(const std::vector<Tensor>& given) const {
     if (given.size() != arrays.size()) return false;
     for (std::size_t i = 0; i < given.size(); ++i)
       if (!is_at(i, given[i])) return false;
     return has_its_numbers();
   }
-  // Whether a tensor is the i-th of those that were packed.
+  // Returns whether a tensor is the i-th of those that were packed.
   bool is_at(std::size_t i, const Tensor& given) const {
     return given.data() == arrays[i].data() && given.is_like(arrays[i]);
   }
@@ -54,7 +54,7 @@ struct PyWeights {
   std::variant<Shared<float>, Shared<double>> network;
 };
 
-// What backward needs: the tape, and the arrays that its options point into.
+// The tape of a call, and the arrays that its options point into: backward needs both.
 template <class T> struct Recorded {
   Shared<T> network;
   Layout layout;

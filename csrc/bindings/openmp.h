@@ -6,7 +6,7 @@
 
 namespace pyrnn {
 
-int host_thread_count();  // 0: no host is followed
+int host_thread_count();  // 0: calls use this library's threads
 
 class CallThreads : HostThreads {
  public:

@@ -1,4 +1,4 @@
-// _core.Stream: the state of running sequences.
+// _core.Stream: a stream (csrc/README.md) for Python.
 #include "engine/stream.h"
 
 #include <pybind11/stl.h>

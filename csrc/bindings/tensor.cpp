@@ -49,7 +49,7 @@ std::optional<Tensor> Tensor::exchanged(py::handle object) {
   if (!api) return std::nullopt;
   dlpack::DLTensor seen;
   const bool is_seen = api->tensor_from_object(object.ptr(), &seen) == 0;
-  if (!is_seen) PyErr_Clear();  // torch's error holds its own stack trace
+  if (!is_seen) PyErr_Clear();  // torch's text has its C++ stack trace; the sentence below replaces it
   if (!is_seen || seen.device.type != dlpack::cpu || seen.dtype.lanes != 1)
     fail<std::runtime_error>("expected a dense tensor on the CPU, got one on ",
                              std::string(py::str(object.attr("device"))), " of layout ",

@@ -61,7 +61,7 @@ class Tensor {
       if (shape_[axis] != 1 && stride(axis) != expected) return size() == 0;
     return true;
   }
-  // Whether shape, dtype and strides are the same.
+  // Returns whether shape, dtype and strides are the same.
   bool is_like(const Tensor& other) const noexcept {
     bool same = ndim_ == other.ndim_ && kind_ == other.kind_ && itemsize_ == other.itemsize_;
     for (int axis = 0; same && axis < ndim_; ++axis)
@@ -100,7 +100,7 @@ class Tensor {
   bool is_numpy_ = true, is_native_ = true;
 };
 
-// Whether the memory of two tensors may overlap.
+// Returns whether the memory of two tensors may overlap.
 inline bool overlap(const Tensor& a, const Tensor& b) noexcept {
   const auto [a_begin, a_end] = a.span();
   const auto [b_begin, b_end] = b.span();

@@ -1,8 +1,8 @@
-// Elman RNN cell, for one vector of hidden units. step.h supplies a = b_ih + b_hh + W_ih x + W_hh h.
+// The Elman RNN cell, for one vector of hidden units. step.h supplies the sum a = b_ih + b_hh + W_ih x + W_hh h.
 //
 //   h' = tanh(a)    or    h' = max(a, 0)
 //
-// As torch.nn.RNN with nonlinearity "tanh" or "relu". Elman 1990.
+// This is torch.nn.RNN with nonlinearity "tanh" or "relu". Elman 1990.
 #pragma once
 
 #include "cells/activation.h"

@@ -45,7 +45,7 @@ constexpr int format_count = 3;
 // sooner, but it wraps around and back.
 constexpr int largest_int8_inner = 133144;
 
-// What a network may change in a cell's equations. Only the functions of CellOps::chosen read it.
+// The choices that a network has in its cell's equations. Only the entries of FormatOps::chosen read them.
 template <class T> struct CellOptions {
   Activation activation = Activation::tanh, recurrent_activation = Activation::sigmoid;
   const T* peephole = nullptr;  // [3,H] and one readable vector behind, or null; LSTM only

@@ -36,10 +36,10 @@ inline double work_of(const Spec& spec, int layer, int directions, int steps, in
          (spec.layer_input_size(layer) + spec.recurrent_size());
 }
 
-// Whether several threads may share the rows of a scan by hidden units. Two conditions: h is all that a step needs of
-// another thread's units (no W_hr, no r h, no inactive rows, no scratch of a format); and W h takes much longer than a
-// synchronization, 0.1 to 0.2 us. The time of W h is estimated from its multiply-adds and from the bytes of weights
-// that it reads from L2.
+// Returns whether several threads may share the rows of a scan by hidden units. There are two conditions. A step must
+// need nothing but h of another thread's units: no W_hr, no r h, no inactive rows, no scratch of a format. And W h
+// must take much longer than a synchronization, 0.1 to 0.2 us; its time is estimated from its multiply-adds and from
+// the bytes of weights that it reads from L2.
 template <class T>
 bool can_share(const Weights<T>& weights, const StepOptions<T>& options, bool cell_states, int batch) noexcept {
   const Spec& spec = weights.spec();

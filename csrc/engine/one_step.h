@@ -20,8 +20,8 @@ template <class T> struct OneStepWorkspace {
   explicit OneStepWorkspace(const Spec& spec);
 };
 
-// Whether a network can run this step: not with projections, peepholes or a small format, nor as the GRU whose reset
-// gate comes before the product.
+// Returns whether a network can run this step: it cannot with projections, peepholes or a small format, nor as the GRU
+// whose reset gate comes before the product.
 template <class T> bool has_one_step(const Weights<T>& weights) noexcept;
 
 // Does what `infer` does, for a call of one step and one row without options.

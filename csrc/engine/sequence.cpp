@@ -64,9 +64,10 @@ template <class T> void SequenceForward<T>::run(int first, int count, const Team
   if (tape.c) std::copy_n(tape.c.at(this->steps, first), count * H, final.c + first * H);
 }
 
-// Whether a step computes the inputs' part of its sums itself. One product for several steps reads W_ih less often; a
-// fused step keeps the sums in registers. With 8 rows the fused step is 4 % faster if all weights fit into a 1 MB L2
-// (LSTM, H = 128), and up to 10 % slower if they do not (GRU, H = 512); from 16 rows on it is never slower.
+// Returns whether a step computes the inputs' part of its sums itself (is fused). One product for several steps reads
+// W_ih less often; a fused step keeps the sums in registers. With 8 rows the fused step is 4 % faster if all weights
+// fit into a 1 MB L2 (LSTM, H = 128), and up to 10 % slower if they do not (GRU, H = 512); from 16 rows on it is never
+// slower.
 template <class T> bool SequenceForward<T>::is_fused(int count) const noexcept {
   const Spec& spec = this->weights.spec();
   const double bytes = sizeof(T) * static_cast<double>(spec.gates()) * spec.hidden_size *

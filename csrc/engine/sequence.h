@@ -91,7 +91,7 @@ class ActiveRows {
   int begin_[rows_at_once + 1];
 };
 
-// What the forward and the backward scan have in common.
+// The members that the forward and the backward scan have in common.
 template <class T> struct Sequence {
   const Weights<T>& weights;
   int layer, direction, steps;
@@ -120,7 +120,7 @@ template <class T> struct SequenceForward : Sequence<T> {
 
 // The buffers of the backward scan; stack_backward.cpp allocates them.
 template <class T> struct BackwardBuffers {
-  StepBuffer<T> da;                  // [T,B,G*H or 4H]: gradients of the sums
+  StepBuffer<T> da;                  // [T,B,sums*H]: gradients of the sums
   StepBuffer<T> dproj;               // [T,B,P] with proj_size: dLoss/dh_t
   StepBuffer<T> dh;                  // [1,B,P]: da W_hh, carried from step to step
   StepBuffer<T> direct;              // [1,B,H]: the gradient that bypasses W_hh, GRU only

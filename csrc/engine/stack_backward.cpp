@@ -142,7 +142,8 @@ typename LayerBackward<T>::Listed LayerBackward<T>::listed(const Flags& active, 
 
 template <class T> void LayerBackward<T>::run() {
   const int D = spec_.directions(), T_ = tape_.T_;
-  // All directions run at once, but in segments one by one: the second adds its dx to the finished dx of the first.
+  // All directions run at once; in segments they run one by one, because the second adds its dx to the finished dx of
+  // the first.
   const int together = in_segments() ? 1 : D;
   for (int d = 0; d < D; d += together) {
     for (int from = (T_ - 1) / every_ * every_; from >= 0; from -= every_) {

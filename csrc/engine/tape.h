@@ -1,4 +1,5 @@
-// What a forward pass keeps for backward: one LayerTape per layer and direction, one Tape per network.
+// This file defines what a forward pass keeps for backward: one LayerTape per layer and direction. stack.h defines the
+// Tape of a network.
 //
 // Inference uses the same buffers with few steps, which are overwritten again and again.
 #pragma once
@@ -49,11 +50,11 @@ inline int block_of(int steps, int batch) noexcept { return std::clamp(rows_at_o
 
 // Steps are in scan order: step 0 of the reverse direction is the last time.
 template <class T> struct LayerTape {
-  StepBuffer<T> gates;   // [T,B,S*H]: cells/*.h define the S slots
-  StepBuffer<T> h;       // [T+1,B,P]: h before step t is at t; a reset has already happened
-  StepBuffer<T> c;       // [T+1,B,H]: c in the same way, LSTM only
-  StepBuffer<T> m;       // [T,B,H]: o tanh(c), with proj_size only
-  int block;             // steps whose W_ih x is computed at once
+  StepBuffer<T> gates;  // [T,B,S*H]: cells/*.h define the S slots
+  StepBuffer<T> h;  // [T+1,B,P]: h before step t is at t; a reset has already happened
+  StepBuffer<T> c;  // [T+1,B,H]: c in the same way, LSTM only
+  StepBuffer<T> m;  // [T,B,H]: o tanh(c), with proj_size only
+  int block;  // steps whose W_ih x is computed at once
   Buffer<RowAt> listed;  // [B,block]: lists of the active rows of a block
   Buffer<char> scratch;  // [B,row_scratch]: scratch memory of the weights' format
   std::ptrdiff_t row_scratch = 0;

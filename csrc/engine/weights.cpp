@@ -29,7 +29,7 @@ Weights<T>::Weights(const Spec& spec, std::vector<const T*> parameters, const Op
 }
 
 template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int layer, const Source& source) {
-  const IeeeMode mode;  // the biases are added here
+  const IeeeMode mode;  // this function adds the biases
   const int H = spec_.hidden_size, P = spec_.recurrent_size(), I = spec_.layer_input_size(layer);
   const int rows = spec_.gates() * H;
   Forward packed;

@@ -1,4 +1,5 @@
-// The ISA in use: the first call chooses it by the CPU, or by the environment variable PYRNN_ISA.
+// The ISA in use. The first call of isa() chooses it: the one that the environment variable PYRNN_ISA names, or the
+// fastest of this CPU.
 #pragma once
 
 #include <string_view>

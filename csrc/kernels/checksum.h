@@ -1,4 +1,4 @@
-// A checksum that detects whether weights have changed since they were packed.
+// A checksum, by which a caller detects whether weights have changed since they were packed.
 #pragma once
 
 #include "simd/vec.h"

@@ -32,8 +32,8 @@ template <class T, int parts> [[gnu::always_inline]] inline auto load_parts(cons
   }
 }
 
-// Takes the lower or the upper half of each square of a and b, and interleaves them in pieces of `size` elements: one
-// of a, one of b.
+// Interleaves the lower or the upper halves of the squares of a and b, in pieces of `size` elements taken from a and b
+// in turn.
 template <int size, bool upper, class V, int... lane>
 [[gnu::always_inline]] inline V interleaved(V a, V b, std::integer_sequence<int, lane...>) noexcept {
   constexpr int all = sizeof...(lane), width = square<Element<V>>;

@@ -22,7 +22,8 @@ void column_sums(Rows<const T> rows, int M, int n, int N, bool accumulate, T* su
     const T* row = cursor.next() + n;
     for (int v = 0; v < V; ++v) {
       const Vec<T> term = load(row + v * lanes<T>, N - n - v * lanes<T>) - lost[v], total = sum[v] + term;
-      const Vec<T> zero_or_nan = total - total;  // tested in place of `lost`, on which the next row depends
+      // This tests the sum and not `lost`, which the next row waits for.
+      const Vec<T> zero_or_nan = total - total;  // NaN where the sum is not finite
       lost[v] = zero_or_nan == zero_or_nan ? (total - sum[v]) - term : Vec<T>{};
       sum[v] = total;
     }

@@ -12,7 +12,7 @@ namespace pyrnn {
 
 class Arguments {
  public:
-  Arguments(const Json& object, const std::string& where);  // `where` begins the sentences
+  Arguments(const Json& object, const std::string& where);  // errors begin with `where`
 
   bool has(std::string_view name);  // whether it exists and is not null
   std::string text(std::string_view name, std::optional<std::string> otherwise = {});

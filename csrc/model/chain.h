@@ -38,8 +38,8 @@ class Chain {
 
   std::shared_ptr<const Model> model_;
   int batch_, block_;
-  std::pmr::vector<Stream<float>> streams_;  // of the recurrent layers
-  std::pmr::vector<History> histories_;  // of the convolutions
+  std::pmr::vector<Stream<float>> streams_;  // one per recurrent layer
+  std::pmr::vector<History> histories_;  // one per convolution
   Buffer<float> between_[2];  // [block,B,*]: outputs of all layers but the last, alternately
   Buffer<unsigned char> active_;  // [block,B]: the mask that an Embedding makes
 };

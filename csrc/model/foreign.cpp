@@ -65,7 +65,8 @@ bool begins_as_html(std::string_view text) {
   return begins("<!doctype html") || begins("<html") || begins("<?xml") || begins("<head") || begins("<body");
 }
 
-// Whether a protobuf message begins as those of ONNX do: with ir_version, a small number, then another known field.
+// Returns whether a protobuf message begins as those of ONNX do: with ir_version, a small number, then another known
+// field.
 bool begins_as_onnx(std::string_view text) {
   return text.size() > 3 && text[0] == 8 && text[1] >= 3 && text[1] < 32 &&
          contains("\x12\x1a\x22\x28\x32\x3a\x42"sv, text.substr(2, 1));

@@ -95,7 +95,7 @@ void start_afresh_in_child() {
 // of a pool and this.
 const bool watches_forks = pthread_atfork(nullptr, nullptr, start_afresh_in_child) == 0;
 
-// One call at a time has the threads.
+// Takes the threads for one call; returns false if another call has them.
 bool take_threads() noexcept { return watches_forks && !in_use.exchange(true); }
 void give_threads_back() noexcept { in_use = false; }
 

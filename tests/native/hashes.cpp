@@ -79,7 +79,7 @@ struct Case {
   Scale scale = Scale::one;
   int callers = 1;     // threads that use one Weights at once
   bool flags = false;  // some rows are inactive at some steps, and some are reset
-  int checkpoint = 0;  // steps between two kept states; 0 keeps all
+  int checkpoint = 0;  // steps between two checkpoints; 0: a full tape
   Format format = Format::native;
 
   std::string name() const {
@@ -109,7 +109,7 @@ std::vector<Case> cases() {
     const int enough = cell == Cell::rnn_tanh || cell == Cell::rnn_relu ? 160 : 48;  // steps that two threads share
     all.push_back({{cell, 16, 240}, enough, 1});  // a team shares the units
     all.push_back({{cell, 16, 240}, enough / 2, 2, Scale::one, 1, false, 20});
-    all.push_back({{cell, 40, 70, 2}, enough, 3});  // layers in a wavefront
+    all.push_back({{cell, 40, 70, 2}, enough, 3});  // a wavefront of layers
     all.push_back({{cell, 13, 33, 3, true, true}, 9, 9, Scale::one, 4});
     all.push_back({{cell, 64, 96, 2, true, true}, 16, 32});  // several threads share the rows
     all.push_back({{cell, 160, 200, 1, true, true}, 1, 140});  // one step, whose rows two threads share
