@@ -128,7 +128,6 @@ inline double upper_half(double x) noexcept {
 //   subnormals   are exact as arguments and correctly rounded as results
 //
 //   range        all arguments
-//
 inline double fused(double x, double y, double z) noexcept {
   const double p = x * y;
   const auto below = [](double value, double limit) { return __builtin_fabs(value) < limit; };  // false for NaN

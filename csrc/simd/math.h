@@ -15,7 +15,6 @@ namespace {
 // approximates tanh(x/2). An error of n/d is divided by cosh(x) on its way to tanh(x), so the rounding errors of P and
 // Q vanish where tanh saturates, and P and Q need fewer terms than a fit of tanh itself (x P5/Q4 in float had an error
 // of 2.8e-7). p[0] is 1.
-//
 template <class T> struct TanhFit;
 template <> struct TanhFit<float> {
   static constexpr float clamp = 9.015625f;  // From 13 ln 2 = 9.0109 on, tanh rounds to 1.
@@ -95,7 +94,6 @@ template <class V> [[gnu::always_inline]] inline V sigmoid(V x) noexcept {
 // The constants of exp and expm1: e^x = 2^n e^r, where n is x / ln 2 rounded to the nearest integer and |r| <= ln(2) /
 // 2. The power series gives e^r - 1; no fit is needed, because its first omitted term is below 2^-27 (float) and 2^-57
 // (double) of e^r.
-//
 template <class T> struct ExpRange;
 template <> struct ExpRange<float> {
   using Integer = int;
