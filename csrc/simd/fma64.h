@@ -126,8 +126,6 @@ inline double upper_half(double x) noexcept {
 //   infinity     gives infinity; a finite sum becomes infinite only if it rounds to infinity, however large x y is
 //   zero         has the sign that IEEE 754 prescribes; terms that cancel give +0
 //   subnormals   are exact as arguments and correctly rounded as results
-//
-//   range        all arguments
 inline double fused(double x, double y, double z) noexcept {
   const double p = x * y;
   const auto below = [](double value, double limit) { return __builtin_fabs(value) < limit; };  // false for NaN
