@@ -42,8 +42,8 @@
 #pragma clang fp reassociate(off)
 #endif
 #elif defined(__GNUC__)
-/* GCC defines it as 0 under each such flag, under -funsafe-math-optimizations even if its parts are switched off,
-   and on chips without an FPU. */
+/* __GCC_IEC_559 is 0 under each such flag, under -funsafe-math-optimizations even if its parts are switched off, and
+   on chips without an FPU. */
 #if defined(__GCC_IEC_559) && __GCC_IEC_559 == 0
 #pragma GCC optimize("no-unsafe-math-optimizations", "no-associative-math", "no-reciprocal-math", "signed-zeros")
 #endif
@@ -53,7 +53,7 @@
 #pragma STDC FP_CONTRACT OFF
 #endif
 
-/* PYRNN_FMA(x, y, z) is x y + z, rounded once. Where the target has an instruction for it, it is that: GCC defines
+/* PYRNN_FMA(x, y, z) is x y + z, rounded once. It uses the target's instruction where there is one: GCC defines
    __FP_FAST_FMAF for each such target, Clang for some. With another compiler a user may define PYRNN_FMA as its
    intrinsic. */
 #if !defined(PYRNN_FMA) && defined(__GNUC__)
@@ -65,8 +65,8 @@
 #endif
 #endif
 #if !defined(PYRNN_FMA) && !defined(__clang__) && !defined(__cplusplus) && __GNUC__ >= 7
-/* This is the same instruction. Under -flto, GCC would replace __builtin_fmaf by the body of a fmaf that the program
-   defines itself. */
+/* __builtin_fmaf32 is the same instruction. Under -flto, GCC would replace __builtin_fmaf by the body of a fmaf that
+   the program defines itself. */
 #define PYRNN_FMA(x, y, z) __builtin_fmaf32(x, y, z)
 #elif !defined(PYRNN_FMA)
 #define PYRNN_FMA(x, y, z) __builtin_fmaf(x, y, z)
