@@ -68,8 +68,8 @@ std::optional<Tensor> Tensor::exchanged(py::handle object) {
   return tensor;
 }
 
-// Uses neither pybind11 nor new_empty, because this takes a quarter of the time of a call with T = 1:
-// new_empty_strided takes 1.3 us, new_empty 2.0 us.
+// Making the output takes a quarter of the time of a call with T = 1. So this function does not use pybind11, and it
+// calls new_empty_strided (1.3 us) in place of new_empty (2.0 us).
 py::object Tensor::new_empty(const Shape& shape) const {
   static PyObject* const name = PyUnicode_InternFromString("new_empty_strided");
   py::tuple sizes(shape.size()), strides(shape.size());

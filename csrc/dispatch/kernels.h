@@ -135,9 +135,9 @@ template <class T> struct StepForward {
 };
 
 // The elementwise part of one step backward. The gradient of the step's h arrives in three parts: `product` is da W_hh
-// of the next step; `direct` is what reached h past that product (GRU: dh z), and the call replaces it by this step's;
-// `dy` is the gradient of the output. They are separate because a long sum that starts from a large number loses
-// digits: adding da W_hh to dh z made the error of the GRU's dh0 7 times as large (T = 100, H = 128).
+// of the next step; `direct` is the part that did not go through that product (GRU: dh z), and the call replaces it by
+// this step's; `dy` is the gradient of the output. They are separate because a long sum that starts from a large
+// number loses digits: adding da W_hh to dh z made the error of the GRU's dh0 7 times as large (T = 100, H = 128).
 template <class T> struct StepBackward {
   int B, H;
   Units units;

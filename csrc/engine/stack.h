@@ -46,9 +46,9 @@ template <class T> struct Workspace {
 
 template <class T> void infer(const Weights<T>& weights, const Call<T>& call, Workspace<T>& workspace);
 
-// Runs forward and keeps in the tape what backward needs, with a copy of x: the caller may reuse its array. If every >
-// 0, the tape holds only the state before every so many steps and no copy of x; backward then recomputes the steps
-// between.
+// Runs forward and keeps in the tape what backward needs, with a copy of x: the caller may reuse its array. With
+// `every` not 0 the tape holds only the state before every so many steps and no copy of x; backward then recomputes
+// the steps between.
 template <class T> void record(const Weights<T>& weights, const Call<T>& call, int every, Tape<T>& tape);
 
 template <class T> struct Gradients {

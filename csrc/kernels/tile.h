@@ -127,8 +127,8 @@ template <int Max, class F> [[gnu::always_inline]] inline void with_count(int n,
 }
 
 // Cuts `count` into pieces of at most `largest`, as even as possible (8 rows become 4 + 4, not 6 + 2), and calls
-// f(begin, size) for each. It computes the end of the last piece without a division: a step of one sequence makes
-// three such calls, mostly with one piece, and the divisions took 5 % of its time at H = 8.
+// f(begin, size) for each. The end of the last piece needs no division: a step of one sequence makes three such calls,
+// mostly with one piece, and the divisions took 5 % of its time at H = 8.
 template <class F> [[gnu::always_inline]] inline void in_pieces(int count, int largest, F f) noexcept {
   const int pieces = (count + largest - 1) / largest;
   for (int i = 0, begin = 0; i < pieces; ++i) {

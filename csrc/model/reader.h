@@ -11,8 +11,8 @@
 
 namespace pyrnn {
 
-// Does not keep the bytes. Throws InvalidFile and Unsupported (memory/budget.h). It spends from the budget, before it
-// allocates, what the model takes and what a stream of one sequence will take.
+// Reads a model from the bytes of a file and does not keep them. Throws InvalidFile and Unsupported (memory/budget.h).
+// It spends from the budget, before it allocates, what the model takes and what a stream of one sequence will take.
 Model read_model(std::span<const unsigned char> file, const Ops<float>& ops, Budget& budget);
 
 class Reader {

@@ -38,8 +38,8 @@ class IeeeMode {
   static Word read() noexcept { return 0; }
   static void write(Word) noexcept {}
 #endif
-  // Writes only if the mode differs, without the flags: writing takes 10 times as long as reading, the mode is nearly
-  // always right already, and the flag of an inexact result is nearly always raised.
+  // Writes only if the mode differs: writing takes 10 times as long as reading, and the mode is nearly always right
+  // already. The comparison leaves the flags out, because that of an inexact result is nearly always raised.
   void exchange(Word mode) const noexcept {
     if ((found_ & mode_bits) != default_mode) write((mode & mode_bits) | (read() & ~mode_bits));
   }

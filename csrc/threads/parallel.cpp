@@ -59,7 +59,8 @@ class Pool {
   void work(int id) {
     unsigned long seen = 0;
     while (true) {
-      spin([&] { return generation_ != seen; });  // one call of a layer uses the pool several times
+      // Spin before sleeping, because one call of a layer uses the pool several times.
+      spin([&] { return generation_ != seen; });
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return generation_ != seen; });
       seen = generation_;

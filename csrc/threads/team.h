@@ -71,8 +71,8 @@ struct Team {
 };
 
 // On a busy machine the system deschedules a member and the team waits (2.7 ms in place of 0.1 ms for a scan). After a
-// call that spent half of its time waiting, the next 2 calls run alone; if it happens again at once, the next 4, 8 ...
-// do.
+// call that spent half of its time waiting, the next two calls run alone; each further time in succession doubles
+// their number, up to 256.
 struct Contention {
   std::atomic<int> alone{0}, penalty{1};
 
