@@ -1,4 +1,4 @@
-// Tensors to the views that the kernels take: the only place that knows both.
+// Converts tensors into the views that the kernels take; no other file knows both.
 #pragma once
 
 #include "bindings/tensor.h"
@@ -9,8 +9,9 @@ namespace pyrnn {
 
 using Array = std::optional<Tensor>;
 
-// A tensor of T whose rows the kernels can read in place: native byte order, aligned, adjacent elements in the last
-// axis, other strides whole elements. Anything else is copied into that form; another dtype is refused.
+// Returns a tensor of T whose rows the kernels can read in place: native byte order, aligned, adjacent elements in the
+// last axis, and other strides that are whole elements. Any other tensor of this dtype is copied; another dtype is
+// refused.
 template <class T> Tensor readable(const Tensor& a, const char* layer, const char* what) {
   constexpr int size = sizeof(T);
   if (a.kind() != 'f' || a.itemsize() != size) {
@@ -29,7 +30,7 @@ template <class T> Tensor readable(const Tensor& a, const char* layer, const cha
   return in_place ? a : a.contiguous<T>();
 }
 
-// The same, C-contiguous.
+// Does what `readable` does, and returns a C-contiguous tensor.
 template <class T> Tensor contiguous(const Tensor& a, const char* layer, const char* what) {
   Tensor found = readable<T>(a, layer, what);
   return found.is_contiguous() ? found : found.contiguous<T>();
@@ -39,8 +40,8 @@ template <class T> const T* data_of(const Tensor& a) { return static_cast<const 
 template <class T> const T* data_of(const Array& a) { return a ? data_of<T>(*a) : nullptr; }
 template <class T> T* writable(const Tensor& a) { return static_cast<T*>(a.data()); }
 
-// [T,B,*] in the caller's axes: time first, batch first, a single sequence [T,*], or one step of a batch [B,*], whose
-// states are [B,*] too (a cell's).
+// The caller's order of the axes [T,B,*]: time first, batch first, a single sequence [T,*], or one step of a batch
+// [B,*], whose states are [B,*] too (a cell).
 struct Layout {
   bool batched, batch_first, is_step;
   int steps, batch;
@@ -73,7 +74,7 @@ struct Layout {
   template <class T> Rows<const T> rows(const Tensor& a) const { return rows(a, data_of<T>(a)); }
 };
 
-// [T,B] flags laid out as the input is, read in place: [T,B], [B,T] or [T].
+// Returns a view of [T,B] flags that have the layout of the input: [T,B], [B,T] or [T].
 inline Flags flags_of(const Array& a, const Layout& layout, const char* what) {
   if (!a) return {};
   if (a->kind() != 'b')
@@ -86,7 +87,7 @@ inline Flags flags_of(const Array& a, const Layout& layout, const char* what) {
   return layout.rows<unsigned char>(*a);
 }
 
-// C-contiguous, and shaped as what it belongs to.
+// Returns `a` as a C-contiguous tensor; throws unless its shape is `expected`.
 template <class T>
 Tensor shaped(const Tensor& a, const Shape& expected, const char* layer, const char* what, const char* like) {
   if (a.shape() != expected)

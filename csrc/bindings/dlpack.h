@@ -1,5 +1,5 @@
-// The part of DLPack's C exchange API (https://dmlc.github.io/dlpack) that sees a tensor of another library where it
-// lies: torch 2.10 and later offer it as `torch.Tensor.__dlpack_c_exchange_api__`, so nothing of torch is linked.
+// The part of DLPack's C exchange API (https://dmlc.github.io/dlpack) that describes another library's tensor in
+// place. torch 2.10 and later provide it as `torch.Tensor.__dlpack_c_exchange_api__`, so pyrnn links nothing of torch.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 namespace pyrnn::dlpack {
 
 constexpr std::uint32_t major_version = 1;
-constexpr std::int32_t cpu = 1;                          // of Device::type
-constexpr std::uint8_t floating = 2, bfloat = 4, complex = 5, boolean = 6;  // of DType::code; 0 and 1 are integers
+constexpr std::int32_t cpu = 1;  // a value of Device::type
+constexpr std::uint8_t floating = 2, bfloat = 4, complex = 5, boolean = 6;  // DType::code; 0 and 1 are integers
 
 struct Device {
   std::int32_t type, id;
@@ -24,7 +24,7 @@ struct DLTensor {
   Device device;
   std::int32_t ndim;
   DType dtype;
-  std::int64_t *shape, *strides;  // in elements; they live as long as the tensor
+  std::int64_t *shape, *strides;  // strides count elements; both exist as long as the tensor
   std::uint64_t byte_offset;
 };
 
@@ -33,10 +33,10 @@ struct ExchangeApi {
     std::uint32_t major, minor;
     void* previous;
   } header;
-  void (*allocate)();  // three functions that are not called here
+  void (*allocate)();  // pyrnn does not call these three
   void (*managed_from_object)();
   void (*managed_to_object)();
-  int (*tensor_from_object)(void* object, DLTensor* out);  // may be null; -1: a Python error is set
+  int (*tensor_from_object)(void* object, DLTensor* out);  // may be null; returns -1 with a Python error set
 };
 
 }  // namespace pyrnn::dlpack

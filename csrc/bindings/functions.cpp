@@ -1,4 +1,4 @@
-// Layers without weights, on arrays: a function of each element, softmax over the last axis.
+// Layers without weights, applied to arrays: a function of each element, softmax over the last axis.
 #include <pybind11/stl.h>
 
 #include "bindings/arrays.h"
@@ -11,7 +11,7 @@
 namespace pyrnn {
 namespace {
 
-// An array of x's shape that f(ops, x, y) fills.
+// Returns an array of x's shape that f(ops, x, y) has filled.
 template <class T, class F> py::array filled(const py::array& x, const Ops<T>& ops, F f) {
   const readable_array<T> in(x);
   py::array_t<T> out(Shape(in.shape(), in.shape() + in.ndim()));

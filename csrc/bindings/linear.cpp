@@ -1,4 +1,4 @@
-// _core.Linear: one weight, packed; forward and backward on [M,K] rows.
+// _core.Linear: a packed weight, with forward and backward on [M,K] rows.
 #include "engine/linear.h"
 
 #include <pybind11/stl.h>

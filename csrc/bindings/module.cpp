@@ -1,4 +1,4 @@
-// pyrnn._core: the table of contents.
+// pyrnn._core: calls the functions that register its parts.
 #include <pybind11/pybind11.h>
 
 #include "bindings/register.h"
@@ -12,10 +12,10 @@ bool is_in_subinterpreter() { return PyInterpreterState_Get() != PyInterpreterSt
 
 }  // namespace
 
-// pybind11's function to start the module goes by another name, so that ours can look first whether it may run.
+// Renames pybind11's function that starts the module, so that ours can first check whether it may run.
 #define PyInit__core start_core
 PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
-  // Python 3.13 calls PyInit__core in the main interpreter, and this in the subinterpreter.
+  // Python 3.13 calls PyInit__core in the main interpreter, and this function in the subinterpreter.
   if (is_in_subinterpreter()) throw pybind11::import_error(refusal);
   m.doc() = "The compiled kernels of pyrnn. Private: the public names are those of the package.";
   pyrnn::register_config(m);
@@ -30,7 +30,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
 }
 #undef PyInit__core
 
-// In a subinterpreter pybind11 takes the GIL by PyGILState_Ensure, which waits for ever there.
+// In a subinterpreter pybind11 would acquire the GIL by PyGILState_Ensure, which never returns there.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
   if (!is_in_subinterpreter()) return start_core();
   PyErr_SetString(PyExc_ImportError, refusal);

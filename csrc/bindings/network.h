@@ -1,4 +1,4 @@
-// Packed weights and tapes as Python holds them, with the tensors they point into.
+// Packed weights and tapes as Python holds them, with the tensors that they point into.
 #pragma once
 
 #include <memory>
@@ -17,18 +17,19 @@ template <class T> struct Network {
 
   Network(const Spec& spec, std::vector<Tensor> kept, const Ops<T>& ops, Format format)
       : arrays(std::move(kept)), weights(spec, pointers(), ops, format) {
-    if (format != Format::native) arrays = {Tensor::empty<T>({0}, arrays[0])};  // only for its library
+    // An empty tensor remains, to know which library the weights came from.
+    if (format != Format::native) arrays = {Tensor::empty<T>({0}, arrays[0])};
   }
 
-  // Whether these are the very tensors that were packed, with the numbers they had. Reads all of them: at one step of
-  // one sequence that costs about what the step does, from ten on it does not show.
+  // Returns whether these are the tensors that were packed, with the same numbers. It reads all of them: at one step
+  // of one sequence that takes about as long as the step, from ten steps on it does not matter.
   bool holds(const std::vector<Tensor>& given) const {
     if (given.size() != arrays.size()) return false;
     for (std::size_t i = 0; i < given.size(); ++i)
       if (!is_at(i, given[i])) return false;
     return has_its_numbers();
   }
-  // Whether a tensor is number i of those that were packed.
+  // Returns whether a tensor is the i-th of those that were packed.
   bool is_at(std::size_t i, const Tensor& given) const {
     return given.data() == arrays[i].data() && given.is_like(arrays[i]);
   }
@@ -53,11 +54,11 @@ struct PyWeights {
   std::variant<Shared<float>, Shared<double>> network;
 };
 
-// What backward needs: the tape, and the arrays its options point into.
+// The tape of a call, and the arrays that its options point into: backward needs both.
 template <class T> struct Recorded {
   Shared<T> network;
   Layout layout;
-  Array x, active, reset;  // x with checkpoints only: else the tape has a copy
+  Array x, active, reset;  // x only with checkpoints: otherwise the tape has a copy
   std::vector<Array> reset_state;
   Tape<T> tape;
 };
@@ -70,7 +71,7 @@ template <class T> State<const T> pointers(const std::vector<Array>& arrays) {
   return {data_of<T>(arrays[0]), arrays.size() > 1 ? data_of<T>(arrays[1]) : nullptr};
 }
 
-// h, or h and c, made anew in the caller's shape.
+// Returns new arrays for h, or h and c, in the caller's shape.
 template <class T> std::vector<Array> new_state(const Spec& spec, const Layout& layout, const Tensor& like) {
   std::vector<Array> state = {Tensor::empty<T>(layout.state(spec, spec.recurrent_size()), like)};
   if (spec.has_cell_state()) state.emplace_back(Tensor::empty<T>(layout.state(spec, spec.hidden_size), like));

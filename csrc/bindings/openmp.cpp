@@ -10,7 +10,7 @@
 namespace pyrnn {
 namespace {
 
-// LLVM's and Intel's libraries ask for the place in the program.
+// LLVM's and Intel's libraries require a description of the place in the program that calls them.
 struct Place {
   int reserved_1, flags, reserved_2, reserved_3;
   const char* source;
@@ -18,7 +18,8 @@ struct Place {
 constexpr int made_by_a_compiler = 2;
 Place place = {0, made_by_a_compiler, 0, 0, ";pyrnn;pyrnn;0;0;;"};
 
-// The functions that compilers call for `#pragma omp parallel`, in GNU's library, or in LLVM's and Intel's.
+// The functions that compilers call for `#pragma omp parallel`: those of GNU's library, or those of LLVM's and
+// Intel's.
 struct OpenMp {
   int (*thread)() = nullptr;
   int (*threads)() = nullptr;
@@ -30,7 +31,7 @@ struct OpenMp {
   bool has_kmpc() const noexcept { return kmpc_thread && kmpc_push_num_threads && kmpc_fork_call; }
   bool is_complete() const noexcept { return thread && threads && (gomp_parallel || has_kmpc()); }
 };
-OpenMp omp;  // written when pyrnn.torch is imported, before any call
+OpenMp omp;  // set when pyrnn.torch is imported, before any call
 
 OpenMp functions_of(void* library) noexcept {
   OpenMp found;
@@ -66,8 +67,8 @@ void run_in_team(int size, int threads, Task<int, int> f) {
 
 PyObject* count_of_host = nullptr;  // never released: the interpreter may end before this
 
-// Looks in a loaded library, and in those that it depends on; whether one of them is an OpenMP library. Without a name
-// there is none: dlopen would take the whole program for "", and so find torch's.
+// Searches a loaded library and those that it depends on for OpenMP; returns whether it was found. An empty name finds
+// nothing: dlopen would take "" for the whole program, and so find torch's.
 bool follow_host(const std::string& library, const py::object& count) {
   Py_XDECREF(std::exchange(count_of_host, py::object(count).release().ptr()));
   if (library.empty()) return false;

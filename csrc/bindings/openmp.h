@@ -1,4 +1,4 @@
-// The threads of a call on torch's tensors: torch's OpenMP workers, as many as torch.get_num_threads() says.
+// The threads for a call on torch's tensors: torch's OpenMP workers, as many as torch.get_num_threads() returns.
 #pragma once
 
 #include "bindings/tensor.h"
@@ -6,7 +6,7 @@
 
 namespace pyrnn {
 
-int host_thread_count();  // 0: no host is followed
+int host_thread_count();  // 0: calls use this library's threads
 
 class CallThreads : HostThreads {
  public:

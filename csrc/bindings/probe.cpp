@@ -1,4 +1,4 @@
-// The machine's limits as the benchmarks measure them: with the vectors and the memory that the kernels use.
+// The machine's limits, which the benchmarks measure with the kernels' own vectors and memory.
 #include <algorithm>
 #include <chrono>
 
@@ -11,8 +11,8 @@
 namespace pyrnn {
 namespace {
 
-// The most that `work(rounds)` does in a second: slices of a millisecond, or of one round where that takes longer, for
-// as long as asked. The best slice is what counts: others are cut short by whoever shares the core.
+// Returns the highest rate of `work(rounds)`, in its units per second. It runs slices of a millisecond, or of one
+// round if that takes longer, for `seconds`, and takes the best slice: other programs interrupt the others.
 template <class Work> double best_rate(double seconds, Work work) {
   const auto now = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()); };
   const double end = now().count() + seconds;
@@ -37,7 +37,7 @@ double read_gbytes(std::ptrdiff_t bytes, double seconds) {
   const py::gil_scoped_release release;
   const std::ptrdiff_t n = bytes / static_cast<std::ptrdiff_t>(sizeof(float));
   const Buffer<float> x(static_cast<std::size_t>(n));
-  std::fill_n(x.data(), n, 1.0f);  // untouched pages are all one page of zeros
+  std::fill_n(x.data(), n, 1.0f);  // pages that were never written would all be the same page of zeros
   const IeeeMode mode;
   float sink;
   return best_rate(seconds, [&](std::ptrdiff_t rounds) { return isa().f32.read_through(x.data(), n, rounds, sink); }) /

@@ -1,7 +1,7 @@
 // _core.quick: a call without a tape as one C function, for policies that act step by step.
 //
-// At one step of one sequence the way to the kernels costs more than they do. So this function takes positional
-// arguments only, reads tensors in place, and leaves every call that is not plain to `Weights.run`.
+// For one step of one sequence, getting from Python to the kernels takes longer than the kernels. So this function has
+// positional arguments only, reads tensors in place, and leaves every call that is not plain to `Weights.run`.
 #include <atomic>
 
 #include "bindings/network.h"
@@ -12,12 +12,12 @@
 namespace pyrnn {
 namespace {
 
-// A capsule in Python owns this: the packed weights, and the memory that one step needs.
+// The object behind the function: the packed weights, and the memory that one step needs. A Python capsule owns it.
 struct Quick {
   PyWeights weights;
   bool batch_first, is_step;
-  std::variant<std::monostate, OneStepRoom<float>, OneStepRoom<double>> room;
-  std::atomic_flag room_is_taken = ATOMIC_FLAG_INIT;
+  std::variant<std::monostate, OneStepWorkspace<float>, OneStepWorkspace<double>> workspace;
+  std::atomic_flag workspace_is_taken = ATOMIC_FLAG_INIT;
 };
 
 template <class T> class QuickCall {
@@ -25,7 +25,8 @@ template <class T> class QuickCall {
   QuickCall(const Network<T>& network, Quick& quick)
       : network_(network), spec_(network.weights.spec()), quick_(quick) {}
 
-  // (output, final state) of a layer, the final state of a cell; null where `Weights.run` has to see to it.
+  // Returns (output, final state) of a layer, or the final state of a cell; null if `Weights.run` must handle the
+  // call.
   py::object operator()(PyObject* parameters, PyObject* input, PyObject* hx) {
     if (!are_packed(parameters)) return {};
     const std::optional<Tensor> given = Tensor::exchanged(input);
@@ -65,7 +66,7 @@ template <class T> class QuickCall {
 
   py::object run(const Tensor& x, const Layout& layout) {
     const Tensor& like = network_.arrays[0];
-    // The new h of a cell is all the output it has.
+    // A cell has no output besides its new h.
     const Array y = quick_.is_step ? Array() : Tensor::empty<T>(layout.sequence(spec_.output_size()), like);
     const std::vector<Array> final = new_state<T>(spec_, layout, like);
     Call<T> call{layout.steps, layout.batch, layout.rows<T>(x), {data_of<T>(initial_[0]), data_of<T>(initial_[1])}};
@@ -81,21 +82,21 @@ template <class T> class QuickCall {
     const CallThreads threads(like);
     const py::gil_scoped_release release;
     if (is_one_step_) return compute_one_step(call);
-    Workspace<T> room(network_.weights, call.steps, call.batch);
-    infer(network_.weights, call, room);
+    Workspace<T> workspace(network_.weights, call.steps, call.batch);
+    infer(network_.weights, call, workspace);
   }
 
-  // In the room of the call before, or in new room while another thread has it.
+  // Uses the workspace of the previous call, or a new one while another thread uses that.
   void compute_one_step(const Call<T>& call) {
-    if (quick_.room_is_taken.test_and_set(std::memory_order_acquire))
-      return infer_one_step(network_.weights, call, OneStepRoom<T>(spec_));
+    if (quick_.workspace_is_taken.test_and_set(std::memory_order_acquire))
+      return infer_one_step(network_.weights, call, OneStepWorkspace<T>(spec_));
     struct GivenBack {
       Quick& quick;
-      ~GivenBack() { quick.room_is_taken.clear(std::memory_order_release); }
+      ~GivenBack() { quick.workspace_is_taken.clear(std::memory_order_release); }
     } const given_back{quick_};
-    auto* room = std::get_if<OneStepRoom<T>>(&quick_.room);
-    if (!room) room = &quick_.room.template emplace<OneStepRoom<T>>(spec_);
-    infer_one_step(network_.weights, call, *room);
+    auto* workspace = std::get_if<OneStepWorkspace<T>>(&quick_.workspace);
+    if (!workspace) workspace = &quick_.workspace.template emplace<OneStepWorkspace<T>>(spec_);
+    infer_one_step(network_.weights, call, *workspace);
   }
 
   const Network<T>& network_;
@@ -107,7 +108,7 @@ template <class T> class QuickCall {
 
 constexpr const char* capsule_name = "pyrnn.Quick";
 
-// None, with no error set, for what `Weights.run` has to see to, the errors included.
+// Returns None without an error for every call that `Weights.run` must handle, those that are errors included.
 PyObject* call_quick(PyObject* self, PyObject* const* arguments, Py_ssize_t count) noexcept {
   try {
     Quick& quick = *static_cast<Quick*>(PyCapsule_GetPointer(self, capsule_name));
@@ -117,7 +118,7 @@ PyObject* call_quick(PyObject* self, PyObject* const* arguments, Py_ssize_t coun
           quick.weights.network);
       if (found) return found.release().ptr();
     }
-  } catch (const std::exception&) {}  // error_already_set too: it has taken the error away
+  } catch (const std::exception&) {}  // error_already_set too: catching it has cleared Python's error
   Py_RETURN_NONE;
 }
 
@@ -135,7 +136,7 @@ void register_quick(py::module_& m) {
   using namespace py::literals;
   m.def("quick", &quick, "weights"_a, "batch_first"_a, "is_step"_a,
         "A function of (parameters, x, hx): (output, hx) of a layer or hx of a cell, without a tape, if these are the "
-        "parameters that were packed, with the numbers they had; None where `Weights.run` has to see to the call.");
+        "parameters that were packed, with the numbers they had; None where `Weights.run` must handle the call.");
 }
 
 }  // namespace pyrnn

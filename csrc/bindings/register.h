@@ -1,7 +1,7 @@
-// One function a topic; module.cpp calls them in turn.
+// One function per topic; module.cpp calls them in turn.
 //
-// Objects are made by static functions, Weights.pack and so on, not by constructors: pybind11 3 registers what a
-// constructor made outside of its try block, where a failed allocation ends the process.
+// Static functions such as Weights.pack create objects, not constructors: pybind11 3 registers what a constructor
+// created outside of its try block, where a failed allocation ends the process.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,4 +1,4 @@
-// _core.Spec and _core.Weights: forward, with or without a tape.
+// _core.Spec, and _core.Weights with forward, with or without a tape.
 #include <pybind11/stl.h>
 
 #include "bindings/network.h"
@@ -15,7 +15,7 @@ template <class T> const Ops<T>& ops_of(const Isa& isa) {
   else return isa.f64;
 }
 
-// These are the options of a call beyond input and state; pyrnn/core/recurrent.py says what each means.
+// The options of a call besides input and state; pyrnn/core/recurrent.py explains them.
 struct Asked {
   Array active;
   bool hold = false;
@@ -56,7 +56,7 @@ PyWeights make_weights(const Spec& spec, const std::vector<Tensor>& parameters,
               : pack_weights<float>(spec, parameters, chosen, format);
 }
 
-// One array of a state after the other, checked and contiguous; empty if none were given.
+// Returns the arrays of a state, checked and contiguous; empty if the caller gave none.
 template <class T>
 std::vector<Array> checked_state(const Spec& spec, const Layout& layout, const std::vector<Array>& given,
                                  const char* what) {
@@ -105,7 +105,7 @@ py::tuple run(const Shared<T>& network, const Tensor& given, const std::vector<A
   const std::vector<Array> initial = checked_state<T>(spec, layout, state, "hx");
   const auto recorded = keep ? std::make_shared<Recorded<T>>(network, layout) : nullptr;
   if (keep && asked.every) recorded->x = x.alias();
-  if (keep) {  // the caller may change his arrays before backward runs
+  if (keep) {  // the caller may change the arrays before backward runs
     recorded->active = asked.active = copy_of(asked.active), recorded->reset = asked.reset = copy_of(asked.reset);
     for (Array& a : asked.reset_state) a = copy_of(a);
   }
@@ -140,8 +140,8 @@ py::tuple run(const Shared<T>& network, const Tensor& given, const std::vector<A
     if (keep) {
       record(network->weights, call, asked.every, recorded->tape);
     } else {
-      Workspace<T> room(network->weights, layout.steps, layout.batch);
-      infer(network->weights, call, room);
+      Workspace<T> workspace(network->weights, layout.steps, layout.batch);
+      infer(network->weights, call, workspace);
     }
   }
   return py::make_tuple(y, final, c_all,

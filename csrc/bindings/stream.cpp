@@ -1,4 +1,4 @@
-// _core.Stream: the state of running sequences.
+// _core.Stream: a stream (csrc/README.md) for Python.
 #include "engine/stream.h"
 
 #include <pybind11/stl.h>
@@ -19,7 +19,7 @@ template <class T> struct Running {
 
   const Spec& spec() const { return network->weights.spec(); }
 
-  // x [B,I] or [T,B,I]; out as the output, or none: made anew.
+  // `given` is [B,I] or [T,B,I]. The output goes to `out`, or, if that is None, to a new array.
   Tensor run(const Tensor& given, const Array& out, Array active, bool hold) {
     const int steps_axis = given.ndim() - 2, B = stream.batch();
     require(steps_axis == 0 || steps_axis == 1, "stream: expected input of 2 (step) or 3 (run) dimensions, got ",
@@ -33,7 +33,7 @@ template <class T> struct Running {
     Shape shape = given.shape();
     shape.back() = spec().output_size();
     const Tensor y = out ? checked_out(*out, shape) : Tensor::empty<T>(shape, network->arrays[0]);
-    // A layer writes outputs before it has read all inputs.
+    // A layer writes outputs before it has read all inputs, so overlapping inputs are copied.
     if (out && overlap(x, y)) x = x.copy();
     if (out && active && overlap(*active, y)) active = active->copy();
     const std::ptrdiff_t size = sizeof(T);
@@ -47,8 +47,8 @@ template <class T> struct Running {
     return y;
   }
 
-  // The seconds that `steps` single steps take a program in C++. x [N,B,I] is taken round and round, out [B,P] is
-  // overwritten; for benchmarks.
+  // For benchmarks: returns the seconds that `steps` single steps take without Python in between. They go through x
+  // [N,B,I] again and again and overwrite out [B,P].
   double seconds_of(const Tensor& given, const Tensor& out, std::ptrdiff_t steps) {
     const int B = stream.batch();
     if (given.ndim() != 3 || given.shape(0) < 1 || given.shape(1) != B || given.shape(2) != spec().input_size)
@@ -118,12 +118,12 @@ template <class T> struct Running {
 
   void reset(const Array& mask) {
     if (!mask) return stream.reset(nullptr);
-    flags(mask, 0, 1);  // checks
+    flags(mask, 0, 1);  // throws if the mask does not fit
     stream.reset(data_of<unsigned char>(mask->contiguous<bool>()));
   }
 };
 
-// Calls keep the GIL: a step is short, and two threads must not share one.
+// The calls keep the GIL: a step is short, and two threads must not use one stream at once.
 struct PyStream {
   std::variant<std::unique_ptr<Running<float>>, std::unique_ptr<Running<double>>> running;
 };

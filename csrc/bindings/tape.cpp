@@ -1,4 +1,4 @@
-// _core.Tape: backward, and what the tape holds.
+// _core.Tape: backward, and views of what the tape holds.
 #include <pybind11/stl.h>
 
 #include "bindings/network.h"
@@ -60,7 +60,7 @@ py::tuple run_backward(const Recorded<T>& recorded, const Array& dy, const std::
   return py::make_tuple(dx, initial, parameters, reset, states);
 }
 
-// What the tape holds of one layer and direction, in scan order, as read-only views: the slots [T,B,S,H].
+// Returns the slots [T,B,S,H] of one layer and direction in scan order, as a read-only view.
 template <class T> py::array slots_of(const Recorded<T>& recorded, int index, const py::object& owner) {
   const Spec& spec = recorded.network->weights.spec();
   const StepBuffer<T>& gates = recorded.tape.direction.at(index).gates;
@@ -70,7 +70,7 @@ template <class T> py::array slots_of(const Recorded<T>& recorded, int index, co
   return view;
 }
 
-// The input of a layer, [T,B,I]: the output of the one below.
+// Returns the input of a layer, [T,B,I], which is the output of the layer below.
 template <class T> py::array input_of(const Recorded<T>& recorded, int layer, const py::object& owner) {
   const StepBuffer<T>& input = recorded.tape.input.at(layer);
   py::array view = py::array_t<T>(Shape{input.steps, input.batch, input.width}, input.data.data(), owner);

@@ -13,7 +13,7 @@ const dlpack::ExchangeApi* exchange_api(py::handle object) {
     PyErr_Clear();
     return nullptr;
   }
-  const auto held = py::reinterpret_steal<py::object>(capsule);  // the table itself lives as long as the process
+  const auto held = py::reinterpret_steal<py::object>(capsule);  // the table itself exists as long as the process
   const auto* api = static_cast<const dlpack::ExchangeApi*>(PyCapsule_GetPointer(capsule, "dlpack_exchange_api"));
   if (!api) throw py::error_already_set();
   return api->header.major == dlpack::major_version && api->tensor_from_object ? api : nullptr;
@@ -49,7 +49,7 @@ std::optional<Tensor> Tensor::exchanged(py::handle object) {
   if (!api) return std::nullopt;
   dlpack::DLTensor seen;
   const bool is_seen = api->tensor_from_object(object.ptr(), &seen) == 0;
-  if (!is_seen) PyErr_Clear();  // torch's has its own stack in it
+  if (!is_seen) PyErr_Clear();  // torch's text has its C++ stack trace; the sentence below replaces it
   if (!is_seen || seen.device.type != dlpack::cpu || seen.dtype.lanes != 1)
     fail<std::runtime_error>("expected a dense tensor on the CPU, got one on ",
                              std::string(py::str(object.attr("device"))), " of layout ",
@@ -68,7 +68,8 @@ std::optional<Tensor> Tensor::exchanged(py::handle object) {
   return tensor;
 }
 
-// A quarter of the cost of a call with T = 1: hence no pybind11, and new_empty_strided, 1.3 us where new_empty takes 2.0.
+// Making the output takes a quarter of the time of a call with T = 1. So this function does not use pybind11, and it
+// calls new_empty_strided (1.3 us) in place of new_empty (2.0 us).
 py::object Tensor::new_empty(const Shape& shape) const {
   static PyObject* const name = PyUnicode_InternFromString("new_empty_strided");
   py::tuple sizes(shape.size()), strides(shape.size());

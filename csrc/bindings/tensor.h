@@ -1,5 +1,5 @@
-// Tensor: an array of the caller, NumPy's or of a library that speaks DLPack's C exchange API, seen where it lies.
-// What the kernels return is made by the library that made the weights.
+// Tensor: a view of the caller's array, NumPy's or that of a library with DLPack's C exchange API. The results of the
+// kernels are arrays of the library that the weights came from.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -16,8 +16,8 @@ namespace pyrnn {
 
 namespace py = pybind11;
 
-// A C-contiguous array of T at an address that is a multiple of T's size, as the kernels read it: the array itself or a
-// copy. pybind11's own flags do not ask for alignment.
+// A C-contiguous array of T at an address that is a multiple of T's size, as the kernels read it: the array itself or
+// a copy. pybind11's own flags do not require alignment.
 template <class T>
 using readable_array =
     py::array_t<T, py::array::c_style | py::array::forcecast | py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
@@ -26,20 +26,21 @@ class Tensor {
  public:
   Tensor() = default;
   explicit Tensor(py::array array);
-  static std::optional<Tensor> exchanged(py::handle object);  // nullopt: its type does not speak DLPack
+  static std::optional<Tensor> exchanged(py::handle object);  // nullopt: its type has no DLPack API
 
-  // C-contiguous, uninitialized, of the dtype T.
+  // Returns a new tensor, C-contiguous, uninitialized, of dtype T.
   template <class T> static Tensor empty(const Shape& shape, const Tensor& like) {
     if (like.is_numpy_) return Tensor(new_array<T>(shape));
     return *exchanged(like.new_empty(shape));
   }
-  // C-contiguous and aligned, with the same numbers.
+  // Returns this tensor, or a copy if it is not C-contiguous and aligned.
   template <class T> Tensor contiguous() const {
     if (is_numpy_) return Tensor(readable_array<T>(object_));
     return *exchanged((is_aligned(sizeof(T)) ? object_ : py::object(object_.attr("clone")())).attr("contiguous")());
   }
   Tensor copy() const { return is_numpy_ ? Tensor(object_.attr("copy")()) : *exchanged(object_.attr("clone")()); }
-  // The same memory under another owner: who holds a tensor of torch may give it other memory (`tensor.data = ...`).
+  // Returns a tensor with the same memory but another owner: whoever holds a tensor of torch may give it other memory
+  // (`tensor.data = ...`).
   Tensor alias() const { return is_numpy_ ? *this : *exchanged(object_.attr("detach")()); }
 
   const py::object& object() const noexcept { return object_; }
@@ -60,16 +61,17 @@ class Tensor {
       if (shape_[axis] != 1 && stride(axis) != expected) return size() == 0;
     return true;
   }
-  // The same shape, dtype and strides.
+  // Returns whether shape, dtype and strides are the same.
   bool is_like(const Tensor& other) const noexcept {
     bool same = ndim_ == other.ndim_ && kind_ == other.kind_ && itemsize_ == other.itemsize_;
     for (int axis = 0; same && axis < ndim_; ++axis)
       same = shape_[axis] == other.shape_[axis] && stride(axis) == other.stride(axis);
     return same;
   }
-  // The first byte of the memory that its elements lie in, and the one behind the last; [0, 0) without elements.
+  // Returns the address of the first byte of the memory that holds the elements, and that behind the last; [0, 0) if
+  // there are none.
   std::pair<std::uintptr_t, std::uintptr_t> span() const noexcept;
-  char kind() const noexcept { return kind_; }  // as NumPy: 'f', 'b', ...
+  char kind() const noexcept { return kind_; }  // NumPy's letter: 'f', 'b', ...
   int itemsize() const noexcept { return itemsize_; }
   bool is_numpy() const noexcept { return is_numpy_; }
   bool is_native() const noexcept { return is_native_; }
@@ -77,7 +79,7 @@ class Tensor {
   std::string dtype() const;
 
  private:
-  // Large ones in memory that is kept for the next call when they are freed (memory/buffer.h).
+  // A large array uses memory that is kept for the next call when it is freed (memory/buffer.h).
   template <class T> static py::array new_array(const Shape& shape) {
     std::size_t size = 1;
     for (const std::ptrdiff_t extent : shape) size *= extent;
@@ -86,19 +88,19 @@ class Tensor {
     const py::capsule owner(memory.get(), [](void* held) { delete static_cast<Buffer<T>*>(held); });
     return py::array_t<T>(shape, memory.release()->data(), owner);
   }
-  py::object new_empty(const Shape& shape) const;  // of a tensor that is not NumPy's
+  py::object new_empty(const Shape& shape) const;  // only for a tensor that is not NumPy's
 
   py::object object_;
   void* data_ = nullptr;
   int ndim_ = 0;
-  const std::ptrdiff_t *shape_ = nullptr, *strides_ = nullptr;  // of the object itself
-  std::ptrdiff_t stride_unit_ = 1;                              // bytes in one of strides_
+  const std::ptrdiff_t *shape_ = nullptr, *strides_ = nullptr;  // arrays of the object itself
+  std::ptrdiff_t stride_unit_ = 1;                              // bytes per unit of strides_
   int itemsize_ = 0;
   char kind_ = 'f';
   bool is_numpy_ = true, is_native_ = true;
 };
 
-// Whether the memory of two tensors may have bytes in common.
+// Returns whether the memory of two tensors may overlap.
 inline bool overlap(const Tensor& a, const Tensor& b) noexcept {
   const auto [a_begin, a_end] = a.span();
   const auto [b_begin, b_end] = b.span();

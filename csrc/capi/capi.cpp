@@ -1,4 +1,5 @@
-// capi/pyrnn.h on the runtime: every call that may throw goes through guard, the others check and forward.
+// The functions of capi/pyrnn.h. A function that may throw runs in `guard`; the others check their arguments and
+// forward.
 #include "capi/pyrnn.h"
 
 #include "capi/file.h"
@@ -17,7 +18,8 @@ struct pyrnn_model {
 };
 
 struct pyrnn_stream {
-  // Out of a piece of memory that the caller gave, which holds this struct too; or off the heap.
+  // The first constructor uses memory that the caller provides and that also holds this struct; the second uses the
+  // heap.
   pyrnn_stream(std::shared_ptr<const pyrnn::Model> model, int batch, void* rest, std::size_t size)
       : given(std::in_place, rest, size, std::pmr::null_memory_resource()),
         chain(std::move(model), batch, pyrnn::block_of(pyrnn::rows_at_once, batch), *given) {}
@@ -31,14 +33,14 @@ struct pyrnn_stream {
 namespace pyrnn {
 namespace {
 
-constexpr std::size_t most_rows = std::size_t{1} << 24;  // rows times steps of a block are ints
-constexpr std::size_t alignment = 64;                    // of a stream in memory that was given
+constexpr std::size_t most_rows = std::size_t{1} << 24;  // rows times steps of a block must fit an int
+constexpr std::size_t alignment = 64;                    // of a stream in the caller's memory
 
 std::size_t rounded_up(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 pyrnn_status null(const char* sentence) noexcept { return refuse(PYRNN_INVALID_ARGUMENT, sentence); }
 
-// Sentences begin with the file's name.
+// Calls f; the sentence of an exception then begins with the file's name.
 template <class F> auto naming(std::string_view name, F f) {
   try {
     return f();
@@ -50,7 +52,7 @@ template <class F> auto naming(std::string_view name, F f) {
 }
 
 pyrnn_model* model_of(std::span<const unsigned char> bytes, Budget& budget) {
-  set_num_threads(1);  // a call stays in its thread: to wake others takes locks
+  set_num_threads(1);  // a call stays in its thread: waking others would take locks
   auto model = std::make_unique<pyrnn_model>();
   model->shared = std::make_shared<const Model>(read_model(bytes, isa().f32, budget));
   return model.release();
@@ -91,7 +93,7 @@ int checked_batch(const char* function, const pyrnn_model* model, std::size_t ba
 
 int block_for(int batch) { return block_of(rows_at_once, batch); }
 
-// Bytes of a stream, or of a run that goes through `block` steps at a time; nothing of that is allocated.
+// Returns the bytes of a stream, or of a run with `block` steps at a time, without allocating them.
 std::size_t bytes_of(const std::shared_ptr<const Model>& model, int batch, int block) {
   MeasuredMemory memory;
   Chain(model, batch, block, memory, false);
@@ -99,7 +101,8 @@ std::size_t bytes_of(const std::shared_ptr<const Model>& model, int batch, int b
   return memory.bytes();
 }
 
-// In place of the sentence of a call that had too little memory, one that says how much it takes, if that can be told.
+// If a call ran out of memory, replaces its sentence by one that says how much memory the call takes, if that can be
+// computed.
 pyrnn_status with_bytes(pyrnn_status status, const char* function, const pyrnn_model& model, int batch,
                         int block) noexcept {
   if (status != PYRNN_OUT_OF_MEMORY) return status;
@@ -113,7 +116,8 @@ pyrnn_status with_bytes(pyrnn_status status, const char* function, const pyrnn_m
   return refuse(PYRNN_OUT_OF_MEMORY, sentence);
 }
 
-// PYRNN_OK if all are indices of the Embedding that the model begins with, or it begins with another layer.
+// Returns PYRNN_OK if all x are indices of the Embedding that the model begins with, or if it begins with another
+// layer.
 pyrnn_status check_indices(const char* function, const Model& model, const float* x, std::size_t count) noexcept {
   const float* const wrong = model.no_index(x, count);
   if (!wrong) return PYRNN_OK;

@@ -18,7 +18,7 @@ namespace {
   fail<Unreadable>(shown(path), " cannot be read: ", why);
 }
 
-// The contents of a regular file alone: a pipe or a device could keep the caller waiting for ever.
+// Returns the size of a regular file and refuses other kinds: reading a pipe or a device might never end.
 std::size_t size_of(const char* path) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
@@ -38,7 +38,7 @@ Contents::Contents(const char* path, std::optional<std::size_t> limit) : size_(s
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path, "rb"), std::fclose);
   if (!file && errno == ENOMEM) throw std::bad_alloc();
   if (!file) cannot_read(path, std::strerror(errno));
-  std::setvbuf(file.get(), nullptr, _IONBF, 0);  // it is read in two pieces, into memory of our own
+  std::setvbuf(file.get(), nullptr, _IONBF, 0);  // no buffer: there are two reads, both into our own memory
   const auto read = [&](unsigned char* to, std::size_t from, std::size_t until) {
     const std::size_t got = from + std::fread(to, 1, until - from, file.get());
     if (got != until)

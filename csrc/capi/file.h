@@ -1,4 +1,4 @@
-// The contents of a model's file, read only where it can be one and its budget allows for it.
+// The contents of a model's file. It is read only if its beginning fits and its budget allows it.
 #pragma once
 
 #include <memory>
@@ -10,14 +10,14 @@
 
 namespace pyrnn {
 
-// Memory that the caller allows a file of so many bytes, or what its length allows.
+// Returns the budget of a file of `length` bytes: the caller's limit, or what its length allows.
 inline Budget budget_of(std::size_t length, std::optional<std::size_t> limit) {
   return limit ? Budget(*limit) : Budget::of_file(length);
 }
 
 class Contents {
  public:
-  // Throws Unreadable (guard.h), InvalidFile where it begins as no .safetensors file does.
+  // Throws Unreadable (guard.h), or InvalidFile if it does not begin as a .safetensors file does.
   explicit Contents(const char* path, std::optional<std::size_t> limit);
 
   std::span<const unsigned char> bytes() const noexcept { return {bytes_.get(), size_}; }
@@ -29,7 +29,7 @@ class Contents {
   std::unique_ptr<unsigned char[]> bytes_;
 };
 
-// A path inside a sentence: its end, and printable.
+// Returns the end of a path in printable form, for a sentence.
 std::string shown(std::string_view path);
 
 }  // namespace pyrnn

@@ -15,8 +15,8 @@ thread_local char sentence_of_thread[512] = "";
 const char* last_sentence() noexcept { return sentence_of_thread; }
 
 pyrnn_status refuse(pyrnn_status status, const char* sentence) noexcept {
-  constexpr std::size_t room = sizeof(sentence_of_thread) - 1;
-  const std::size_t length = std::strlen(sentence), kept = length <= room ? length : room - 3;
+  constexpr std::size_t capacity = sizeof(sentence_of_thread) - 1;
+  const std::size_t length = std::strlen(sentence), kept = length <= capacity ? length : capacity - 3;
   for (std::size_t i = 0; i < kept; ++i) {
     const char c = sentence[i];
     sentence_of_thread[i] = c >= 0x20 && c < 0x7f ? c : '?';
@@ -25,7 +25,7 @@ pyrnn_status refuse(pyrnn_status status, const char* sentence) noexcept {
   return status;
 }
 
-// The texts of the standard library's own exceptions say nothing to a user, and are not shown.
+// Texts of the standard library's own exceptions are not shown: they mean nothing to a user.
 pyrnn_status refuse_exception() noexcept {
   try {
     throw;
@@ -37,7 +37,7 @@ pyrnn_status refuse_exception() noexcept {
     return refuse(PYRNN_UNREADABLE, error.what());
   } catch (const std::bad_alloc&) {
     return refuse(PYRNN_OUT_OF_MEMORY, "there is not enough memory for the weights or the state");
-  } catch (const std::length_error&) {  // a vector of more than there are addresses
+  } catch (const std::length_error&) {  // a vector larger than the address space
     return refuse(PYRNN_OUT_OF_MEMORY, "there is not enough memory for the weights or the state");
   } catch (const std::invalid_argument& error) {
     return refuse(PYRNN_INVALID_ARGUMENT, error.what());

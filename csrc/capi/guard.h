@@ -7,17 +7,18 @@
 
 namespace pyrnn {
 
-// The system would not read a file.
+// Thrown if the system cannot read a file.
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-const char* last_sentence() noexcept;  // of this thread
+const char* last_sentence() noexcept;  // the last sentence of this thread
 
-// Keeps the sentence, cut to what there is room for and without a character that a terminal would not print.
+// Stores the sentence for this thread, cut to the buffer's size and with every unprintable character replaced. Returns
+// `status`.
 pyrnn_status refuse(pyrnn_status status, const char* sentence) noexcept;
 
-// The status of the exception that is being handled, whose sentence it keeps.
+// Returns the status of the exception being handled, and stores its sentence.
 pyrnn_status refuse_exception() noexcept;
 
 template <class F> pyrnn_status guard(F f) noexcept {

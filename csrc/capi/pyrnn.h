@@ -4,27 +4,28 @@
  *   pyrnn_stream *stream;
  *   if (pyrnn_model_load("vad.safetensors", &model) || pyrnn_stream_new(model, 1, &stream))
  *     fprintf(stderr, "%s\n", pyrnn_last_error());
- *   while (next(x))                        one step: x of input_size floats to y of output_size
+ *   while (next(x))                        one step reads input_size floats x and writes output_size floats y
  *     pyrnn_stream_step(stream, x, y);
  *   pyrnn_stream_free(stream);
  *   pyrnn_model_free(model);
  *
- * Models are files that pyrnn.nn.Sequential.save wrote in Python, of float32: RNN, LSTM, GRU with all options; Linear;
- * Embedding, whose indices come as floats; ChannelsLast(Conv1d) of stride 1; ReLU, Tanh, Sigmoid, Activation but for
- * softplus and gelu; Softmax over the last axis; LastStep and Dropout, which do nothing here: each step's output is what
- * the model gives for a sequence that ends there; and Sequential within Sequential. The outputs have the bits of Python's.
+ * A model is a file that pyrnn.nn.Sequential.save wrote in Python, with float32 parameters. Its layers may be: RNN,
+ * LSTM, GRU with all options; Linear; Embedding, whose indices are passed as floats; ChannelsLast(Conv1d) of stride 1;
+ * ReLU, Tanh, Sigmoid, Activation except softplus and gelu; Softmax over the last axis; LastStep and Dropout, which do
+ * nothing here; and Sequential within Sequential. With a LastStep, each step's output is what the model gives for a
+ * sequence that ends at that step. The outputs have the same bits as in Python.
  *
- * A stream goes forward in time. Models that look ahead, by a bidirectional layer or by a Conv1d with padding after the
- * end, run on whole sequences with pyrnn_model_run.
+ * A stream computes step after step, forward in time. A model that looks ahead, because of a bidirectional layer or a
+ * Conv1d with padding after the end, has no stream; pyrnn_model_run runs it on whole sequences.
  *
  * Threads: a model is immutable, and any number of threads may use it at once; a stream belongs to one thread at a
- * time. Calls work in the thread that makes them.
+ * time. A call computes in the thread that calls it.
  *
- * After a stream is made, step, run, reset, state_get and state_set allocate no memory, take no lock, make no system
+ * Once a stream exists, step, run, reset, state_get and state_set allocate no memory, take no lock, make no system
  * call, throw nothing and print nothing. A call that fails changes nothing.
  *
- * Letters: T steps, B sequences that run side by side, I input size, O output size, S state size; arrays lie row by
- * row. Sizes count floats.
+ * Letters in shapes: T steps, B sequences computed at the same time, I input size, O output size, S state size. Arrays
+ * are contiguous, the last index fastest. Sizes count floats.
  */
 #ifndef PYRNN_H
 #define PYRNN_H
@@ -49,89 +50,92 @@ extern "C" {
 #endif
 
 typedef struct pyrnn_model pyrnn_model;   /* weights, immutable */
-typedef struct pyrnn_stream pyrnn_stream; /* the state of B running sequences, and all memory a step needs */
+typedef struct pyrnn_stream pyrnn_stream; /* the state of B running sequences, and all memory that a step needs */
 
 typedef enum pyrnn_status {
   PYRNN_OK = 0,
-  PYRNN_INVALID_ARGUMENT = -1, /* null, or out of range; also PYRNN_ISA or PYRNN_THREADS in the environment */
-  PYRNN_INVALID_FILE = -2,     /* damaged, hostile, or would take more memory than its limit */
-  PYRNN_UNSUPPORTED = -3,      /* sound, but with a layer or an option that this library does not have */
-  PYRNN_UNREADABLE = -4,       /* no such file, or the system would not read it */
+  PYRNN_INVALID_ARGUMENT = -1, /* an argument is NULL or out of range; or PYRNN_ISA or PYRNN_THREADS is wrong */
+  PYRNN_INVALID_FILE = -2,     /* the file is damaged or hostile, or needs more memory than its limit */
+  PYRNN_UNSUPPORTED = -3,      /* the file is valid, but has a layer or an option that this library lacks */
+  PYRNN_UNREADABLE = -4,       /* there is no such file, or the system cannot read it */
   PYRNN_OUT_OF_MEMORY = -5,
   PYRNN_INTERNAL = -6 /* a defect of this library */
 } pyrnn_status;
 
-/* The sentence of the last call that failed in this thread, "" if none did; never NULL. Valid until the next fails. One
- * line of printable ASCII; what a file or a path brings along is escaped and cut. */
+/* Returns the sentence of this thread's last call that failed, "" if none did; never NULL. It is valid until the
+ * next call fails: one line of printable ASCII, in which text from a file or a path is escaped and cut. */
 PYRNN_API const char* pyrnn_last_error(void);
 
-/* "PYRNN_OK" and so on; "unknown status" for another number. */
+/* Returns "PYRNN_OK" and so on; "unknown status" for another number. */
 PYRNN_API const char* pyrnn_status_name(pyrnn_status status);
 
-/* PYRNN_VERSION of the library that runs; compare it with the header's. */
+/* Returns the PYRNN_VERSION of the loaded library, to compare with the header's. */
 PYRNN_API unsigned pyrnn_version(void);
 
-/* The instruction set in use: "scalar", "avx2", "avx512", "avx512vnni", "neon". The fastest of this CPU, or what
- * PYRNN_ISA in the environment says; NULL if that names none of them. All give the same bits. */
+/* Returns the instruction set in use: "scalar", "avx2", "avx512", "avx512vnni" or "neon". It is the fastest of this
+ * CPU, or the one that PYRNN_ISA in the environment names; NULL if that is none of them. All give the same bits. */
 PYRNN_API const char* pyrnn_isa(void);
 
-/* Reads a model; to be freed by pyrnn_model_free. Bytes may lie at any address and are needed no more afterwards.
- * Files may come from strangers: what a model may take, together with a stream of one sequence, is 64 times the length
- * of its file and 16 MiB more; that is checked before memory is taken. On failure *model is NULL. */
+/* Reads a model, which pyrnn_model_free frees. The bytes may be at any address and may be freed after the call.
+ * Files may be untrusted: a model together with a stream of one sequence may take 64 times the length of the file
+ * plus 16 MiB; the library checks this before it allocates. On failure *model is NULL. */
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_load(const char* path, pyrnn_model** model);
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_from_memory(const void* bytes, size_t size, pyrnn_model** model);
 
-/* The same with a limit of your own, in bytes: more for a file that you trust, such as one with convolutions over a very
- * long past, or less. It counts the file itself, its header, its arrays, the packed weights and one stream. */
+/* The same with your own limit in bytes: a larger one for a file that you trust, such as one whose convolutions look
+ * back very far, or a smaller one. It limits the sum of the file itself, its header, its arrays, the packed weights
+ * and one stream. */
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_load_within(const char* path, size_t limit, pyrnn_model** model);
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_from_memory_within(const void* bytes, size_t size, size_t limit,
                                                                     pyrnn_model** model);
 
-/* NULL is fine. Streams of the model keep what they need: the order of freeing does not matter. */
+/* Frees a model, or does nothing for NULL. Streams of the model keep what they need: models and streams may be freed
+   in any order. */
 PYRNN_API void pyrnn_model_free(pyrnn_model* model);
 
-/* I, O and S; 0 for NULL. A model that begins with an Embedding has I = 1. */
+/* Returns I, O and S; 0 for NULL. A model that begins with an Embedding has I = 1. */
 PYRNN_API size_t pyrnn_model_input_size(const pyrnn_model* model);
 PYRNN_API size_t pyrnn_model_output_size(const pyrnn_model* model);
 PYRNN_API size_t pyrnn_model_state_size(const pyrnn_model* model);
 
-/* Whole sequences from a state of zeros, x [T,B,I] to y [T,B,O], also of models that look ahead; T or B of 0 is fine.
- * Takes memory and gives it back. x and y must not overlap. */
+/* Runs whole sequences from a state of zeros, x [T,B,I] to y [T,B,O], also through models that look ahead. T and B
+ * may be 0. It allocates memory and frees it. x and y must not overlap. */
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_model_run(const pyrnn_model* model, const float* x, size_t steps,
                                                      size_t batch, float* y);
 
-/* A stream of `batch` sequences, 1 to 2^24, with a state of zeros; to be freed by pyrnn_stream_free. On failure
+/* Makes a stream of `batch` sequences, 1 to 2^24, with a state of zeros; pyrnn_stream_free frees it. On failure
  * *stream is NULL. */
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_stream_new(const pyrnn_model* model, size_t batch, pyrnn_stream** stream);
 
-/* The same in memory of your own, at any address, of pyrnn_stream_bytes bytes at least: nothing is allocated. It must
- * stay until pyrnn_stream_free, which leaves it to you. pyrnn_stream_bytes adds up sizes and does not take the memory; it
- * is 0 where a stream would be refused. */
+/* The same in memory of your own, at any address and of at least pyrnn_stream_bytes bytes, without any allocation.
+ * The memory must stay until pyrnn_stream_free, which does not free it. pyrnn_stream_bytes computes the size without
+ * allocating the stream; it returns 0 if there can be no such stream. */
 PYRNN_API size_t pyrnn_stream_bytes(const pyrnn_model* model, size_t batch);
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_stream_init(const pyrnn_model* model, size_t batch, void* memory,
                                                        size_t bytes, pyrnn_stream** stream);
 
-/* A second stream that goes on from the same state, independently. */
+/* Makes a second stream that continues from the same state, independently of the first. */
 PYRNN_API PYRNN_CHECKED pyrnn_status pyrnn_stream_clone(const pyrnn_stream* stream, pyrnn_stream** clone);
 
-/* NULL is fine. */
+/* Frees a stream, or does nothing for NULL. */
 PYRNN_API void pyrnn_stream_free(pyrnn_stream* stream);
 
-/* B; 0 for NULL. */
+/* Returns B; 0 for NULL. */
 PYRNN_API size_t pyrnn_stream_batch(const pyrnn_stream* stream);
 
-/* One step: x [B,I] to y [B,O]. x and y must not overlap. */
+/* Computes one step: x [B,I] to y [B,O]. x and y must not overlap. */
 PYRNN_API pyrnn_status pyrnn_stream_step(pyrnn_stream* stream, const float* x, float* y);
 
-/* `steps` steps, 0 is fine: x [T,B,I] to y [T,B,O]. The same bits as so many single steps; the same rules. */
+/* Computes `steps` steps, which may be 0: x [T,B,I] to y [T,B,O], with the same bits as that many single steps. x
+   and y must not overlap. */
 PYRNN_API pyrnn_status pyrnn_stream_run(pyrnn_stream* stream, const float* x, size_t steps, float* y);
 
 /* Sets the state to zero: of all sequences (rows NULL), or of those whose byte in rows [B] is not 0. */
 PYRNN_API pyrnn_status pyrnn_stream_reset(pyrnn_stream* stream, const unsigned char* rows);
 
-/* The state [B,S]: a row is all that one sequence remembers, and may be put in a row of any stream of the model. Of
- * each layer in turn it holds h of a recurrent layer's layers and, for the LSTM, c of its layers; of a Conv1d the last
- * inputs. */
+/* Read and write the state [B,S]. A row is all that one sequence remembers, and may be written to a row of any
+ * stream of the same model. It holds the layers of the model in order: for a recurrent layer h of its layers and,
+ * for the LSTM, c of its layers; for a Conv1d the last inputs. */
 PYRNN_API pyrnn_status pyrnn_stream_state_get(const pyrnn_stream* stream, float* state);
 PYRNN_API pyrnn_status pyrnn_stream_state_set(pyrnn_stream* stream, const float* state);
 

@@ -1,4 +1,4 @@
-// pyrnn.h for C++17: models and streams that free themselves and cannot be copied, failures as exceptions.
+// pyrnn.h for C++17: models and streams that free themselves and cannot be copied; failures are exceptions.
 // SPDX-License-Identifier: MIT
 //
 //   const pyrnn::Model model = pyrnn::Model::load("vad.safetensors");
@@ -15,7 +15,8 @@
 #include <vector>
 
 namespace pyrnn {
-// The library has classes of these names too; linked statically one's destructor could be taken for the other's.
+// The library itself has classes of these names. Without this namespace a static link could take the destructor of one
+// for that of the other.
 inline namespace wrapper {
 
 class Error : public std::runtime_error {
@@ -28,7 +29,7 @@ inline void check(pyrnn_status status) {
   if (status != PYRNN_OK) throw Error(status);
 }
 
-// One thread at a time. Moved from, it may only be assigned to or destroyed.
+// A stream belongs to one thread at a time. A moved-from stream may only be assigned to or destroyed.
 class Stream {
  public:
   void step(const float* x, float* y) { check(pyrnn_stream_step(stream_.get(), x, y)); }  // [B,I] to [B,O]
@@ -65,7 +66,7 @@ class Stream {
   std::size_t state_size_;
 };
 
-// Immutable; any number of threads may use one.
+// A model is immutable; any number of threads may use it.
 class Model {
  public:
   static Model load(const std::string& path) {
@@ -78,7 +79,7 @@ class Model {
     check(pyrnn_model_from_memory(bytes, size, &model));
     return Model(model);
   }
-  // With a limit of your own on the memory that the file may take, in bytes.
+  // Loads with a limit of your own, in bytes, on the memory that the file may take.
   static Model load(const std::string& path, std::size_t limit) {
     pyrnn_model* model = nullptr;
     check(pyrnn_model_load_within(path.c_str(), limit, &model));
@@ -94,14 +95,14 @@ class Model {
     check(pyrnn_stream_new(model_.get(), batch, &stream));
     return Stream(stream, state_size());
   }
-  // In memory of your own, of stream_bytes(batch) bytes, which must stay as long as the stream.
+  // Makes a stream in memory of your own, of stream_bytes(batch) bytes, which must stay as long as the stream.
   Stream stream(std::size_t batch, void* memory, std::size_t bytes) const {
     pyrnn_stream* stream = nullptr;
     check(pyrnn_stream_init(model_.get(), batch, memory, bytes, &stream));
     return Stream(stream, state_size());
   }
   std::size_t stream_bytes(std::size_t batch) const noexcept { return pyrnn_stream_bytes(model_.get(), batch); }
-  // Whole sequences from a state of zeros: x [T,B,I] to y [T,B,O].
+  // Runs whole sequences from a state of zeros: x [T,B,I] to y [T,B,O].
   void run(const float* x, std::size_t steps, std::size_t batch, float* y) const {
     check(pyrnn_model_run(model_.get(), x, steps, batch, y));
   }

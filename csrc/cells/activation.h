@@ -1,10 +1,11 @@
-// The functions of a cell: `gate` squashes its gates, `state` its candidate and output. A cell takes them as an
-// object: Standard is the usual pair, compiled in; Chosen asks at every vector, for networks trained elsewhere.
+// The functions of a cell: `gate` is applied to the gates, `state` to the candidate and to the cell state. A cell
+// receives them as an object. Standard holds the usual pair, sigmoid and tanh, compiled in; Chosen reads CellOptions
+// for every vector, for networks with other functions.
 //
-// slope(y) is the derivative as a function of the result y. state_back and gate_back take a gradient from the result to
-// the argument: they multiply by the slope, and where a function is flat (relu below 0) they select a zero, as torch does,
-// because 0 * inf would be NaN. Peepholes (Gers & Schmidhuber 2000) let the cell state
-// into the gates' sums, a_i += p_i c, a_f += p_f c, a_o += p_o c'; Standard has none.
+// slope(y) is the derivative, expressed by the result y. state_back and gate_back turn the gradient of the result into
+// the gradient of the argument: they multiply by the slope. Where a function is flat (relu below 0) they select zero,
+// as torch does, because 0 * inf would be NaN. Peepholes (Gers & Schmidhuber 2000) add the cell state to the gates'
+// sums: a_i += p_i c, a_f += p_f c, a_o += p_o c'. Standard has none.
 #pragma once
 
 #include "dispatch/kernels.h"
@@ -17,9 +18,9 @@ template <class V> [[gnu::always_inline]] inline V one() noexcept { return splat
 
 template <class V> [[gnu::always_inline]] inline V tanh_slope(V y) noexcept { return fma(-y, y, one<V>()); }
 template <class V> [[gnu::always_inline]] inline V sigmoid_slope(V y) noexcept { return y * (one<V>() - y); }
-template <class V> [[gnu::always_inline]] inline V relu(V a) noexcept { return a < V{} ? V{} : a; }  // NaN passes
+template <class V> [[gnu::always_inline]] inline V relu(V a) noexcept { return a < V{} ? V{} : a; }  // NaN stays NaN
 template <class V> [[gnu::always_inline]] inline V relu_back(V grad, V y) noexcept {
-  return y <= V{} ? V{} : grad;  // at NaN the gradient passes
+  return y <= V{} ? V{} : grad;  // if y is NaN, grad
 }
 
 template <class V> [[gnu::always_inline]] inline V between_0_and(Element<V> top, V x) noexcept {
@@ -37,14 +38,14 @@ template <class V> struct Standard {
   [[gnu::always_inline]] Standard(const CellOptions<Element<V>>&, int, int) noexcept {}
   [[gnu::always_inline]] V state(V a) const noexcept { return tanh(a); }
   [[gnu::always_inline]] V state_back(V grad, V y) const noexcept { return grad * tanh_slope(y); }
-  // onto + state_back(grad, y), rounded once.
+  // Returns onto + state_back(grad, y), rounded once.
   [[gnu::always_inline]] V state_back(V grad, V y, V onto) const noexcept { return fma(grad, tanh_slope(y), onto); }
   [[gnu::always_inline]] V gate(V a) const noexcept { return sigmoid(a); }
   [[gnu::always_inline]] V gate_back(V grad, V y) const noexcept { return grad * sigmoid_slope(y); }
   [[gnu::always_inline]] V peep(Peephole, V, V sum) const noexcept { return sum; }
 };
 
-// RNN with nonlinearity "relu".
+// The functions of the RNN with nonlinearity "relu".
 template <class V> struct Rectified : Standard<V> {
   using Standard<V>::Standard;
   [[gnu::always_inline]] V state(V a) const noexcept { return relu(a); }
@@ -54,7 +55,7 @@ template <class V> struct Rectified : Standard<V> {
 template <class V> struct Chosen {
   using T = Element<V>;
   const CellOptions<T>& options;
-  const T* peephole;  // [3,H] from the unit on, or null
+  const T* peephole;  // [3,H], offset by the first unit; or null
   int H;
 
   Chosen(const CellOptions<T>& chosen, int hidden, int unit) noexcept
@@ -71,8 +72,8 @@ template <class V> struct Chosen {
     return reaching(options.recurrent_activation, grad, y) * slope(options.recurrent_activation, y);
   }
 
-  // sum + p c: into a gate's sum on the way in, and into the gradient of c on the way back (then c is the gate's
-  // gradient).
+  // Returns sum + p c. Forward, `sum` is a gate's sum and c the cell state; backward, `sum` is the gradient of the
+  // cell state and c the gradient of the gate's sum.
   V peep(Peephole which, V c, V sum) const noexcept {
     return peephole ? fma(load(peephole + static_cast<ptrdiff_t>(which) * H), c, sum) : sum;
   }
@@ -89,7 +90,8 @@ template <class V> struct Chosen {
     }
     return a;
   }
-  // The gradient, or zero where the function is flat. At NaN relu lets it pass and a hard sigmoid does not, as in torch.
+  // Returns the gradient, or zero where the function is flat. If y is NaN, relu returns the gradient and a hard
+  // sigmoid zero, as torch does.
   static V reaching(Activation f, V grad, V y) noexcept {
     switch (f) {
       case Activation::relu: return relu_back(grad, y);
@@ -98,7 +100,7 @@ template <class V> struct Chosen {
       default: return grad;
     }
   }
-  // The derivative where it is not zero by selection.
+  // Returns the derivative where the function is not flat; `reaching` handles the flat parts.
   static V slope(Activation f, V y) noexcept {
     switch (f) {
       case Activation::tanh: return tanh_slope(y);

@@ -1,7 +1,8 @@
-// How a cell's weights are stored and multiplied: as they are, in bf16, or in int8 (Format of dispatch/kernels.h).
+// How a cell's weights are stored and multiplied: natively, in bf16, or in int8 (Format of dispatch/kernels.h).
 //
-// A format packs the gate blocks of a weight [gates * H, K] into panels, one a vector of hidden units, takes the rows
-// that meet it (Operand, a whole step's at once: int8 quantises them), and adds W x to the sums of a tile (add).
+// A format packs the gate blocks of a weight [gates * H, K] into panels, one per vector of hidden units. Its Operand
+// holds the rows to be multiplied, those of a whole step (int8 quantises them there). Its `add` adds W x to the sums
+// of a tile.
 #pragma once
 
 #include "kernels/int8.h"
@@ -10,8 +11,8 @@
 namespace pyrnn {
 namespace {
 
-// For one row, weights larger than a 1 MB L2 are asked for so many k ahead: the prefetcher of the CPU loses three panels
-// side by side at every page (GRU at 50,1,512,512: 10 % faster; fewer panels, as fast as before).
+// Weights over 1 MB (the size of an L2) are prefetched in software, panel_ahead k ahead, when one row is multiplied:
+// the CPU's prefetcher loses three parallel streams at page ends. A GRU at 50,1,512,512 is 10 % faster so.
 constexpr int panel_ahead = 8;
 constexpr ptrdiff_t far_bytes = 1 << 20;
 
@@ -19,7 +20,7 @@ constexpr ptrdiff_t padded_units(int H, int lanes) noexcept {
   return static_cast<ptrdiff_t>((H + lanes - 1) / lanes) * lanes;
 }
 
-// Left operands of a float product: rows where they lie.
+// The left operand of a float product: the rows are read where they are.
 template <class T> struct RowOperand {
   Rows<const T> rows;
 
@@ -33,11 +34,12 @@ template <class T> struct RowOperand {
   }
 };
 
-// Weights of type W, widened to T in registers.
+// Weights of type W, which the product widens to T in registers.
 template <class T, class W> struct FloatFormat {
   using Operand = RowOperand<T>;
-  // Whether the inputs' product may run in the step, and whether rows are cut evenly: each is half of a cell's code. The
-  // small formats are for one sequence at a time, and bound by memory.
+  // `fuses`: the step may compute the product of the inputs too. `all_shapes`: rows are cut evenly, with a tile for
+  // every count. Each makes up half of a cell's code, so the small formats have neither: they serve one sequence at a
+  // time, and wait for memory.
   static constexpr bool fuses = sizeof(T) == sizeof(W), all_shapes = fuses && lanes<T> > 1;
   static constexpr ptrdiff_t row_scratch(int) noexcept { return 0; }
   static constexpr ptrdiff_t packed_bytes(int gates, int H, int K) noexcept {
@@ -59,7 +61,8 @@ template <class T, class W> struct FloatFormat {
 template <class T> using Native = FloatFormat<T, T>;
 using InBf16 = FloatFormat<float, Bf16>;
 
-// D: a dot product of bytes (simd/dot.h). Behind the panels lie the scales, and the offsets the sums start from.
+// D is a dot product of bytes (simd/dot.h). Behind the panels are the scales, and behind these the offsets that the
+// sums start from.
 template <class D> struct InInt8 {
   static constexpr bool fuses = false, all_shapes = false;
   template <int R> struct QuantizedRows {
@@ -67,7 +70,7 @@ template <class D> struct InInt8 {
     float scale[R];
   };
 
-  // Quantised rows, then their scales, in the caller's scratch.
+  // The quantised rows, then their scales, in the caller's scratch memory.
   struct Operand {
     std::uint8_t* q;
     float* scale;

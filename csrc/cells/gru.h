@@ -1,11 +1,12 @@
-// GRU cell, for one vector of hidden units, in both forms in use.
+// The GRU cell, for one vector of hidden units, in the two forms in use.
 //
 //   r = σ(a_r)    z = σ(a_z)    h' = (1 - z) n + z h, computed as (h - n) z + n
 //
 //   Gru                  n = tanh(a_n + r (W_hn h + b_hn))   reset gate AFTER the product: torch.nn.GRU, cuDNN
 //   GruReset, GruUpdate  n = tanh(a_n + W_hn (r h))          reset gate BEFORE it: Cho et al. 2014
 //
-// Gate order r, z, n: as torch.nn.GRU. step.h supplies the sums a, the products of r and z included.
+// The gates have the order r, z, n, as in torch.nn.GRU. step.h supplies the sums a; those of r and z include their
+// products with h.
 #pragma once
 
 #include "cells/activation.h"
@@ -15,7 +16,7 @@ namespace pyrnn {
 namespace {
 
 template <class V> struct Gru {
-  // hn = W_hn h + b_hn: a sum of its own, kept beside n for backward
+  // hn = W_hn h + b_hn. This sum is separate because backward needs it besides n.
   struct Slots {
     V r, z, n, hn;
   };
@@ -36,7 +37,8 @@ template <class V> struct Gru {
     return {flush(fma(prev.h - gates.n, gates.z, gates.n))};
   }
 
-  // d = dLoss/dh'; da are the gradients of the sums. On exit d is what flows to the step before past W_hh.
+  // d is the gradient of the loss by h', da that by the sums. On exit d is the part of the gradient by h that does not
+  // go through W_hh.
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State prev, State& d, State&, Slots& da) noexcept {
     da.n = fn.state_back(d.h * (one<V>() - s.z), s.n);
@@ -47,8 +49,7 @@ template <class V> struct Gru {
   }
 };
 
-// The other form takes two stages, each with a product of its own: r and z from h, then n from r h.
-// rh = r h is the input of the second product.
+// The other form has two stages, each with its own product: r and z from h, then n from r h, which is kept in slot rh.
 template <class V> struct GruResetSlots {
   V r, z, n, rh;
 };
@@ -73,7 +74,7 @@ template <class V> struct GruReset {
     return prev;
   }
 
-  // Runs after GruUpdate's backward and the product that gives d.rh.
+  // This runs after the backward function of GruUpdate and after the product that computes d.rh.
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State prev, State& d, State&, Slots& da) noexcept {
     da.r = fn.gate_back(d.rh * prev.h, s.r);

@@ -1,9 +1,10 @@
-// LSTM cell, for one vector of hidden units. step.h supplies a = b_ih + b_hh + W_ih x + W_hh h.
+// The LSTM cell, for one vector of hidden units. step.h supplies the sums a = b_ih + b_hh + W_ih x + W_hh h.
 //
 //   i = σ(a_i)    f = σ(a_f)    g = tanh(a_g)    o = σ(a_o)
 //   c' = f c + i g              h' = o tanh(c')
 //
-// Gate order i, f, g, o: as torch.nn.LSTM. Hochreiter & Schmidhuber 1997; forget gate Gers et al. 2000.
+// The gates have the order i, f, g, o, as in torch.nn.LSTM. Hochreiter & Schmidhuber 1997; forget gate: Gers et al.
+// 2000.
 #pragma once
 
 #include "cells/activation.h"
@@ -13,7 +14,7 @@ namespace pyrnn {
 namespace {
 
 template <class V> struct Lstm {
-  // the four sums; after the step, the four gates and the new cell state
+  // Before the step: the four sums. After it: the four gates and the new cell state.
   struct Slots {
     V i, f, g, o, c;
   };
@@ -35,7 +36,8 @@ template <class V> struct Lstm {
     return {flush(gates.o * fn.state(gates.c)), gates.c};
   }
 
-  // d = dLoss/d...; da are the gradients of the sums. On exit d.c is the gradient of the c before, total.c that of c'.
+  // d holds the gradients of the loss by h' and c', da those by the sums. On exit d.c is the gradient by the previous
+  // c, and total.c the whole gradient by c'.
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State prev, State& d, State& total, Slots& da) noexcept {
     const V squashed = fn.state(s.c);

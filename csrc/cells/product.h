@@ -1,8 +1,8 @@
-// The sums of a cell in registers: a = bias + W_ih x + W_hh h for a tile of rows by vectors of hidden units.
+// The sums of a cell in registers, a = bias + W_ih x + W_hh h, for a tile of rows by vectors of hidden units.
 //
-// The inputs' part is either made for many steps at once and parked in the gates' own memory (project), or in the step
-// itself, just before the hidden part (fused), which then reads and writes no gates at all. The order of every sum is
-// the same in both: bias, x, h.
+// Either `project` computes the inputs' part bias + W_ih x for many steps at once and stores it in the memory of the
+// gates, or the step computes it just before the hidden part (fused), and then reads no sums from memory. The order of
+// every sum is the same in both: bias, x, h.
 #pragma once
 
 #include "cells/format.h"
@@ -10,16 +10,17 @@
 namespace pyrnn {
 namespace {
 
-// Tiles of a product that accumulates so many vectors a vector of units.
+// The shape of a tile that accumulates `gates` vectors per vector of units.
 template <int gates> struct TileShape {
-  // Vectors of units a tile takes side by side: a panel's width, and enough chains where rows are few.
+  // The vectors of units that a tile takes at once: `narrow` fill a panel's width, and few rows take more, to have
+  // enough independent chains.
   static constexpr int narrow = gates < panel_width ? panel_width / gates : 1;
   static constexpr int units(int rows) noexcept { return narrow * at_least_8(rows, gates * narrow); }
   static constexpr int max_rows = accumulators / (gates * narrow);
 };
 
-// Calls f(Count<rows>, Count<units>, first row, first unit) tile by tile. Groups of units outside, rows inside: a
-// group's weights are read from memory once and serve all rows.
+// Calls f(Count<rows>, Count<units>, first row, first unit) for each tile. Groups of units are the outer loop, rows
+// the inner one: a group's weights are read from memory once for all rows.
 template <class T, class F, class Shape, class Visit>
 [[gnu::always_inline]] inline void over_tiles(int rows, Units units, Visit f) noexcept {
   const int vectors = (units.end - units.first + lanes<T> - 1) / lanes<T>;
@@ -32,7 +33,7 @@ template <class T, class F, class Shape, class Visit>
   });
 }
 
-// gates[row][slot] = bias + W_ih x, for all rows of some steps.
+// Writes gates[row][slot] = bias + W_ih x for one tile of the rows of some steps.
 template <class T, class Input, class F, int R, int U>
 void project_tile(const Project<T>& p, const typename F::Operand& x, int row, int unit) noexcept {
   T* gates[R];

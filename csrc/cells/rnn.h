@@ -1,8 +1,8 @@
-// Elman RNN cell, for one vector of hidden units. step.h supplies a = b_ih + b_hh + W_ih x + W_hh h.
+// The Elman RNN cell, for one vector of hidden units. step.h supplies the sum a = b_ih + b_hh + W_ih x + W_hh h.
 //
 //   h' = tanh(a)    or    h' = max(a, 0)
 //
-// As torch.nn.RNN with nonlinearity "tanh" or "relu". Elman 1990.
+// This is torch.nn.RNN with nonlinearity "tanh" or "relu". Elman 1990.
 #pragma once
 
 #include "cells/activation.h"
@@ -12,7 +12,7 @@ namespace pyrnn {
 namespace {
 
 template <class V> struct Rnn {
-  // the sum; after the step, the new state
+  // Before the step: the sum. After it: the new state.
   struct Slots {
     V a;
   };
@@ -30,7 +30,7 @@ template <class V> struct Rnn {
     return {gates.a};
   }
 
-  // d = dLoss/dh'; da is the gradient of the sum. Nothing flows to the step before but through W_hh.
+  // d is the gradient of the loss by h', da that by the sum. The gradient reaches the previous step only through W_hh.
   template <class F>
   [[gnu::always_inline]] static void backward(F fn, Slots s, State, State& d, State&, Slots& da) noexcept {
     da.a = fn.state_back(d.h, s.a);

@@ -1,14 +1,15 @@
-// One time step of any cell, forward and backward: the only place where a cell meets memory.
+// One time step of any cell, forward and backward. Only this file loads a cell's inputs from memory and stores its
+// results.
 //
-// Forward: for each vector of hidden units and each tile of batch rows, the products run in registers, and the cell's
-// equations follow; the state is stored once.
-// Backward: the cell's equations, row by row; the product with W_hh is a plain gemm of the caller's.
+// Forward: for each vector of hidden units and each tile of batch rows, the products run in registers, then the cell's
+// equations; the state is stored once. Backward: the cell's equations, row by row. The caller computes the product
+// with W_hh by a plain gemm.
 //
-// A cell is one stage or several (cells/gru.h): a stage names the slots that W_ih x goes to (Input), those that W_hh h
-// is added to (Hidden), those its equations read (Sums), those whose gradients it makes (Gradient), and whether its
-// result is the new state (ends_step).
+// A cell has one stage or several (cells/gru.h). A stage names the slots that W_ih x is added to (Input), those that
+// W_hh h is added to (Hidden), those that its equations read (Sums), those whose gradients it computes (Gradient), and
+// whether its result is the new state (ends_step).
 //
-// Loads stop at the end of a row, as stores do: the next row may be another thread's.
+// Neither loads nor stores cross a row's end: the next row may belong to another thread.
 #pragma once
 
 #include <type_traits>
@@ -24,7 +25,7 @@ namespace {
 template <class Stage, class V> constexpr int slot_count = sizeof(typename Stage::Slots) / sizeof(V);
 template <class Stage, class V> constexpr bool has_second = sizeof(typename Stage::State) == 2 * sizeof(V);
 
-// The slots of a stage as an array: all members of Slots are of the one type V.
+// Returns the slots of a stage as an array: all members of Slots have the type V.
 template <class V, class Slots> [[gnu::always_inline]] inline V* array_of(Slots& slots) noexcept {
   return reinterpret_cast<V*>(&slots);
 }
@@ -33,14 +34,14 @@ template <class Step> [[gnu::always_inline]] inline ptrdiff_t row_of(const Step&
   return s.rows ? s.rows[i].row : i;
 }
 
-// The finished sums of one vector of units of one row, slot by slot.
+// The complete sums of one vector of units of one row, slot by slot.
 constexpr int most_sums = 4;
 template <class T> struct RowSums {
   ptrdiff_t row;
   Vec<T> slot[most_sums];
 };
 
-// The cell's equations for one vector of units of some rows.
+// Applies the cell's equations to one vector of units of some rows.
 template <class T> using Finish = void (*)(const StepForward<T>& s, const RowSums<T>* rows, int count, int unit);
 
 template <class T, class Stage, class Functions>
@@ -56,7 +57,8 @@ void finish(const StepForward<T>& s, const RowSums<T>* rows, int count, int unit
     for (int i = 0; i < Stage::Sums::count; ++i)
       array_of<V>(sums)[Stage::Sums::at[i]] = each->slot[Stage::Sums::at[i]];
     typename Stage::State prev = {};
-    // A projected h is narrower than a row of units; only the LSTM has one, and it does not look at h.
+    // With a projection h is narrower than a row of units; only the LSTM can have one, and its equations do not read
+    // h.
     if (s.h_prev_stride == s.H) prev.h = load(s.h_prev + row * s.h_prev_stride + unit, n);
     if constexpr (has_second<Stage, V>)
       if (s.c) array_of<V>(prev)[1] = load(s.c_prev + c_at, n);
@@ -75,14 +77,15 @@ void finish(const StepForward<T>& s, const RowSums<T>* rows, int count, int unit
   }
 }
 
-// The left operands of a step: h or r h, and x if the inputs' product is made here too.
+// The left operands of a step: h or r h, and x if the step computes the inputs' part too.
 template <class F> struct StepOperands {
   const typename F::Operand *x, *h;
   const void* weight_hh;
 };
 
-// R rows by U vectors of units, from row and unit on. Fused, the tile makes all sums of the stage; else those that W_hh
-// adds to, and the others are complete in the gates' memory.
+// Computes R rows by U vectors of units, from `row` and `unit` on. If fused, the tile computes all sums of the stage;
+// otherwise it computes those that W_hh adds to, and loads the others, which are complete, from the memory of the
+// gates.
 template <class T, class Stage, bool fused, class F, int R, int U>
 void step_tile(const StepForward<T>& s, const StepOperands<F>& in, Finish<T> finish, int row, int unit) noexcept {
   using Input = typename Stage::Input;
@@ -95,7 +98,7 @@ void step_tile(const StepForward<T>& s, const StepOperands<F>& in, Finish<T> fin
   Tile<T, R, U, Made::count> tile;
   tile.each([&](Vec<T>& sum, int r, int u, int g) __attribute__((always_inline)) {
     const int units = unit + u * lanes<T>;
-    const bool own = Input::index_of(Made::at[g]) < 0;  // the GRU candidate's own sum: no input in it
+    const bool own = Input::index_of(Made::at[g]) < 0;  // W_hn h + b_hn of the GRU: x is not part of it
     const T* const start = own     ? s.bias_hh + units
                            : fused ? s.bias + Made::at[g] * H + units
                                    : s.gates + sums[0][r].row * s.gates_stride + Made::at[g] * H + units;
@@ -121,7 +124,7 @@ void step_tile(const StepForward<T>& s, const StepOperands<F>& in, Finish<T> fin
   }
 }
 
-// `weight` meets rows of `input`, h or r h.
+// Runs a stage: multiplies `weight` by the rows of `input`, which are h or r h.
 template <class T, class Stage, bool fused, class F>
 void run_stage(const StepForward<T>& s, const void* weight, const T* input, ptrdiff_t stride,
                Finish<T> finish) noexcept {
@@ -143,8 +146,8 @@ void run_stage(const StepForward<T>& s, const void* weight, const T* input, ptrd
   }
 }
 
-// What backward reads was written when forward met the step, and has left the cache since; asked for this many rows
-// before their turn, a step at T = 100, B = 128, H = 64 takes half of the time.
+// The tape has left the cache by the time backward runs; prefetching it `rows_ahead` rows ahead halves a backward step
+// at T = 100, B = 128, H = 64.
 constexpr int rows_ahead = 4;
 template <class T, int slots>
 [[gnu::always_inline]] inline void fetch_ahead(const StepBackward<T>& s, ptrdiff_t row, int unit) noexcept {
@@ -191,7 +194,7 @@ template <class T, class Stage, class Functions> void backward_stage(const StepB
     }
 }
 
-// The inputs' part of one step, where it cannot be fused.
+// Computes the inputs' part of one step, for a step that cannot be fused.
 template <class T, class Input, class F> void project_step(const StepForward<T>& s) noexcept {
   project<T, Input, F>({s.B,
                         s.I,
@@ -204,7 +207,7 @@ template <class T, class Input, class F> void project_step(const StepForward<T>&
                         s.scratch});
 }
 
-// The kernel table's entries of a cell of one stage. Fn: its functions, F: the format of its weights.
+// The kernel table's entries for a cell of one stage. Fn: its functions. F: the format of its weights.
 template <class T, class Stage, class Fn, class F> struct OneStage {
   static ptrdiff_t packed_input(int H, int I) noexcept { return F::packed_bytes(Stage::Input::count, H, I); }
   static ptrdiff_t packed_hidden(int H, int P) noexcept { return F::packed_bytes(Stage::Hidden::count, H, P); }
@@ -230,7 +233,8 @@ template <class T, class Fn, class F> using RnnOps = OneStage<T, Rnn<Vec<T>>, Fn
 template <class T, class Fn, class F> using LstmOps = OneStage<T, Lstm<Vec<T>>, Fn, F>;
 template <class T, class Fn, class F> using GruOps = OneStage<T, Gru<Vec<T>>, Fn, F>;
 
-// And of the GRU with the reset gate before the product. Its step is never fused: the candidate waits for r h.
+// The kernel table's entries for the GRU whose reset gate comes before the product. Its step is never fused, because
+// the candidate's product needs r h.
 template <class T, class Fn, class F> struct GruResetBeforeOps {
   using V = Vec<T>;
   using Input = typename GruReset<V>::Input;
@@ -258,7 +262,7 @@ template <class T, class Fn, class F> struct GruResetBeforeOps {
                                      backward_stage<T, GruReset<V>, Fn>};
 };
 
-// All cells in one format: with their own functions, and with those that CellOptions choose.
+// Returns the table's entries of all cells in one format, with the standard functions and with the chosen ones.
 template <class T, class F> constexpr FormatOps<T> format_ops() noexcept {
   using S = Standard<Vec<T>>;
   using C = Chosen<Vec<T>>;

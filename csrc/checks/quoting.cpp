@@ -6,9 +6,10 @@
 namespace pyrnn {
 namespace {
 
-constexpr int most_letters = 100;  // of one name
+constexpr int most_letters = 100;  // shown of one name
 
-// Takes the next letter off the front of the text: its code point; or one byte alone, where it begins no letter.
+// Removes the next character from the front of the text and returns its code point; if the bytes are not valid UTF-8,
+// it removes and returns one byte.
 unsigned next_letter(std::string_view& text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned first = byte(0);

@@ -1,4 +1,5 @@
-// Names from strangers' files inside sentences: short, and printable on any terminal. As pyrnn/checks/quoting.py shows them.
+// Names from untrusted files, for error messages: short, and printable on any terminal. pyrnn/checks/quoting.py shows
+// them in the same way.
 #pragma once
 
 #include <string>
@@ -6,10 +7,11 @@
 
 namespace pyrnn {
 
-// Printable ASCII, the rest escaped as in Python: \n, \xe9, \u4e2d. Bytes that are no UTF-8 become \x and two digits.
+// Returns printable ASCII and escapes the rest as Python does: \n, \xe9, \u4e2d. A byte that is not UTF-8 becomes \x
+// and two digits.
 std::string printable(std::string_view text);
 
-// A name in double quotes, cut to 100 letters.
+// Returns a name in double quotes, cut to 100 characters.
 std::string quoted(std::string_view name);
 
 }  // namespace pyrnn

@@ -1,4 +1,4 @@
-// Checks that throw a sentence. Python shows it as the exception named; C as a status and the text.
+// Checks that throw an exception with a sentence. Python shows it as the exception named; C as a status and the text.
 #pragma once
 
 #include <sstream>
@@ -12,7 +12,8 @@ template <class Error = std::invalid_argument, class... Parts> [[noreturn]] void
   throw Error(sentence.str());
 }
 
-// The parts are made whether it holds or not: where they cost, ask first and `fail`.
+// Throws if `holds` is false. The arguments are evaluated in either case; if they are expensive, test first and call
+// `fail`.
 template <class Error = std::invalid_argument, class... Parts> void require(bool holds, const Parts&... parts) {
   if (!holds) fail<Error>(parts...);
 }

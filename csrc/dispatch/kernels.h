@@ -1,11 +1,12 @@
-// The kernel table: what ordinary C++ (engine/ and above) may call of the code that is compiled once per ISA (simd/,
-// kernels/, cells/).
+// The kernel table: the functions of the code that is compiled once per ISA (simd/, kernels/, cells/) that ordinary
+// C++ (engine/ and above) may call.
 //
 // Each ISA exports one table of function pointers, and both sides include this header of plain structs. Kernels do not
-// throw, do not allocate, use no containers of std, and stand in unnamed namespaces: an inline function compiled for
-// AVX-512 and visible to the linker could replace the same function in code that must run on every CPU.
+// throw, do not allocate, use no containers of std, and are in unnamed namespaces: if the linker saw an inline
+// function compiled for AVX-512, it could use it in code that must run on every CPU.
 //
-// Letters: T time, B batch, I input, H hidden, P recurrent width (proj_size or H), S slots, K N M of a product.
+// Letters in shapes: T time, B batch, I input, H hidden, P recurrent width (proj_size or H), G gates, S slots, K N M
+// of a product. The glossary of csrc/README.md defines these and the terms.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,8 @@ namespace pyrnn {
 enum class Cell { rnn_tanh, rnn_relu, lstm, gru, gru_reset_before };
 constexpr int cell_count = 5;
 
-// Functions of one element. Cells take the first of them, up to hard_sigmoid_keras3; layers of their own take all.
+// Functions of one element. A cell can use the first of them, up to hard_sigmoid_keras3; a layer of its own can be
+// any.
 enum class Activation {
   tanh,
   sigmoid,
@@ -32,49 +34,52 @@ enum class Activation {
   gelu_tanh
 };
 constexpr int cell_activation_count = 6, activation_count = 13;
-enum class Peephole { i, o, f };  // the order of ONNX's P
+enum class Peephole { i, o, f };  // in the order of ONNX's parameter P
 
-// How weight matrices are stored: in the numbers' own type; in bfloat16, all arithmetic being float32; or in int8 with a
-// scale a row, against inputs and states quantised at every step (kernels/int8.h). W_hr and the biases stay as they are.
+// How weight matrices are stored: `native` in the type of the parameters; `bf16` in bfloat16, with float32 arithmetic;
+// `int8` in bytes with one scale per row, and inputs and states quantised at every step (kernels/int8.h). W_hr and the
+// biases are always stored natively.
 enum class Format { native, bf16, int8 };
 constexpr int format_count = 3;
-// Largest K of a product in int8: K 127 127 < 2^31. Unsigned activations pass 2^31 sooner, but wrap around, and back.
+// The largest K of a product in int8: K 127 127 < 2^31. With unsigned activations (VnniDot) a partial sum passes 2^31
+// sooner, but it wraps around and back.
 constexpr int largest_int8_inner = 133144;
 
-// What a cell may be asked to do differently; read by CellOps::chosen only.
+// The choices that a network has in its cell's equations. Only the entries of FormatOps::chosen read them.
 template <class T> struct CellOptions {
   Activation activation = Activation::tanh, recurrent_activation = Activation::sigmoid;
-  const T* peephole = nullptr;  // [3,H] and room for one more vector, or null; LSTM only
+  const T* peephole = nullptr;  // [3,H] and one readable vector behind, or null; LSTM only
 };
 
-// One row of one step, for work on some rows only.
+// One row of one step; lists of them name the rows that a kernel works on.
 struct RowAt {
   int step, row;
 };
 
-// Rows indexed by (step, batch row): row m is step m / batch, batch row m % batch. Strides in elements;
-// a negative step walks back in time. Elements of a row are adjacent.
+// Rows of numbers indexed by (step, batch row): row m is step m / batch, batch row m % batch. Strides count elements;
+// a negative step stride goes back in time. The elements of a row are adjacent.
 template <class T> struct Rows {
   T* data;
   ptrdiff_t step_stride;
   ptrdiff_t row_stride;
   int batch;
-  const RowAt* list = nullptr;  // if given, row m is that of list[m]
+  const RowAt* list = nullptr;  // if given, row m is the one that list[m] names
 };
 
-// C[M,N] = start + A[M,K] B[K,N]; start is C itself (accumulate), the bias, or zero.
+// C[M,N] = start + A[M,K] B[K,N]. The start is C itself if `accumulate`, else the bias, else zero.
 template <class T> struct Gemm {
   int M, N, K;
   Rows<const T> a;
   const T* b;  // packed by pack_matrix
   int b_rows;  // rows of the packed matrix (>= first + K)
   int b_first;  // first row used
-  const T* bias;  // [N] and room for one more vector, or null
+  const T* bias;  // [N] and one readable vector behind, or null
   bool accumulate;
   Rows<T> c;
 };
 
-// C[M,N] (+)= sum over rows k of A[k,m] B[k,n], for one B or two: the gradients of the weight matrices.
+// C[M,N] = or += (accumulate) the sum over rows k of A[k,m] B[k,n], for one B or two: the gradients of weight
+// matrices.
 template <class T> struct Outer {
   struct Right {
     int N;
@@ -84,17 +89,17 @@ template <class T> struct Outer {
   };
   int M, K;
   Rows<const T> a;
-  Right right[2];  // N = 0: not wanted
+  Right right[2];  // skipped if N is 0
   bool accumulate;
-  T* scratch;  // outer_scratch(N) elements, N that of both
+  T* scratch;  // outer_scratch(N) elements for the sum N of both
 };
 
-// The hidden units [first, end) a call works on; first is a multiple of Ops::lanes.
+// A call works on the hidden units [first, end); first is a multiple of Ops::lanes.
 struct Units {
   int first, end;
 };
 
-// The inputs' part of the sums, for M rows of any steps: slots of `gates` = bias + W_ih x.
+// Writes the inputs' part of the sums, bias + W_ih x, into slots of `gates`, for M rows of any steps.
 template <class T> struct Project {
   int M, I, H;
   Units units;
@@ -105,54 +110,55 @@ template <class T> struct Project {
   void* scratch;  // M * row_scratch(I) bytes
 };
 
-// One time step of B rows, those of `rows` if given. `gates` holds S slots of H per row: on entry what project made,
-// on exit, if `keep`, what backward needs (cells/*.h). With x given the step makes the inputs' part itself. h, c, y:
-// one row a batch row; c null but for the LSTM.
+// One time step of B rows, those that `rows` lists if it is given. If x is null, `gates` holds on entry the sums that
+// `project` wrote; else the step computes the inputs' part itself. With `keep`, `gates` holds on exit what backward
+// needs (cells/*.h): S slots of H numbers per row. h, c and y have one row per batch row; c is null except for the
+// LSTM.
 template <class T> struct StepForward {
   int B, I, H, P;
   Units units;
   const RowAt* rows;
   CellOptions<T> options;
-  const T* x;  // [B,I], or null: project has run
+  const T* x;  // [B,I], or null if `project` has run
   ptrdiff_t x_stride;
   const void* weight_ih;  // packed by pack_input
   const T* bias;  // [G*H]
   const void* weight_hh;  // packed by pack_hidden
-  const T* bias_hh;  // [H]: the GRU candidate's own; else unused
+  const T* bias_hh;  // [H]: b_hn of the GRU; unused by other cells
   void* scratch;  // B * (row_scratch(I) + row_scratch(P)) bytes
   T* gates;
   ptrdiff_t gates_stride;
   bool keep;
   const T *h_prev, *c_prev;
-  T *h, *c, *y;  // y (a second copy of h, the output) may be null
+  T *h, *c, *y;  // y, the output, receives a copy of h; it may be null
   ptrdiff_t h_prev_stride, h_stride, y_stride;  // c rows are H apart
 };
 
-// The pointwise part of one step backward. The gradient of the step's h comes in three parts: `product`, da W_hh of
-// the step after; `direct`, what flowed past that product (GRU: dh z), replaced on exit by this step's; and dy, the
-// output's. Kept apart because a long sum that starts from a large number loses its digits: adding da W_hh on top
-// of dh z cost the GRU a factor 7 in the error of dh0 (T = 100, H = 128).
+// The elementwise part of one step backward. The gradient of the step's h arrives in three parts: `product` is da W_hh
+// of the next step; `direct` is the part that did not go through that product (GRU: dh z), and the call replaces it by
+// this step's; `dy` is the gradient of the output. They are separate because a long sum that starts from a large
+// number loses digits: adding da W_hh to dh z made the error of the GRU's dh0 7 times as large (T = 100, H = 128).
 template <class T> struct StepBackward {
   int B, H;
   Units units;
   const RowAt* rows;
   CellOptions<T> options;
-  const T* gates;  // saved by the forward step
+  const T* gates;  // which the forward step kept
   T* da;  // out: gradients of the S sums
   ptrdiff_t gates_stride, da_stride;
   const T *h_prev, *c_prev;
   ptrdiff_t h_prev_stride;
   const T *product, *dy;  // either may be null; product rows are H apart
-  T* direct;  // null but for the GRU; rows H apart
-  T* dc;  // in and out; null but for the LSTM, and d(r h) for gru_reset_before; rows H apart
+  T* direct;  // null except for the GRU; rows H apart
+  T* dc;  // in and out, rows H apart: LSTM d(c); gru_reset_before d(r h); else null
   ptrdiff_t dy_stride;
-  T *dh_total, *dc_total;  // out: dLoss/dh', dLoss/dc' of this step; null if not wanted; rows H apart
+  T *dh_total, *dc_total;  // out: dLoss/dh', dLoss/dc' of this step; null: not computed; rows H apart
 };
 
 template <class T> struct CellOps {
   ptrdiff_t (*packed_input)(int H, int I) noexcept;  // bytes
   ptrdiff_t (*packed_hidden)(int H, int P) noexcept;
-  ptrdiff_t (*row_scratch)(int K) noexcept;  // bytes that a row of K numbers needs during a product
+  ptrdiff_t (*row_scratch)(int K) noexcept;  // bytes of scratch per row of K numbers in a product
   void (*pack_input)(const T* weight_ih, int H, int I, void* packed) noexcept;
   void (*pack_hidden)(const T* weight_hh, int H, int P, void* packed) noexcept;
   void (*project)(const Project<T>&) noexcept;
@@ -162,34 +168,35 @@ template <class T> struct CellOps {
 };
 
 template <class T> struct FormatOps {
-  CellOps<T> cell[cell_count];  // tanh and sigmoid, no peepholes
-  CellOps<T> chosen[cell_count];  // as CellOptions say
+  CellOps<T> cell[cell_count];  // the standard functions: tanh and sigmoid, no peepholes
+  CellOps<T> chosen[cell_count];  // the functions that CellOptions name
 };
 
 template <class T> struct Ops {
   int lanes;  // elements of a vector: hidden units are padded to it in packed weights
   int panel_columns;  // columns are padded to it by pack_matrix
-  // B[k,n] at source[k * row_stride + n * column_stride] -> panels, zero padded
+  // Packs B[k,n], which is at source[k * row_stride + n * column_stride], into zero-padded panels.
   void (*pack_matrix)(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride, int K, int N,
                       T* packed) noexcept;
   void (*gemm)(const Gemm<T>&) noexcept;
-  // y = start + W x; W [N,K] as the caller has it, start may be y
+  // y = start + W x, where W [N,K] is not packed; start may be y.
   void (*matvec)(const T* weight, int N, int K, const T* x, const T* start, T* y) noexcept;
   void (*outer)(const Outer<T>&) noexcept;
   ptrdiff_t (*outer_scratch)(int N) noexcept;
-  // sums[n] (+)= sum over rows m of rows[m][n]; lost [N] carries what was rounded off from call to call
+  // sums[n] = or += the sum over rows m of rows[m][n]; lost [N] carries the rounding errors from call to call.
   void (*column_sums)(Rows<const T> rows, int M, int N, bool accumulate, T* sums, T* lost) noexcept;
-  // y = f(x), n of them; alpha: the slope of leaky_relu below zero, the scale of elu there
+  // y[i] = f(x[i]) for n elements; alpha is the slope of leaky_relu below zero, or the scale of elu there.
   void (*activate)(Activation f, T alpha, const T* x, T* y, ptrdiff_t n) noexcept;
-  // y = exp(x) / sum(exp(x)) over the N of each of M rows, which lie side by side
+  // y = exp(x) / sum(exp(x)) for each of M contiguous rows of N elements.
   void (*softmax)(const T* x, T* y, ptrdiff_t M, ptrdiff_t N) noexcept;
-  // sums[n] (+)= sum over rows m of a[m][n] b[m][n]
+  // sums[n] = or += the sum over rows m of a[m][n] b[m][n].
   void (*column_dots)(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate, T* sums) noexcept;
   unsigned long long (*checksum)(const T* x, ptrdiff_t n) noexcept;
-  // The machine's limits, for benchmarks (kernels/probe.h); both return what was done, operations or bytes.
+  // The machine's limits, for benchmarks (kernels/probe.h): the first returns the operations that it did, the second
+  // the bytes that it read.
   double (*multiply_adds)(ptrdiff_t rounds, T& sink) noexcept;
   double (*read_through)(const T* x, ptrdiff_t n, ptrdiff_t rounds, T& sink) noexcept;
-  FormatOps<T> format[format_count];  // float64 is native only
+  FormatOps<T> format[format_count];  // double has only `native`
 };
 
 struct Isa {

@@ -1,4 +1,5 @@
-// Gradients of the parameters of one direction of a layer: sums over all rows of da, the gradients of the sums.
+// Gradients of the parameters of one direction of a layer. They are sums over all rows of da, the gradients of the
+// pre-activation sums.
 #pragma once
 
 #include <functional>
@@ -12,7 +13,8 @@ namespace pyrnn {
 using Tasks = std::vector<std::function<void()>>;
 template <class T> using Right = typename Outer<T>::Right;
 
-// Adds the task of one product; few columns would leave most lanes idle and are rows of a product of their own.
+// Adds the task of one product. An output with few columns would leave most lanes idle: it becomes a product of its
+// own, transposed.
 template <class T> void add_matrix(Tasks& tasks, const Ops<T>& ops, Outer<T> all) {
   const auto add = [&](const Outer<T>& outer) {
     tasks.push_back([o = outer, &ops]() mutable {
@@ -29,7 +31,7 @@ template <class T> void add_matrix(Tasks& tasks, const Ops<T>& ops, Outer<T> all
   if (all.right[0].N || all.right[1].N) add(all);
 }
 
-// A product cut among the threads by rows of c.
+// Adds the tasks of a product that the threads share by rows of c.
 template <class T> void add_matrices(Tasks& tasks, const Ops<T>& ops, const Outer<T>& all) {
   const double work = static_cast<double>(all.K) * all.M * (all.right[0].N + all.right[1].N);
   const int pieces = std::min(threads_for(work), all.M);
@@ -43,7 +45,8 @@ template <class T> void add_matrices(Tasks& tasks, const Ops<T>& ops, const Oute
   }
 }
 
-// db_ih sums the first G slots; db_hh the hidden ones: the same numbers but for the GRU candidate's own sum.
+// db_ih sums the first G slots of da. db_hh equals it, except for the GRU candidate, whose recurrent sum has a slot of
+// its own.
 template <class T>
 void sum_biases(const Ops<T>& ops, const Spec& spec, Rows<const T> da, int M, T* dbias_ih, T* dbias_hh, T* lost,
                 bool resume) {

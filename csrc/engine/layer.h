@@ -1,4 +1,4 @@
-// What forward and backward of a layer share: views of rows, and the cut of a batch among threads.
+// Used by forward and backward of a layer: views of rows, and the distribution of a batch over threads.
 #pragma once
 
 #include "threads/ieee.h"
@@ -7,10 +7,10 @@
 
 namespace pyrnn {
 
-// Rows worth a thread of their own: fewer leave the product's tile half empty.
+// A thread gets at least this many rows: fewer leave the product's tile half empty.
 constexpr int least_rows = 4;
 
-// One direction's part of an array for all layers and directions.
+// Returns one direction's part of an array that holds all layers and directions.
 template <class T> T* layer_part(T* all, int index, int batch, int width) noexcept {
   return all ? all + static_cast<std::ptrdiff_t>(index) * batch * width : nullptr;
 }
@@ -18,8 +18,8 @@ template <class T> State<T> layer_part(const State<T>& all, const Spec& spec, in
   return {layer_part(all.h, index, batch, spec.recurrent_size()), layer_part(all.c, index, batch, spec.hidden_size)};
 }
 
-// A call's options as one direction of one layer sees them, from a step of its scan on. Only the last layer's outputs
-// are shown, and only the forward direction has resets.
+// Returns the options of a call for one direction of one layer, from step `from` of its scan on. `hold` applies to the
+// outputs of the last layer only, and only a unidirectional network can have resets.
 template <class T>
 StepOptions<T> in_layer(StepOptions<T> options, const Spec& spec, int layer, int direction, int steps, int batch,
                         int from) {
@@ -30,15 +30,16 @@ StepOptions<T> in_layer(StepOptions<T> options, const Spec& spec, int layer, int
   return options;
 }
 
-// Multiply-adds of the products of some directions of a layer, W x and W h, over `steps` steps.
+// Returns the multiply-adds of the products W x and W h in some directions of a layer over `steps` steps.
 inline double work_of(const Spec& spec, int layer, int directions, int steps, int batch) noexcept {
   return static_cast<double>(steps) * batch * directions * spec.gates() * spec.hidden_size *
          (spec.layer_input_size(layer) + spec.recurrent_size());
 }
 
-// Whether several threads may share the rows of a scan by hidden units. Only where nothing of a step but h needs units of
-// another (no W_hr, no r h, no rows that sit out, no scratch of a format), and where W h takes long enough for a meeting
-// of 0.1 to 0.2 us, by the usual speeds of a core: multiply-adds, and bytes of weights from L2.
+// Returns whether several threads may share the rows of a scan by hidden units. There are two conditions. A step must
+// need nothing but h of another thread's units: no W_hr, no r h, no inactive rows, no scratch of a format. And W h
+// must take much longer than a synchronization, 0.1 to 0.2 us; its time is estimated from its multiply-adds and from
+// the bytes of weights that it reads from L2.
 template <class T>
 bool can_share(const Weights<T>& weights, const StepOptions<T>& options, bool cell_states, int batch) noexcept {
   const Spec& spec = weights.spec();
@@ -48,8 +49,8 @@ bool can_share(const Weights<T>& weights, const StepOptions<T>& options, bool ce
          weights.format() != Format::int8 && !options.active.data && !options.reset.data && !cell_states;
 }
 
-// Runs f(direction, first row, rows, team) over directions [from, to) and the whole batch, cut among the threads: by
-// rows, or, where these are too few and `shared` allows it, by hidden units.
+// Runs f(direction, first row, rows, team) over directions [from, to) and the whole batch. The threads share the rows,
+// or, if there are too few rows and `shared` allows it, the hidden units.
 template <class F>
 void over_rows(const Spec& spec, int layer, int from, int to, int steps, int batch, bool shared, F f) {
   const int D = to - from;

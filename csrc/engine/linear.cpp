@@ -10,7 +10,7 @@ namespace {
 
 template <class T> Rows<T> matrix(T* data, int width) { return {data, width, width, 1}; }
 
-// f(first, count) over M rows, cut among the threads.
+// Calls f(first, count) for parts of M rows, which the threads share.
 template <class F> void over(int M, double work, F f) {
   const int pieces = std::min(threads_for(work), std::max(M, 1));
   for_each(pieces, pieces, [&](int piece) {

@@ -1,4 +1,5 @@
-// y = W x + b with the kernels' own product: the same bits for any thread count and any cut of the batch.
+// y = W x + b with the same product as the recurrent layers: the bits do not depend on the number of threads or on how
+// the batch is cut.
 #pragma once
 
 #include "engine/weights.h"
@@ -13,7 +14,7 @@ template <class T> class Linear {
   int inputs() const noexcept { return K_; }
   int outputs() const noexcept { return N_; }
   void forward(const T* x, int M, T* y) const;  // x [M,K], y [M,N]
-  // Sums over rows run from the first to the last. dbias null where there is none.
+  // Sums over rows run from the first to the last. dbias is null if the layer has no bias.
   void backward(const T* x, const T* dy, int M, T* dx, T* dweight, T* dbias) const;
 
  private:

@@ -10,14 +10,14 @@ template <class T> const T* row_of(const T* data, std::size_t row, int width) {
   return data ? data + row * width : nullptr;
 }
 
-// Rows of the one step that `rows` starts with.
+// Returns the rows of the single step that `rows` starts with.
 template <class T> Rows<T> one_step(Rows<T> rows, const RowAt* list) noexcept {
   rows.step_stride = 0;
   rows.list = list;
   return rows;
 }
 
-// The units of one of a team.
+// Returns the hidden units of one member of a team.
 Units units_of(const Team& team, int H, int granule) noexcept {
   const int granules = (H + granule - 1) / granule;
   return {cut(granules, team.member, team.members) * granule,
@@ -45,7 +45,7 @@ template <class T> void SequenceForward<T>::run(int first, int count, const Team
     copy_or_zero(row_of(initial.h, first, P), tape.h.at(0, first), count * P);
     if (tape.c) copy_or_zero(row_of(initial.c, first, H), tape.c.at(0, first), count * H);
   }
-  team.meet();
+  team.synchronize();
   for (int t = 0; t < this->steps; ++t) {
     if (t % block == 0) {
       const int end = std::min(t + block, this->steps);
@@ -56,7 +56,7 @@ template <class T> void SequenceForward<T>::run(int first, int count, const Team
     if (this->options.reset.data) reset(t, first, count);
     if (rows.count(t, t + 1)) step(s, t, t % block, first, count, rows, fused);
     finish_rows(t, first, count);
-    team.meet();
+    team.synchronize();
     team.done(t + 1);
   }
   if (team.member > 0) return;
@@ -64,9 +64,10 @@ template <class T> void SequenceForward<T>::run(int first, int count, const Team
   if (tape.c) std::copy_n(tape.c.at(this->steps, first), count * H, final.c + first * H);
 }
 
-// Whether a step makes the inputs' part of its sums itself. A product for several steps reads W_ih less often; the step
-// leaves the gates in registers. At 8 rows that is 4 % faster while all weights stay in a 1 MB L2 (LSTM, H = 128), and
-// up to 10 % slower when they do not (GRU, H = 512); from 16 rows on it is never slower.
+// Returns whether a step computes the inputs' part of its sums itself (is fused). One product for several steps reads
+// W_ih less often; a fused step keeps the sums in registers. With 8 rows the fused step is 4 % faster if all weights
+// fit into a 1 MB L2 (LSTM, H = 128), and up to 10 % slower if they do not (GRU, H = 512); from 16 rows on it is never
+// slower.
 template <class T> bool SequenceForward<T>::is_fused(int count) const noexcept {
   const Spec& spec = this->weights.spec();
   const double bytes = sizeof(T) * static_cast<double>(spec.gates()) * spec.hidden_size *
@@ -74,7 +75,7 @@ template <class T> bool SequenceForward<T>::is_fused(int count) const noexcept {
   return std::min(this->tape.block, this->steps) == 1 || count >= (bytes < 1e6 ? 8 : 16);
 }
 
-// gates[t .. t+block) = bias + W_ih x
+// Writes gates[t .. end) = bias + W_ih x.
 template <class T>
 void SequenceForward<T>::project_inputs(int t, int end, int first, int count, const ActiveRows& rows,
                                         Units units) const noexcept {
@@ -132,7 +133,7 @@ void SequenceForward<T>::step(StepForward<T>& s, int t, int in_block, int first,
   }
 }
 
-// Rows that sat the step out keep their state; and all cell states are handed out, if wanted.
+// Copies the state of inactive rows to the next step, and copies the cell states to the caller if c_all is given.
 template <class T> void SequenceForward<T>::finish_rows(int t, int first, int count) const noexcept {
   const LayerTape<T>& tape = this->tape;
   const Flags& active = this->options.active;
@@ -152,8 +153,8 @@ template <class T> void SequenceBackward<T>::run(int first, int count, const Tea
   if (count == 0) return;
   const IeeeMode mode;
   const Units units = units_of(team, this->weights.spec().hidden_size, this->weights.ops().panel_columns);
-  const Buffer<RowAt> room = this->options.active.data ? Buffer<RowAt>(count) : Buffer<RowAt>();
-  ActiveRows rows(this->options.active, first, count, room.data());
+  const Buffer<RowAt> list = this->options.active.data ? Buffer<RowAt>(count) : Buffer<RowAt>();
+  ActiveRows rows(this->options.active, first, count, list.data());
   for (int t = this->steps - 1; t >= 0; --t) {
     rows.fill(t, t + 1);
     before_step(t, first, count);
@@ -162,7 +163,8 @@ template <class T> void SequenceBackward<T>::run(int first, int count, const Tea
   }
 }
 
-// Gradients that reach the state from outside: of a held output, and of the cell states handed out.
+// Adds the gradients that reach the state from outside of the step: that of a held output, and that of the cell states
+// given to the caller.
 template <class T> void SequenceBackward<T>::before_step(int t, int first, int count) const noexcept {
   const auto& [active, hold, reset, reset_to] = this->options;
   const auto add = [](const T* from, T* to_, int n) {
@@ -213,11 +215,12 @@ void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& ro
     s.dh_total = nullptr;
     this->weights.cell().backward_reset(s);
   }
-  team.meet();  // da is whole; dh is read where it was written, so that one meeting a step will do
+  // Now da is complete. A member reads only the dh that it wrote itself, so one synchronization per step suffices.
+  team.synchronize();
   recurrent_product(t, first, count, rows, units);
 }
 
-// Through W_hr: the cell sees the gradient of o tanh(c).
+// Propagates the gradient of the projected h through W_hr, to the gradient of o tanh(c).
 template <class T>
 void SequenceBackward<T>::project_back(int t, int first, int count, const ActiveRows& rows) const noexcept {
   const int P = this->weights.spec().recurrent_size(), active = rows.count(t, t + 1);
@@ -233,7 +236,7 @@ void SequenceBackward<T>::project_back(int t, int first, int count, const Active
                                       one_step(to.dm.rows(0, first, count), list), nullptr, false));
 }
 
-// dh = da W_hh, over the gates that saw h, in the order of W_hh's rows.
+// Computes dh = da W_hh, summed over the gates that have h as their input, in the order of W_hh's rows.
 template <class T>
 void SequenceBackward<T>::recurrent_product(int t, int first, int count, const ActiveRows& rows,
                                             Units units) const noexcept {
@@ -242,7 +245,7 @@ void SequenceBackward<T>::recurrent_product(int t, int first, int count, const A
   const RowAt* const list = rows.from(t);
   int done = 0;
   for (const HiddenSlots& range : spec.hidden_slots()) {
-    if (range.of_rh) continue;  // went through r in the step
+    if (range.of_rh) continue;  // `step` has handled r h
     const int K = range.gates * spec.hidden_size;
     const Rows<T> a = {to.da.at(t, first) + range.slot * spec.hidden_size, 0, to.da.width, count};
     Gemm<T> dh = product<T>(rows.count(t, t + 1), as_const(one_step(a, list)), hh, done, K,
@@ -257,7 +260,7 @@ void SequenceBackward<T>::recurrent_product(int t, int first, int count, const A
   }
 }
 
-// What would flow to the state before a reset goes to the reset state instead.
+// Moves the gradient of the state before a reset to the gradient of the reset state.
 template <class T> void SequenceBackward<T>::cut_at_resets(int t, int first, int count) const noexcept {
   for (int row = first; row < first + count; ++row) {
     if (!flag(this->options.reset, t, row)) continue;

@@ -1,11 +1,11 @@
-// One direction of one layer over all time steps: cell -> layer.
+// One direction of one layer over all time steps.
 //
-//   forward   (x, h0, c0) -> (y, hT, cT)                  a scan; W_ih x for a block of steps is one product
-//   backward  (dy, dhT, dcT) -> (da, dh0, dc0)            the scan in reverse; da are the gradients of the sums
+//   forward   (x, h0, c0) -> (y, hT, cT)          the scan; W_ih x for a block of steps is one product
+//   backward  (dy, dhT, dcT) -> (da, dh0, dc0)    the scan in reverse; da are the gradients of the sums
 //
-// Rows of the batch are independent: a call works on rows [first, first + count), so threads may share a batch.
-// A team may also share the rows it works on, each thread taking hidden units of its own.
-// Rows<> here are in scan order: step 0 of the reverse direction is the last time.
+// Rows of the batch are independent: a call computes rows [first, first + count), so threads can share a batch. The
+// members of a team also share the rows of one call, each computing hidden units of its own. Every Rows<> here is in
+// scan order: step 0 of the reverse direction is the last time.
 #pragma once
 
 #include "engine/tape.h"
@@ -14,12 +14,12 @@
 
 namespace pyrnn {
 
-using Flags = Rows<const unsigned char>;  // [T,B], 0 or 1; data null: not given
+using Flags = Rows<const unsigned char>;  // [T,B], 0 or 1; data is null if not given
 
-// What a call may ask for at single steps of single rows.
+// Options of a call for single steps of single rows.
 template <class T> struct StepOptions {
-  Flags active = {};             // 0: the step leaves the row's state alone
-  bool hold = false;             // the output of such a step: the state held, or zero
+  Flags active = {};             // 0: the row is inactive, and the step leaves its state unchanged
+  bool hold = false;             // the output of an inactive row: its state, or else zero
   Flags reset = {};              // 1: before the step the row's state becomes the reset state
   State<const T> reset_to = {};  // [L*D,B,P], [L*D,B,H]; null: zero
 };
@@ -33,7 +33,7 @@ template <class T> Rows<const T> as_const(Rows<T> r) noexcept {
   return {r.data, r.step_stride, r.row_stride, r.batch, r.list};
 }
 
-// Rows first .. first + count of the batch, from `step` on.
+// Returns rows first .. first + count of the batch, from `step` on.
 template <class T> Rows<T> part(Rows<T> rows, int step, int first, int count) noexcept {
   if (!rows.data) return rows;
   return {rows.data + step * rows.step_stride + first * rows.row_stride, rows.step_stride, rows.row_stride, count};
@@ -59,38 +59,39 @@ inline bool flag(const Flags& flags, int step, int row) noexcept {
   return flags.data[step * flags.step_stride + row * flags.row_stride];
 }
 
-// Lists the rows first .. first + count that are active at a step, as that of number `numbered`; returns the end.
+// Lists those of the rows first .. first + count that are active at `step`, with `numbered` as their step. Returns the
+// end of the list.
 inline RowAt* list_active(const Flags& active, int step, int numbered, int first, int count, RowAt* to) noexcept {
   for (int row = 0; row < count; ++row)
     if (flag(active, step, first + row)) *to++ = {numbered, row};
   return to;
 }
 
-// The active rows of a block of steps. Without flags there is no list: kernels then take rows 0 .. count-1.
+// The active rows of a block of steps. Without flags there is no list, and kernels take rows 0 .. count-1.
 class ActiveRows {
  public:
-  ActiveRows(const Flags& active, int first, int count, RowAt* room) noexcept  // room for a block of `count` rows
-      : active_(active), first_(first), count_(count), room_(room) {}
+  ActiveRows(const Flags& active, int first, int count, RowAt* list) noexcept  // list: memory for a block's rows
+      : active_(active), first_(first), count_(count), list_(list) {}
   void fill(int from, int to) noexcept {
     from_ = from;
     begin_[0] = 0;
     for (int t = from; t < to && active_.data; ++t)
       begin_[t - from + 1] =
-          static_cast<int>(list_active(active_, t, t - from, first_, count_, room_ + begin_[t - from]) - room_);
+          static_cast<int>(list_active(active_, t, t - from, first_, count_, list_ + begin_[t - from]) - list_);
   }
   int count(int from, int to) const noexcept {
     return active_.data ? begin_[to - from_] - begin_[from - from_] : (to - from) * count_;
   }
-  const RowAt* from(int step) const noexcept { return active_.data ? room_ + begin_[step - from_] : nullptr; }
+  const RowAt* from(int step) const noexcept { return active_.data ? list_ + begin_[step - from_] : nullptr; }
 
  private:
   const Flags& active_;
   int first_, count_, from_ = 0;
-  RowAt* room_;
+  RowAt* list_;
   int begin_[rows_at_once + 1];
 };
 
-// What both scans know.
+// The members that the forward and the backward scan have in common.
 template <class T> struct Sequence {
   const Weights<T>& weights;
   int layer, direction, steps;
@@ -100,10 +101,10 @@ template <class T> struct Sequence {
 
 template <class T> struct SequenceForward : Sequence<T> {
   Rows<const T> x;         // [T,B,I]
-  Rows<T> y, c_all;        // [T,B,P], [T,B,H]; c_all only if wanted
+  Rows<T> y, c_all;        // [T,B,P], [T,B,H]; c_all may have null data
   State<const T> initial;  // [B,P], [B,H]; null: zero
-  State<T> final;          // out; c null but for the LSTM
-  bool keep;               // the tape holds every step
+  State<T> final;          // out; c is null except for the LSTM
+  bool keep;               // whether the tape holds every step
 
   void run(int first, int count, const Team& team = {}) const;
 
@@ -117,24 +118,24 @@ template <class T> struct SequenceForward : Sequence<T> {
   void finish_rows(int t, int first, int count) const noexcept;
 };
 
-// Buffers of the scan in reverse; sizes in stack_backward.cpp.
+// The buffers of the backward scan; stack_backward.cpp allocates them.
 template <class T> struct BackwardBuffers {
-  StepBuffer<T> da;                  // [T,B,G*H or 4H]: gradients of the sums
+  StepBuffer<T> da;                  // [T,B,sums*H]: gradients of the sums
   StepBuffer<T> dproj;               // [T,B,P] with proj_size: dLoss/dh_t
   StepBuffer<T> dh;                  // [1,B,P]: da W_hh, carried from step to step
-  StepBuffer<T> direct;              // [1,B,H]: what flows past W_hh, GRU only
-  StepBuffer<T> dc;                  // [1,B,H]: of the cell state; of r h for the GRU with the reset before
-  StepBuffer<T> dm;                  // [1,B,H] with proj_size
-  StepBuffer<T> dh_total, dc_total;  // [T,B,H] if asked for: dLoss/dh_t, dLoss/dc_t
+  StepBuffer<T> direct;              // [1,B,H]: the gradient that bypasses W_hh, GRU only
+  StepBuffer<T> dc;                  // [1,B,H]: LSTM d(c); gru_reset_before d(r h)
+  StepBuffer<T> dm;                  // [1,B,H] with proj_size: the gradient of o tanh(c)
+  StepBuffer<T> dh_total, dc_total;  // [T,B,H] if the caller wants them: dLoss/dh_t, dLoss/dc_t
 };
 
 template <class T> struct SequenceBackward : Sequence<T> {
   Rows<const T> dy, dc_all;  // [T,B,P], [T,B,H]; data null: zero
   const BackwardBuffers<T>& to;
-  int kept_from;    // the step of the tape that is step 0 here
-  State<T> dreset;  // out, added to: [B,P], [B,H]; or null
+  int kept_from;    // the step of the tape that step 0 here corresponds to
+  State<T> dreset;  // [B,P], [B,H], or null; `run` adds to it
 
-  // The gradients of the final state come in, and those of the initial state go out, in to.dh, to.direct, to.dc.
+  // On entry to.dh, to.direct and to.dc hold the gradients of the final state; on exit those of the initial state.
   void run(int first, int count, const Team& team = {}) const;
 
  private:

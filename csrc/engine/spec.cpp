@@ -8,7 +8,7 @@
 namespace pyrnn {
 namespace {
 
-constexpr int most_units = INT_MAX / 64, most_layers = 65'535;  // pyrnn/checks/arguments.py says them too
+constexpr int most_units = INT_MAX / 64, most_layers = 65'535;  // pyrnn/checks/arguments.py has the same limits
 
 constexpr HiddenSlots rnn_slots[] = {{0, 1, false}};
 constexpr HiddenSlots lstm_slots[] = {{0, 4, false}};
@@ -82,7 +82,7 @@ void Spec::check() const {
   require(proj_size < hidden_size, "proj_size has to be smaller than hidden_size (", hidden_size, "), got ",
           proj_size);
   require(!peephole || cell == Cell::lstm, "peephole is only supported for LSTM, not RNN or GRU");
-  // Offsets inside one row of gates, and the widest layer input, are ints in the kernels.
+  // In the kernels, offsets inside a row of gates and the width of a layer's input are ints.
   require(hidden_size <= most_units && input_size <= most_units, "input_size and hidden_size must be at most ",
           most_units);
 }

@@ -13,15 +13,15 @@ template <class T> StepBuffer<T> copy_of(Rows<const T> rows, int steps, int batc
   return copy;
 }
 
-// Where a layer's scan runs and what it leaves.
+// The memory of a layer's scan: its working buffers and its checkpoints.
 template <class T> struct Scan {
-  const LayerTape<T>* tapes;                      // one a direction
-  bool keep;                                      // they hold every step
-  int segment;                                    // steps run at once: all, or those between two checkpoints
-  const StepBuffer<T>*h = nullptr, *c = nullptr;  // checkpoints, one buffer a direction
+  const LayerTape<T>* tapes;                      // one per direction
+  bool keep;                                      // whether the tapes hold every step
+  int segment;                                    // steps per run: all, or those between two checkpoints
+  const StepBuffer<T>*h = nullptr, *c = nullptr;  // checkpoints, one buffer per direction
 };
 
-// Rows of one layer and direction, by a thread alone or one of a team.
+// Computes some rows of one layer and direction, on one thread or as a member of a team.
 template <class T>
 void direction_forward(const Weights<T>& weights, const Call<T>& call, int layer, int d, Rows<const T> x, Rows<T> y,
                        const Scan<T>& scan, int first, int count, const Team& team) {
@@ -43,12 +43,12 @@ void direction_forward(const Weights<T>& weights, const Call<T>& call, int layer
         after,
         scan.keep}
         .run(first, count, team);
-    team.meet();  // the state after this segment is the one before the next
+    team.synchronize();  // the next segment starts from the state that this one leaves
     before = {after.h, after.c};
   }
 }
 
-// One layer in all its directions.
+// Computes one layer in all its directions.
 template <class T>
 void layer_forward(const Weights<T>& weights, const Call<T>& call, int layer, Rows<const T> x, Rows<T> y,
                    const Scan<T>& scan) {
@@ -60,7 +60,8 @@ void layer_forward(const Weights<T>& weights, const Call<T>& call, int layer, Ro
             });
 }
 
-// Rolling buffers, and room for the state before every segment, the first of which is the initial state.
+// Computes a layer with buffers for one segment, which are reused, and stores the state before every segment. The
+// state before the first segment is the initial state.
 template <class T>
 void layer_with_checkpoints(const Weights<T>& weights, const Call<T>& call, int layer, Rows<const T> x, Rows<T> y,
                             Tape<T>& tape) {
@@ -88,7 +89,7 @@ Workspace<T>::Workspace(const Weights<T>& weights, int steps, int B, Memory& mem
   direction.reserve(spec.num_layers * spec.directions());
   for (int i = 0; i < spec.num_layers * spec.directions(); ++i) {
     LayerTape<T>& tape = direction.emplace_back(spec, steps, B, false, memory);
-    // Inputs of a block, and a step's states.
+    // Scratch memory for the inputs of a block of steps, and for the states of one step.
     tape.row_scratch = tape.block * scratch(spec.layer_input_size(i / spec.directions())) +
                        scratch(std::max(spec.recurrent_size(), spec.hidden_size));
     tape.scratch = Buffer<char>(elements(B, tape.row_scratch), memory);
@@ -99,13 +100,15 @@ Workspace<T>::Workspace(const Weights<T>& weights, int steps, int B, Memory& mem
 
 namespace {
 
-template <class T> Rows<T> output_of(const Call<T>& call, const Workspace<T>& room, int layer, int layers) {
-  return layer + 1 == layers ? call.y : room.between[layer % 2].rows(0);
+template <class T> Rows<T> output_of(const Call<T>& call, const Workspace<T>& workspace, int layer, int layers) {
+  return layer + 1 == layers ? call.y : workspace.between[layer % 2].rows(0);
 }
 
-// Layers on threads of their own, each a block of steps behind the one below; or false, where rows or the units of one
-// layer are the better cut. Two buffers do for all outputs between: whoever writes a step again comes after its reader.
-template <class T> bool infer_in_wavefront(const Weights<T>& weights, const Call<T>& call, Workspace<T>& room) {
+// Computes the layers on several threads, each layer a block of steps behind the one below (a wavefront). Returns
+// false, having done nothing, if threads had better share rows or the units of one layer. Two buffers suffice for the
+// outputs of all inner layers: a layer overwrites a step of the layer two below only after the layer between has read
+// it.
+template <class T> bool infer_in_wavefront(const Weights<T>& weights, const Call<T>& call, Workspace<T>& workspace) {
   constexpr int most_layers = 16, blocks = 8;
   const Spec& spec = weights.spec();
   const int L = spec.num_layers, B = call.batch, steps = call.steps;
@@ -115,9 +118,9 @@ template <class T> bool infer_in_wavefront(const Weights<T>& weights, const Call
   Progress progress[most_layers];
   together(threads, [&](int member, Barrier&, int members) {
     for (int layer = member; layer < L; layer += members) {
-      const Rows<const T> x = layer ? as_const(output_of(call, room, layer - 1, L)) : call.x;
-      direction_forward(weights, call, layer, 0, x, output_of(call, room, layer, L),
-                        {&room.direction[layer], false, steps}, 0, B,
+      const Rows<const T> x = layer ? as_const(output_of(call, workspace, layer - 1, L)) : call.x;
+      direction_forward(weights, call, layer, 0, x, output_of(call, workspace, layer, L),
+                        {&workspace.direction[layer], false, steps}, 0, B,
                         Team{.below = layer ? &progress[layer - 1] : nullptr,
                              .own = &progress[layer],
                              .block = std::max(steps / blocks / 2, 1)});
@@ -128,15 +131,15 @@ template <class T> bool infer_in_wavefront(const Weights<T>& weights, const Call
 
 }  // namespace
 
-template <class T> void infer(const Weights<T>& weights, const Call<T>& call, Workspace<T>& room) {
-  if (infer_in_wavefront(weights, call, room)) return;
+template <class T> void infer(const Weights<T>& weights, const Call<T>& call, Workspace<T>& workspace) {
+  if (infer_in_wavefront(weights, call, workspace)) return;
   const Spec& spec = weights.spec();
   Rows<const T> x = call.x;
   for (int layer = 0; layer < spec.num_layers; ++layer) {
     const bool last = layer + 1 == spec.num_layers;
-    const Rows<T> y = output_of(call, room, layer, spec.num_layers);
-    layer_forward(weights, call, layer, x, y, {&room.direction[layer * spec.directions()], false, call.steps});
-    if (!last && !call.mask.empty()) multiply(room.between[layer % 2], call.mask[layer]);
+    const Rows<T> y = output_of(call, workspace, layer, spec.num_layers);
+    layer_forward(weights, call, layer, x, y, {&workspace.direction[layer * spec.directions()], false, call.steps});
+    if (!last && !call.mask.empty()) multiply(workspace.between[layer % 2], call.mask[layer]);
     x = as_const(y);
   }
 }

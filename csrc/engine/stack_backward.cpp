@@ -5,16 +5,16 @@
 namespace pyrnn {
 namespace {
 
-// Steps [from, from + length) of a scan, as backward goes over them: those between two checkpoints, or enough rows to
-// fill a block of the products.
+// Steps [from, from + length) of a scan, which backward computes at once: those between two checkpoints, or enough of
+// them to fill a block of the products with rows.
 struct Segment {
   int from, length;
 };
 
-// One layer on its way back. For each segment, the last first: the scan in reverse, then dx, then the parameters.
+// The backward pass of one layer. For each segment, the last first: the scan in reverse, then dx, then the parameters.
 //
-// The sums of the parameters' gradients run over all steps from the last to the first, rows in order: the order in
-// which the scan meets them, so that a tape of checkpoints makes the same bits as a full one.
+// The sums of the parameters' gradients run over all steps from the last to the first, and over rows in order. The
+// scan has the same order, so a tape with checkpoints gives the same bits as a full tape.
 template <class T> class LayerBackward {
  public:
   LayerBackward(const Weights<T>& weights, const Tape<T>& tape, const Gradients<T>& out, int layer, Rows<const T> dy,
@@ -53,7 +53,7 @@ template <class T> class LayerBackward {
   const LayerTape<T>& kept(int d) const { return tape_.every ? recomputed_[d] : tape_.direction[index(d)]; }
   int kept_from(const Segment& s) const { return tape_.every ? 0 : s.from; }
   Rows<const T> input() const { return layer_ ? as_const(tape_.input[layer_].rows(0)) : tape_.x; }
-  // Flags and sequences in scan order, from the segment on.
+  // Flags or sequences in scan order, from the segment on.
   template <class R> R here(R rows, const Segment& s, int d) const {
     return part(in_scan_order(rows, tape_.T_, d == 1), s.from, 0, rows.batch);
   }
@@ -67,13 +67,14 @@ template <class T> class LayerBackward {
   const Spec& spec_;
   const int every_;  // steps of a segment
   std::vector<BackwardBuffers<T>> to_;
-  std::vector<LayerTape<T>> recomputed_;  // with checkpoints: the segment's steps
-  std::vector<Buffer<T>> lost_;           // of the bias gradients: kernels/rows.h
-  std::vector<Listed> listed_;            // active rows of the segment, the last step first
+  std::vector<LayerTape<T>> recomputed_;  // with checkpoints: the recomputed steps of a segment
+  std::vector<Buffer<T>> lost_;           // the `lost` of the bias gradients' column_sums (kernels/rows.h)
+  std::vector<Listed> listed_;            // the active rows of a segment, the last step first
 };
 
-// The products follow on the scan of a block of rows, while its da is in the cache and there is no more of it: at
-// T = 100, B = 128, H = 64 backward was a fifth slower in one go. Not where a thread would be left without rows.
+// The products run block by block right after the scan, so `da` is still in the cache and is never stored whole: one
+// scan over all steps made backward a fifth slower at T = 100, B = 128, H = 64. If blocks would leave threads idle,
+// all steps are one.
 template <class T> int LayerBackward<T>::steps_at_once() const {
   constexpr int rows_a_thread = 1024;  // a block of Outer
   const int B = std::max(tape_.B, 1), threads = num_threads();
@@ -81,7 +82,7 @@ template <class T> int LayerBackward<T>::steps_at_once() const {
   return std::clamp(rows_a_thread * threads / B, 1, std::max(tape_.T_, 1));
 }
 
-// Buffers, and the gradients of the final state in them.
+// Allocates the buffers, with the gradients of the final state.
 template <class T> void LayerBackward<T>::start(int d) {
   const int H = spec_.hidden_size, P = spec_.recurrent_size(), B = tape_.B;
   const int steps = std::min(every_, tape_.T_);
@@ -95,7 +96,7 @@ template <class T> void LayerBackward<T>::start(int d) {
   if (!out_.states.empty()) {
     to.dh_total = StepBuffer<T>(steps, B, H);
     if (spec_.has_cell_state()) to.dc_total = StepBuffer<T>(steps, B, H);
-    for (const StepBuffer<T>* each : {&to.dh_total, &to.dc_total, &to.dproj})  // rows that sit out stay zero
+    for (const StepBuffer<T>* each : {&to.dh_total, &to.dc_total, &to.dproj})  // inactive rows stay zero
       copy_or_zero<T>(nullptr, each->at(0), each->size());
   }
   const State<const T> final = layer_part(out_.dfinal, spec_, index(d), B);
@@ -108,7 +109,7 @@ template <class T> void LayerBackward<T>::start(int d) {
   listed_.emplace_back();
 }
 
-// The gradients of the initial state, and those of all states if wanted.
+// Writes the gradients of the initial state, and those of all states if the caller wants them.
 template <class T> void LayerBackward<T>::finish(int d) {
   const BackwardBuffers<T>& to = to_[d];
   const State<T> initial = layer_part(out_.dinitial, spec_, index(d), tape_.B);
@@ -126,7 +127,8 @@ template <class T> void LayerBackward<T>::clear(Rows<T> rows) const {
     for (int b = 0; b < tape_.B; ++b) std::fill_n(part(rows, t, b, 1).data, spec_.layer_input_size(layer_), T(0));
 }
 
-// How many of the first `rows` rows of the steps are active, and which, if not all are; numbered in the order asked for.
+// Counts the active ones of the first `rows` rows of all steps, and lists them unless all are active, in the given
+// order.
 template <class T>
 typename LayerBackward<T>::Listed LayerBackward<T>::listed(const Flags& active, int steps, int rows,
                                                            bool last_first) const {
@@ -140,7 +142,8 @@ typename LayerBackward<T>::Listed LayerBackward<T>::listed(const Flags& active, 
 
 template <class T> void LayerBackward<T>::run() {
   const int D = spec_.directions(), T_ = tape_.T_;
-  // Directions side by side; in segments one after the other: dx adds the second on top of the finished first.
+  // All directions run at once; in segments they run one by one, because the second adds its dx to the finished dx of
+  // the first.
   const int together = in_segments() ? 1 : D;
   for (int d = 0; d < D; d += together) {
     for (int from = (T_ - 1) / every_ * every_; from >= 0; from -= every_) {
@@ -154,7 +157,7 @@ template <class T> void LayerBackward<T>::run() {
   for (int d = 0; d < D; ++d) finish(d);
 }
 
-// The segment's forward steps once more, from its checkpoint.
+// Runs the segment's forward steps again, from its checkpoint.
 template <class T> void LayerBackward<T>::recompute(const Segment& s, int d) {
   const int B = tape_.B, j = s.from / tape_.every;
   StepBuffer<T> y(1, B, spec_.recurrent_size()), hT(1, B, spec_.recurrent_size()), cT(1, B, spec_.hidden_size);
@@ -172,7 +175,7 @@ template <class T> void LayerBackward<T>::recompute(const Segment& s, int d) {
 
 template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int to) {
   const int P = spec_.recurrent_size(), H = spec_.hidden_size, B = tape_.B;
-  weights_.backward(layer_, from);  // packs: a team must not allocate
+  weights_.backward(layer_, from);  // packs them now: a team must not allocate
   over_rows(spec_, layer_, from, to, s.length, B, can_share(weights_, tape_.options, out_.dc_all.data, B),
             [&](int d, int first, int count, const Team& team) {
               const StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B, s.from);
@@ -188,8 +191,8 @@ template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int t
             });
 }
 
-// dx = da W_ih, the forward direction first. Rows are independent: the threads share the steps, or the batch where it has
-// more pieces, as in the one step of a cell.
+// Computes dx = da W_ih, the forward direction first. Rows are independent: the threads share the steps, or the batch
+// if that gives more pieces, as for the single step of a cell.
 template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int to) const {
   const int I = spec_.layer_input_size(layer_), K = spec_.gates() * spec_.hidden_size, B = tape_.B;
   const int threads = threads_for(static_cast<double>(s.length) * B * (to - from) * K * I);
@@ -200,7 +203,8 @@ template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int
     const int first = cut(n, piece, pieces), count = cut(n, piece + 1, pieces) - first;
     const int row = by_rows ? first : 0, rows = by_rows ? count : B, steps = by_rows ? s.length : count;
     for (int d = from; d < to; ++d) {
-      // Side by side, pieces are cut in the order of time, so that each piece meets both directions of its rows.
+      // With both directions at once, pieces are cut in the order of time, so that one piece computes both directions
+      // of its rows.
       const bool by_time = d == 1 && to - from > 1;
       const int begin = by_rows ? 0 : by_time ? s.length - first - count : first;
       const auto here_of = [&](auto all) { return part(here(all, s, d), begin, row, rows); };
@@ -245,7 +249,7 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
   };
   T* dweight_hh = gradient[1];
   gradient += 2;
-  int done = 0;  // slots of dweight_ih; it shares those of da that both sums see
+  int done = 0;  // slots of dweight_ih that a product with dweight_hh has computed, from the same da
   for (const HiddenSlots& range : spec_.hidden_slots()) {
     const bool shared = range.slot + range.gates <= G;
     matrices(sums(range.slot), range.gates * H, {P, range.of_rh ? slot(3) : h, dweight_hh, P, 1},
@@ -280,7 +284,7 @@ template <class T> void backward(const Weights<T>& weights, const Tape<T>& tape,
   const IeeeMode mode;
   const Spec& spec = weights.spec();
   Rows<const T> dy = gradients.dy;
-  StepBuffer<T> between;  // gradient of a layer's input, the output of the one below
+  StepBuffer<T> between;  // the gradient of a layer's input, which is the output of the layer below
   for (int layer = spec.num_layers - 1; layer >= 0; --layer) {
     StepBuffer<T> below = layer ? StepBuffer<T>(tape.T_, tape.B, spec.output_size()) : StepBuffer<T>();
     LayerBackward<T>(weights, tape, gradients, layer, dy, layer ? below.rows(0) : gradients.dx).run();

@@ -9,7 +9,7 @@ Stream<T>::Stream(const Weights<T>& weights, int batch, int chunk, Memory& memor
     : weights_(weights),
       batch_(batch),
       chunk_(chunk),
-      room_(weights, chunk, batch, memory),
+      workspace_(weights, chunk, batch, memory),
       steps_(&memory),
       forward_(weights.cell().forward) {
   const Spec& spec = weights.spec();
@@ -20,7 +20,8 @@ Stream<T>::Stream(const Weights<T>& weights, int batch, int chunk, Memory& memor
   prepare_steps(memory);
 }
 
-// A network too small for threads takes a step without the machinery around it, which costs 60 ns a layer.
+// Prepares single steps for a network too small for threads: its step calls the kernels directly, which saves 60 ns
+// per layer.
 template <class T> void Stream<T>::prepare_steps(Memory& memory) {
   const Spec& spec = weights_.spec();
   for (int layer = 0; layer < spec.num_layers; ++layer)
@@ -31,10 +32,10 @@ template <class T> void Stream<T>::prepare_steps(Memory& memory) {
     for (int layer = 0; layer < spec.num_layers; ++layer) {
       StepForward<T> s = weights_.step(layer, 0);
       s.B = batch_;
-      s.gates = room_.direction[layer].gates.at(0);
-      s.gates_stride = room_.direction[layer].gates.width;
-      s.scratch = room_.direction[layer].scratch.data();
-      s.x = layer ? h_[!from].at(layer - 1) : nullptr;  // a layer's new h is the next one's input
+      s.gates = workspace_.direction[layer].gates.at(0);
+      s.gates_stride = workspace_.direction[layer].gates.width;
+      s.scratch = workspace_.direction[layer].scratch.data();
+      s.x = layer ? h_[!from].at(layer - 1) : nullptr;  // a layer's new h is the input of the layer above
       s.x_stride = h_[!from].width;
       s.h_prev = h_[from].at(layer);
       s.h = h_[!from].at(layer);
@@ -66,7 +67,7 @@ void Stream<T>::run(const Rows<const T>& x, int steps, const Rows<T>& y, const F
     call.options.hold = hold;
     call.y = part(y, from, 0, batch_);
     call.final = state();
-    infer(weights_, call, room_);
+    infer(weights_, call, workspace_);
   }
 }
 

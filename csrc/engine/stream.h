@@ -1,5 +1,5 @@
-// A stream: a network, the state of B running sequences, and all the memory a step needs. Construction is the only
-// allocation. A stream belongs to one thread at a time; its weights may be shared.
+// A stream: a network, the state of B running sequences, and all memory that a step needs. Only the constructor
+// allocates. A stream belongs to one thread at a time; its weights may be shared.
 #pragma once
 
 #include "engine/stack.h"
@@ -8,15 +8,16 @@ namespace pyrnn {
 
 template <class T> class Stream {
  public:
-  // `chunk` steps at most are run at once; of a bidirectional network, which cannot go on from a state, all steps. With
-  // start false no state is written, as MeasuredMemory asks for.
+  // At most `chunk` steps run at once. A bidirectional network cannot continue from a state, so its chunk must be the
+  // whole sequence. With start = false the constructor writes no state, as MeasuredMemory requires.
   Stream(const Weights<T>& weights, int batch, int chunk, Memory& memory = kept_memory(), bool start = true);
   Stream(const Weights<T>& weights, int batch) : Stream(weights, batch, block_of(rows_at_once, batch)) {}
 
-  // `steps` steps of x [steps,B,I] into y [steps,B,D*P]; rows whose flag in active is 0 sit the step out.
-  // By reference: GCC 12 copies a struct by vectors that span what was just stored, which took 20 ns of a step's 65.
+  // Runs `steps` steps of x [steps,B,I] to y [steps,B,D*P]; rows whose flag in `active` is 0 keep their state. The
+  // arguments are references because GCC 12 copies a struct in vectors that span values just stored, which took 20 ns
+  // of a step's 65.
   void run(const Rows<const T>& x, int steps, const Rows<T>& y, const Flags& active, bool hold);
-  void reset(const unsigned char* rows);  // [B] flags, or null for all: their state becomes zero
+  void reset(const unsigned char* rows);  // sets the state to zero where rows [B] is not 0, or of all rows (null)
   State<T> state() const noexcept { return {h_[now_].at(0), c_.at(0)}; }  // [L*D,B,P], [L*D,B,H]
   int batch() const noexcept { return batch_; }
 
@@ -26,10 +27,10 @@ template <class T> class Stream {
 
   const Weights<T>& weights_;
   int batch_, chunk_;
-  Workspace<T> room_;
-  StepBuffer<T> h_[2], c_;  // layers and directions in place of steps; a single step goes from one h to the other
-  int now_ = 0;             // which h is the state's
-  // For single steps: the layers from h_[0] to h_[1], then back. Empty where a call of the stack serves better.
+  Workspace<T> workspace_;
+  StepBuffer<T> h_[2], c_;  // [L*D,B,*]; a single step reads one h and writes the other
+  int now_ = 0;             // the index in h_ of the current state
+  // For single steps: the layers' calls from h_[0] to h_[1], then those back. Empty if a single step uses `infer`.
   std::pmr::vector<StepForward<T>> steps_;
   void (*forward_)(const StepForward<T>&) noexcept;
 };

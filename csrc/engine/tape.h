@@ -1,6 +1,7 @@
-// What a forward pass leaves behind: one LayerTape a layer and direction, one Tape a network.
+// This file defines what a forward pass keeps for backward: one LayerTape per layer and direction. stack.h defines the
+// Tape of a network.
 //
-// The same storage serves inference: there it holds a few steps only and is written round and round.
+// Inference uses the same buffers with few steps, which are overwritten again and again.
 #pragma once
 
 #include <algorithm>
@@ -11,18 +12,19 @@
 
 namespace pyrnn {
 
-// One array of a state, [L*D,B,width] of a network or [B,width] of a direction; null is zero on the way in.
+// The arrays of a state: [L*D,B,width] of a network, or [B,width] of a direction. A null pointer as an input means
+// zero.
 template <class T> struct State {
   T* h = nullptr;
   T* c = nullptr;  // LSTM only
 };
 
-// Zero where there is no source.
+// Copies, or sets to zero if `from` is null.
 template <class T> void copy_or_zero(const T* from, T* to, std::size_t elements) {
   from ? std::copy_n(from, elements, to) : std::fill_n(to, elements, T(0));
 }
 
-// [steps,B,width], reused from the start when `steps` are through.
+// A buffer [steps,B,width]; step t is at t % steps, so a longer scan reuses it.
 template <class T> struct StepBuffer {
   Buffer<T> data;
   int steps = 1, batch = 0, width = 0;
@@ -41,19 +43,20 @@ template <class T> struct StepBuffer {
   std::size_t size() const noexcept { return static_cast<std::size_t>(steps) * batch * width; }
 };
 
-// Rows whose W_ih x is computed together: enough for full tiles, few enough for the gates to stay in L2.
+// The number of rows whose W_ih x one product computes: enough to fill tiles, and few enough for the gates to stay in
+// L2.
 constexpr int rows_at_once = 48;
 inline int block_of(int steps, int batch) noexcept { return std::clamp(rows_at_once / std::max(batch, 1), 1, steps); }
 
-// Steps count in the order of the scan: step 0 of the reverse direction is the last time.
+// Steps are in scan order: step 0 of the reverse direction is the last time.
 template <class T> struct LayerTape {
-  StepBuffer<T> gates;   // [T,B,S*H]: cells/*.h say what the S slots hold
-  StepBuffer<T> h;       // [T+1,B,P]: h before step t, at t (after a reset, if there is one)
-  StepBuffer<T> c;       // [T+1,B,H]: likewise c, LSTM only
-  StepBuffer<T> m;       // [T,B,H]: o tanh(c), with proj_size only
-  int block;             // steps whose W_ih x is computed at once
-  Buffer<RowAt> listed;  // [B,block]: room for the active rows of a block
-  Buffer<char> scratch;  // [B,row_scratch]: for the weights' format
+  StepBuffer<T> gates;  // [T,B,S*H]: cells/*.h define the S slots
+  StepBuffer<T> h;  // [T+1,B,P]: h before step t is at t; a reset has already happened
+  StepBuffer<T> c;  // [T+1,B,H]: c in the same way, LSTM only
+  StepBuffer<T> m;  // [T,B,H]: o tanh(c), with proj_size only
+  int block;  // steps whose W_ih x is computed at once
+  Buffer<RowAt> listed;  // [B,block]: lists of the active rows of a block
+  Buffer<char> scratch;  // [B,row_scratch]: scratch memory of the weights' format
   std::ptrdiff_t row_scratch = 0;
 
   LayerTape(const Spec& spec, int T_, int B, bool keep, Memory& memory = kept_memory())

@@ -29,7 +29,7 @@ Weights<T>::Weights(const Spec& spec, std::vector<const T*> parameters, const Op
 }
 
 template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int layer, const Source& source) {
-  const IeeeMode mode;  // the biases are added here
+  const IeeeMode mode;  // this function adds the biases
   const int H = spec_.hidden_size, P = spec_.recurrent_size(), I = spec_.layer_input_size(layer);
   const int rows = spec_.gates() * H;
   Forward packed;
@@ -45,7 +45,7 @@ template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int lay
   }
   if (spec_.proj_size) packed.hr = pack_matrix(ops_, source.hr, spec_.proj_size, H, true);
 
-  // The GRU candidate keeps its two sums apart, each with its own bias: slot 2 and slot 3 of cells/gru.h.
+  // The GRU's candidate has two sums, each with its own bias: slots 2 and 3 of cells/gru.h.
   const int shared = spec_.cell == Cell::gru ? 2 * H : rows;
   packed.bias = Buffer<T>(rows);
   packed.bias_hh = Buffer<T>(H);
@@ -72,9 +72,9 @@ template <class T> std::vector<typename Weights<T>::Backward> Weights<T>::pack_b
   return all;
 }
 
-// A finished list is published by one exchange of a pointer. Where memory runs out half way nothing is published, and
-// the child of a fork sees no list or a whole one: a lock could be held by a thread that the child does not have. Threads
-// that come at the same time all pack; the first one's list stays.
+// The finished list is published by one atomic exchange of a pointer. If memory runs out, nothing is published, and
+// the child of a fork sees no list or a complete one; a lock could be held by a thread that the child does not have.
+// If several threads come at the same time, all pack, and the first one's list is used.
 template <class T> const typename Weights<T>::Backward& Weights<T>::backward(int layer, int direction) const {
   const std::vector<Backward>* all = backward_.load(std::memory_order_acquire);
   if (!all) {

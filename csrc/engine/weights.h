@@ -1,5 +1,5 @@
-// Weights<T>: the parameters of a network in the packed form of one ISA; immutable, so any number of threads may
-// share them. The forward form is made at once, the form backward needs at its first use.
+// Weights<T>: the parameters of a network, packed for one ISA. They are immutable, so any number of threads may share
+// them. The constructor packs the form for forward; the first use of backward packs the form for it.
 #pragma once
 
 #include <atomic>
@@ -11,13 +11,13 @@
 
 namespace pyrnn {
 
-// A matrix for Ops::gemm.
+// A packed matrix, the right operand of Ops::gemm.
 template <class T> struct PackedMatrix {
   Buffer<T> data;
   int rows = 0, columns = 0;
 };
 
-// weight [rows, columns] as the right operand B[k = row, n = column], or transposed.
+// Packs weight [rows, columns] as the right operand B[k = row, n = column], or its transpose.
 template <class T>
 PackedMatrix<T> pack_matrix(const Ops<T>& ops, const T* weight, int rows, int columns, bool transpose) {
   const int K = transpose ? columns : rows, N = transpose ? rows : columns;
@@ -33,8 +33,8 @@ template <class T> class Weights {
   struct Forward {
     Buffer<char> ih;     // CellOps::pack_input
     Buffer<char> hh;     // CellOps::pack_hidden
-    Buffer<T> bias;      // [G*H]: b_ih + b_hh, but for the GRU candidate
-    Buffer<T> bias_hh;   // [H]: the GRU candidate's own recurrent bias
+    Buffer<T> bias;      // [G*H]: b_ih + b_hh; b_ih alone for the GRU's candidate
+    Buffer<T> bias_hh;   // [H]: b_hh of the GRU's candidate
     Buffer<T> peephole;  // [3,H]
     PackedMatrix<T> hr;  // [H, P]
   };
@@ -43,12 +43,12 @@ template <class T> class Weights {
     PackedMatrix<T> hh;  // [G*H, P]
     PackedMatrix<T> hr;  // [P, H]
   };
-  struct Source {  // one direction's parameters as torch lays them out; null where there is none
+  struct Source {  // the parameters of one direction, laid out as in torch; null if there is none
     const T *ih, *hh, *bias_ih, *bias_hh, *peephole, *hr;
   };
 
-  // `parameters` in the order of spec.parameters(), contiguous; they must stay alive and unchanged, but for a small
-  // format, which is for inference alone and needs them no more.
+  // `parameters` are contiguous and in the order of spec.parameters(). They must stay alive and unchanged; not so for
+  // a small format, which is for inference only and reads them only here.
   Weights(const Spec& spec, std::vector<const T*> parameters, const Ops<T>& ops, Format format = Format::native);
   ~Weights() { delete backward_.load(std::memory_order_relaxed); }
   Weights(const Weights&) = delete;
@@ -56,7 +56,7 @@ template <class T> class Weights {
   const Spec& spec() const noexcept { return spec_; }
   const Ops<T>& ops() const noexcept { return ops_; }
   Format format() const noexcept { return format_; }
-  std::size_t bytes() const noexcept { return bytes_; }  // of the packed matrices and biases, forward
+  std::size_t bytes() const noexcept { return bytes_; }  // of the packed matrices and biases for forward
   const CellOps<T>& cell() const noexcept {
     const FormatOps<T>& in_format = ops_.format[static_cast<int>(format_)];
     return (spec_.is_standard() ? in_format.cell : in_format.chosen)[static_cast<int>(spec_.cell)];
@@ -80,7 +80,7 @@ template <class T> class Weights {
   std::size_t bytes_ = 0;
   std::vector<Source> source_;
   std::vector<Forward> forward_;
-  mutable std::atomic<const std::vector<Backward>*> backward_{nullptr};  // null, or the whole list
+  mutable std::atomic<const std::vector<Backward>*> backward_{nullptr};  // null, or the complete list
 };
 
 }  // namespace pyrnn

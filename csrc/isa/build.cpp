@@ -1,5 +1,6 @@
-// Compiled once per ISA (CMakeLists.txt): all kernels, and the two tables that the object exports, one with all of them and
-// one without those that the C library does not call. AVX-512 has two more, for CPUs with VNNI (simd/dot.h).
+// CMake compiles this file once per ISA. It includes all kernels and defines the two tables that the object exports:
+// one with all kernels, and one without those that the C library does not call. The AVX-512 object has two more, for
+// CPUs with VNNI (simd/dot.h).
 #include "cells/elementwise.h"
 #include "cells/step.h"
 #include "dispatch/kernels.h"
@@ -13,7 +14,7 @@
 namespace pyrnn {
 namespace {
 
-// D: the dot product of bytes. double has no small formats.
+// D is the dot product of bytes. double has only the native format.
 template <class T, class D> constexpr Ops<T> make_ops() noexcept {
   Ops<T> ops = {lanes<T>,       panel_columns<T>, pack_matrix<T>,   gemm<T>,         matvec<T>,
                 outer<T>,       outer_scratch<T>, column_sums<T>,   activate<T>,     softmax<T>,
@@ -29,7 +30,8 @@ template <class D> constexpr Isa whole(const char* name) noexcept {
   return {name, make_ops<float, D>(), make_ops<double, D>()};
 }
 
-// What inference in float32 needs. A linker drops what no table names: here two thirds of the code (csrc/capi).
+// Keeps what inference in float32 needs. The linker's --gc-sections removes kernels that no table lists: here two
+// thirds of the code (csrc/capi).
 constexpr Isa only_inference(Isa isa) noexcept {
   Ops<float>& ops = isa.f32;
   for (FormatOps<float>& format : ops.format)

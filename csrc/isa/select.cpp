@@ -6,7 +6,7 @@
 
 namespace pyrnn {
 
-#if defined(PYRNN_INFERENCE)  // the C library's: build.cpp
+#if defined(PYRNN_INFERENCE)  // the C library uses the tables without training (build.cpp)
 #define PYRNN_TABLE(name) inference_##name
 #else
 #define PYRNN_TABLE(name) isa_##name

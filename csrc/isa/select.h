@@ -1,4 +1,5 @@
-// The ISA in use: chosen once from what the CPU has, or by the environment variable PYRNN_ISA.
+// The ISA in use. The first call of isa() chooses it: the one that the environment variable PYRNN_ISA names, or the
+// fastest of this CPU.
 #pragma once
 
 #include <string_view>
@@ -8,13 +9,14 @@
 
 namespace pyrnn {
 
-// Those built in that this CPU can run, slowest first.
+// The ISAs that this build contains and this CPU can run, slowest first.
 std::vector<const Isa*> available_isas();
 
-// By name ("scalar", "avx2", "avx512", "avx512vnni", "neon"); throws std::invalid_argument listing what there is.
+// Returns the ISA of that name ("scalar", "avx2", "avx512", "avx512vnni", "neon"); throws std::invalid_argument with
+// the available names.
 const Isa& isa_named(std::string_view name);
 
-// PYRNN_ISA if it is set (throws as above), else the fastest.
+// Returns the ISA that PYRNN_ISA names if it is set (throws as above), else the fastest.
 const Isa& isa();
 
 }  // namespace pyrnn

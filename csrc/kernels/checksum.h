@@ -1,4 +1,4 @@
-// A checksum that sees a change of a few numbers: are weights still those that were packed?
+// A checksum, by which a caller detects whether weights have changed since they were packed.
 #pragma once
 
 #include "simd/vec.h"
@@ -14,8 +14,9 @@ template <> struct WordOf<double> {
   using type = unsigned long long;
 };
 
-// Sums and sums of sums (Fletcher) of the numbers' bits as integers that wrap around: a change of one number, or an
-// exchange of two, always shows. The value depends on the ISA. Four chains, because one add waits for the last.
+// Adds up the numbers' bits as integers that wrap around, and adds up these sums too (Fletcher): a change of one
+// number, or an exchange of two, always changes the result. The value depends on the ISA. There are four chains of
+// sums because in one chain each add waits for the previous one.
 template <class T> unsigned long long checksum(const T* x, ptrdiff_t n) noexcept {
   using Word = typename WordOf<T>::type;
   typedef Word Words __attribute__((vector_size(sizeof(Vec<T>))));

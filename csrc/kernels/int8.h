@@ -1,14 +1,16 @@
-// Eight-bit products: weights quantised once by row, activations by row and step, sums exact in 32-bit integers.
+// Eight-bit products. Each row of the weights is quantised once, each row of activations at every step; the sums are
+// exact in 32-bit integers.
 //
 //   w ~ scale_w q_w,  x ~ scale_x q_x,  |q| <= 127    w . x ~ scale_w scale_x (sum over k of q_w q_x)
 //
-// Integer sums have no order to keep, so four k at a time go into one lane (a group), as simd/dot.h wants it. A sum
-// fits 32 bits up to largest_int8_inner, and every ISA makes the same one. D is one of the products of simd/dot.h.
+// The order of an integer sum does not change it, so four k at a time (a group) go into one lane, as simd/dot.h
+// expects. A sum fits into 32 bits for K up to largest_int8_inner. Every ISA computes the same sums. The template
+// parameter D is one of the dot products of simd/dot.h.
 //
-// Quantising a row is one fixed sequence of operations: m = max |x|, scale = m / 127, inverse = 127 / m, and
-// q = x inverse rounded to the nearest integer, ties to even, by one fma. A row whose m is under 2^-100 (where a
-// state is set to zero: flush in simd/math.h) is zero with scale zero; a row with a NaN or an infinity is zero with scale
-// NaN, which makes every sum it enters NaN.
+// Quantising a row is one fixed sequence of operations: m = max |x|, scale = m / 127, inverse = 127 / m, and q = x
+// inverse rounded to the nearest integer, ties to even, by one fma. A row with m < 2^-100 (the limit below which
+// `flush` in simd/math.h sets a state to zero) becomes zero with scale zero. A row that holds a NaN or an infinity
+// becomes zero with scale NaN: every sum with it is then NaN.
 #pragma once
 
 #include "dispatch/kernels.h"
@@ -20,17 +22,18 @@ namespace {
 
 constexpr int int8_groups(int K) noexcept { return (K + 3) / 4; }
 
-// Bytes of a quantised row: whole vectors, and whole groups.
+// The bytes of a quantised row: it is padded to whole vectors and whole groups.
 constexpr int int8_row_step = lanes<float> > 4 ? lanes<float> : 4;
 constexpr ptrdiff_t int8_row_bytes(int K) noexcept {
   return (static_cast<ptrdiff_t>(K) + int8_row_step - 1) / int8_row_step * int8_row_step;
 }
 
 struct RowScale {
-  float scale, inverse;  // inverse 0: all of the row becomes zero
+  float scale, inverse;  // if inverse is 0, the whole row becomes zero
 };
 
-// As integers the magnitudes of floats keep their order, and infinity and NaN come last: no NaN slips past a max.
+// Finds max |x| on the bits of the magnitudes as integers: they are ordered as the floats are, with infinity and NaN
+// last, so a NaN is never lost in a max.
 [[gnu::always_inline]] inline RowScale row_scale(const float* x, int K) noexcept {
   IntVec most[2] = {};
   int k = 0;
@@ -52,16 +55,18 @@ struct RowScale {
   return {m / 127, 127 / m};
 }
 
-// round(x inverse) + offset: the sum with 1.5 2^23 leaves the rounded integer in the low bits of a float.
+// Returns round(x inverse) + offset: after the addition of 1.5 2^23 the low bits of the float hold the rounded
+// integer.
 [[gnu::always_inline]] inline ByteVec to_bytes(Vec<float> x, float inverse, int offset) noexcept {
   return low_bytes((IntVec)fma(x, splat(inverse), splat(0x1.8p23f + static_cast<float>(offset))));
 }
-// `inverse` 0 must give zero for an infinity and a NaN too.
+// Returns zero if `inverse` is 0: the product with it would be NaN for an infinity or a NaN.
 [[gnu::always_inline]] inline Vec<float> finite_row(const float* x, int n, float inverse) noexcept {
   return n > 0 && inverse != 0 ? load(x, n) : Vec<float>{};
 }
 
-// One row of one step to q [int8_row_bytes(K)], zero padded, as D takes it. Returns the scale.
+// Quantises one row of one step into q [int8_row_bytes(K)], zero-padded and with the offset that D expects. Returns
+// the scale.
 template <class D> float quantize_row(const float* x, int K, std::uint8_t* q) noexcept {
   const RowScale row = row_scale(x, K);
   const auto put = [&](ptrdiff_t k, Vec<float> v) __attribute__((always_inline)) {
@@ -75,7 +80,7 @@ template <class D> float quantize_row(const float* x, int K, std::uint8_t* q) no
   return row.scale;
 }
 
-// One row of weights to its lane of a panel. Returns the sum of its q.
+// Writes one quantised row of weights into its lane of a panel. Returns the sum of its q.
 inline std::int32_t pack_row_int8(const float* w, int K, float inverse, ptrdiff_t group_bytes,
                                   std::int8_t* packed) noexcept {
   std::int32_t sum = 0;
@@ -92,7 +97,8 @@ inline std::int32_t pack_row_int8(const float* w, int K, float inverse, ptrdiff_
   return sum;
 }
 
-// Bytes of pack_gates_int8's panels; it writes as many scales and offsets as there are padded rows.
+// int8_packed_bytes: the bytes of the panels that pack_gates_int8 writes. It also writes int8_padded_rows scales and
+// as many offsets.
 constexpr ptrdiff_t int8_padded_rows(int gates, int H) noexcept {
   return static_cast<ptrdiff_t>((H + lanes<float> - 1) / lanes<float>) * lanes<float> * gates;
 }
@@ -100,8 +106,9 @@ constexpr ptrdiff_t int8_packed_bytes(int gates, int H, int K) noexcept {
   return int8_padded_rows(gates, H) * int8_groups(K) * 4;
 }
 
-// Gate blocks of a weight [gates * H, K] as pack_gates orders them, one panel a vector of units:
-// packed [groups][gates][lanes][4], scales [gates][lanes], offsets [gates][lanes], where a sum starts.
+// Quantises and packs the gate blocks of a weight [gates * H, K] in the order of pack_gates, one panel per vector of
+// units: packed [groups][gates][lanes][4], scales [gates][lanes], offsets [gates][lanes]. A sum starts from its
+// offset.
 template <class D>
 void pack_gates_int8(const float* weight, int gates, int H, int K, std::int8_t* packed, float* scales,
                      std::int32_t* offsets) noexcept {
@@ -119,11 +126,12 @@ void pack_gates_int8(const float* weight, int gates, int H, int K, std::int8_t* 
       }
 }
 
-// Tile (tile.h) in integers: acc starts from the offsets of pack_gates_int8 and ends as sum over k of q_w q_x.
+// The integer form of Tile (tile.h): `acc` starts from the offsets that pack_gates_int8 wrote and ends as the sum over
+// k of q_w q_x.
 template <class D, int R, int U, int G> struct Int8Tile {
   IntVec acc[R][U][G];
 
-  [[gnu::always_inline]] void start(const std::int32_t* offsets) noexcept {  // of the first panel
+  [[gnu::always_inline]] void start(const std::int32_t* offsets) noexcept {  // offsets: those of the first panel
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
@@ -133,7 +141,7 @@ template <class D, int R, int U, int G> struct Int8Tile {
           __builtin_memcpy(&acc[r][u][g], offsets + (u * G + g) * lanes<float>, sizeof(IntVec));
   }
 
-  // panel_stride in bytes: groups * G * lanes<float> * 4 where panels are neighbours.
+  // panel_stride counts bytes; it is groups * G * lanes<float> * 4 if the panels are adjacent.
   [[gnu::always_inline]] void multiply(const std::uint8_t* const (&q)[R], const std::int8_t* panels,
                                        ptrdiff_t panel_stride, int groups) noexcept {
     for (ptrdiff_t k = 0; k < groups; ++k) {
@@ -152,7 +160,7 @@ template <class D, int R, int U, int G> struct Int8Tile {
   }
 };
 
-// a + scale_x scale_w q, the product of the scales rounded first. The conversion rounds to nearest.
+// Returns a + scale_x scale_w q. The product of the scales is rounded first; the conversion of q rounds to nearest.
 [[gnu::always_inline]] inline Vec<float> add_scaled(IntVec q, float scale_x, Vec<float> scale_w,
                                                     Vec<float> a) noexcept {
   return fma(__builtin_convertvector(q, Vec<float>), splat(scale_x) * scale_w, a);

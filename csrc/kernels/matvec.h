@@ -1,8 +1,10 @@
-// Matvec: y = start + W x with W as the caller has it, for one step of one sequence. A packed copy of W is no help there:
-// whoever keeps one must read W too, to see whether it has changed, and memory is what the step waits for.
+// Matvec: y = start + W x with W as the caller stores it, for one step of one sequence. A packed copy of W would save
+// nothing there: to check that W has not changed, the caller must read all of it, and the time of the step is the time
+// to read W.
 //
-// Lanes run across rows of W, never across k, so each number of y is one chain of fused multiply-adds (kernels/tile.h).
-// Rows become columns in registers, in squares of 128 bits: larger ones would take more shuffles a number.
+// Lanes run across rows of W, never across k, so each element of y is one chain of fused multiply-adds
+// (kernels/tile.h). W is transposed in registers, in squares of 128 bits; larger squares would take more shuffles per
+// element.
 #pragma once
 
 #include "kernels/pack.h"
@@ -17,7 +19,7 @@ template <class V, int... lane>
   return __builtin_shufflevector(a, b, lane...);
 }
 
-// A vector made of `parts` of 128 bits that lie `stride` numbers apart.
+// Returns a vector of `parts` pieces of 128 bits that are `stride` elements apart in memory.
 template <class T, int parts> [[gnu::always_inline]] inline auto load_parts(const T* p, ptrdiff_t stride) noexcept {
   if constexpr (parts == 1) {
     typedef T Part __attribute__((vector_size(square<T> * sizeof(T))));
@@ -30,7 +32,8 @@ template <class T, int parts> [[gnu::always_inline]] inline auto load_parts(cons
   }
 }
 
-// Pieces of `size` numbers from the lower or the upper half of each square, one of a and one of b in turn.
+// Interleaves the lower or the upper halves of the squares of a and b, in pieces of `size` elements taken from a and b
+// in turn.
 template <int size, bool upper, class V, int... lane>
 [[gnu::always_inline]] inline V interleaved(V a, V b, std::integer_sequence<int, lane...>) noexcept {
   constexpr int all = sizeof...(lane), width = square<Element<V>>;
@@ -39,7 +42,7 @@ template <int size, bool upper, class V, int... lane>
                                   lane % size + (lane / size % 2 ? all : 0))...);
 }
 
-// columns[i] = numbers i of the `lanes` rows that begin at p.
+// Sets columns[i] to elements i of `lanes` rows. The first row begins at p; the rows are K elements apart.
 template <class T>
 [[gnu::always_inline]] inline void load_columns(const T* p, ptrdiff_t K, Vec<T> (&columns)[square<T>]) noexcept {
   constexpr int n = square<T>;
@@ -62,14 +65,14 @@ template <class T>
   }
 }
 
-// Column k of the first `count` of `lanes` rows.
+// Returns column k of the first `count` of `lanes` rows; the other lanes are zero.
 template <class T> inline Vec<T> load_column(const T* weight, ptrdiff_t K, int k, int count) noexcept {
   Vec<T> column = {};
   for (int lane = 0; lane < smaller(count, lanes<T>); ++lane) column[lane] = weight[lane * K + k];
   return column;
 }
 
-// U vectors of rows, whole ones.
+// Computes y for U whole vectors of rows.
 template <class T, int U>
 void matvec_rows(const T* weight, ptrdiff_t K, const T* x, const T* start, T* y) noexcept {
   constexpr int n = square<T>;
@@ -93,8 +96,8 @@ void matvec_rows(const T* weight, ptrdiff_t K, const T* x, const T* start, T* y)
   for (int u = 0; u < U; ++u) store(y + u * lanes<T>, sum[u], lanes<T>);
 }
 
-// W is [N,K]; start may be y. Two vectors of rows at once: with one, each sum waits for itself (LSTM step, H = 128: 11 us
-// against 7 with AVX2 on Zen 5); four lose lines of L1 to each other.
+// W is [N,K]; start may be y. Two vectors of rows are computed at once: with one, each fma waits for the one before
+// (LSTM step, H = 128, AVX2 on Zen 5: 11 us in place of 7); with four, their cache lines evict each other from L1.
 template <class T> void matvec(const T* weight, int N, int K, const T* x, const T* start, T* y) noexcept {
   const auto next = [&](int rows) { weight += static_cast<ptrdiff_t>(rows) * K, start += rows, y += rows, N -= rows; };
   for (; N >= 2 * lanes<T>; next(2 * lanes<T>)) matvec_rows<T, 2>(weight, K, x, start, y);

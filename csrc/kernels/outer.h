@@ -1,8 +1,8 @@
-// Outer: C (+)= A^T B, a sum over rows (all time steps of all sequences): the gradient of a weight matrix.
+// Outer: C = or += A^T B, a sum over rows (all time steps of all sequences): the gradient of a weight matrix.
 //
-// The rows are taken in the caller's order, blockwise; the accumulators are parked in C between blocks, so the
-// order of each sum is the order of the rows. Operands are copied into contiguous blocks first: rows of A and B lie
-// a page or more apart, and reading them in place costs a TLB entry per row.
+// It goes over the rows in the caller's order, block by block. The accumulators are stored in C after a block and
+// loaded again for the next, so each sum has the order of the rows. It copies the operands of a block into contiguous
+// memory first: rows of A and B lie a page or more apart, and each would need a TLB entry of its own.
 #pragma once
 
 #include "kernels/pack.h"
@@ -10,11 +10,12 @@
 namespace pyrnn {
 namespace {
 
-// A tile waits some 500 cycles for its C when that is larger than L2 (M = 2048, N = 512), against 12 a row: blocks of
-// 256, 512, 1024 rows ran at 189, 205, 213 GFLOP/s on Zen 5; 222 with C asked for a tile ahead and 96 columns of A.
+// A C that is larger than L2 (M = 2048, N = 512) takes a tile some 500 cycles to load, against 12 cycles per row of
+// the product: on Zen 5 blocks of 256, 512 and 1024 rows ran at 189, 205 and 213 GFLOP/s, and at 222 with C prefetched
+// one tile ahead and 96 columns of A.
 constexpr int outer_row_block = 1024;
 constexpr int outer_tile_rows = accumulators / panel_width;
-constexpr int outer_columns = 16 * outer_tile_rows;  // of A, copied at once: whole cache lines
+constexpr int outer_columns = 16 * outer_tile_rows;  // columns of A that are copied at once, in whole cache lines
 
 template <class T> constexpr int padded(int N) noexcept {
   return (N + panel_columns<T> - 1) / panel_columns<T> * panel_columns<T>;
@@ -24,13 +25,14 @@ template <class T> ptrdiff_t outer_scratch(int N) noexcept {
   return static_cast<ptrdiff_t>(outer_row_block) * (padded<T>(N) + panel_columns<T> + outer_columns);
 }
 
-// The left operand: some columns of a block of A, [K, outer_columns].
+// The left operand: outer_columns columns of a block of A, copied to [K, outer_columns].
 template <class T> struct OuterColumns {
   const T* data;
   [[gnu::always_inline]] T at(int r, ptrdiff_t k) const noexcept { return data[k * outer_columns + r]; }
 };
 
-// Columns m .. m+M, rows k0 .. k0+K of A. They are copied once for both B: 10 cycles a cache line weigh when N is 64.
+// Copies columns m .. m+M of rows k0 .. k0+K of A, once for both B: reading a row costs 10 cycles per cache line,
+// which matters for N as small as 64.
 template <class T> void outer_pack_a(const Outer<T>& o, int m, int M, int k0, int K, T* to) noexcept {
   RowCursor<const T> rows(o.a, k0);
   for (ptrdiff_t k = 0; k < K; ++k, to += outer_columns) {
@@ -39,7 +41,7 @@ template <class T> void outer_pack_a(const Outer<T>& o, int m, int M, int k0, in
   }
 }
 
-// Rows k0 .. k0+K of B as panels [K][panel_width].
+// Copies rows k0 .. k0+K of B into panels of [K][panel_width] vectors.
 template <class T> void outer_pack_b(const typename Outer<T>::Right& right, int k0, int K, T* panels) noexcept {
   RowCursor<const T> rows(right.b, k0);
   for (ptrdiff_t k = 0; k < K; ++k) {
@@ -53,7 +55,7 @@ template <class T> void outer_pack_b(const typename Outer<T>::Right& right, int 
   }
 }
 
-// `ahead`: another tile follows R rows further down.
+// Computes one tile of C. If `ahead`, another tile follows R rows further down, and its part of C is prefetched.
 template <class T, int R, int G>
 void outer_tile(const typename Outer<T>::Right& right, const T* a, const T* panel, int m, int n, int K, bool resume,
                 bool ahead) noexcept {
@@ -82,7 +84,7 @@ void outer_tile(const typename Outer<T>::Right& right, const T* a, const T* pane
   });
 }
 
-// M columns of A, all of B's.
+// Computes the tiles for M columns of A and all columns of B.
 template <class T>
 void outer_columns_of(const typename Outer<T>::Right& right, const T* a, int m0, int M, const T* panel, int K,
                       bool resume) noexcept {

@@ -1,5 +1,5 @@
-// Packing: a matrix cut into panels of columns, each panel [K][width] vectors, contiguous and zero padded, so
-// that a tile walks its weights with one pointer and no tail.
+// Packing cuts a matrix into panels of columns. A panel is [K][width] vectors, contiguous and zero-padded, so a tile
+// reads its weights through one pointer and has no tail.
 #pragma once
 
 #include "kernels/tile.h"
@@ -7,12 +7,13 @@
 namespace pyrnn {
 namespace {
 
-// Vectors in a panel of a plain product; the gates of a cell make panels of their own width (cells/product.h).
+// The width of a panel of a plain product, in vectors; the width of a cell's panel is its number of gates
+// (cells/product.h).
 constexpr int panel_width = (accumulators + 5) / 6;
 template <class T> constexpr int panel_columns = panel_width * lanes<T>;
 template <class T> constexpr int cache_line = 64 / sizeof(T);
 
-// Of two rows of a matrix that is being transposed: the halves that lie `distance` lanes apart change places.
+// One step of a transposition: exchanges halves of the rows a and b that lie `distance` lanes apart.
 template <int distance, class V, int... lane>
 [[gnu::always_inline]] inline void exchange(V& a, V& b, std::integer_sequence<int, lane...>) noexcept {
   constexpr int count = sizeof...(lane);
@@ -21,7 +22,7 @@ template <int distance, class V, int... lane>
   a = first;
 }
 
-// Rows to columns, in registers: log2(lanes) rounds of exchanges.
+// Transposes a square of vectors in registers, in log2(lanes) rounds of exchanges.
 template <class T, int distance = lanes<T> / 2>
 [[gnu::always_inline]] inline void transpose(Vec<T> (&rows)[lanes<T>]) noexcept {
   if constexpr (distance > 0) {
@@ -33,8 +34,9 @@ template <class T, int distance = lanes<T> / 2>
   }
 }
 
-// One vector of columns for all k: destination rows are `width` vectors apart, lanes past n become zero. Weights change
-// at every step of training: number by number (0.28 ns each; now 0.1) packing was a tenth of an LSTM's step at B = 1.
+// Packs one vector of columns for all k: destination rows are `width` vectors apart, and lanes from n on become zero.
+// Training packs the weights at every step: packing element by element (0.28 ns each; by vectors 0.1 ns) took a tenth
+// of the time of an LSTM's training step at B = 1.
 template <class T>
 inline void pack_vector(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride, int K, int n, int width,
                         T* packed) noexcept {
@@ -67,7 +69,7 @@ void pack_matrix(const T* source, ptrdiff_t row_stride, ptrdiff_t column_stride,
     }
 }
 
-// Gate blocks of a weight [gates * H, P], the gates of one vector of hidden units side by side.
+// Packs the gate blocks of a weight [gates * H, P] so that the gates of one vector of hidden units are side by side.
 template <class T> void pack_gates(const T* weight, int gates, int H, int P, T* packed) noexcept {
   for (int unit = 0; unit < H; unit += lanes<T>, packed += static_cast<ptrdiff_t>(P) * gates * lanes<T>)
     for (int g = 0; g < gates; ++g)

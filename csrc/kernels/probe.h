@@ -1,4 +1,4 @@
-// What the machine can do at best, the two sides of a roofline: multiply-adds out of registers, and reads.
+// Measures the machine's two limits, the sides of a roofline: multiply-adds from registers, and reads from memory.
 #pragma once
 
 #include "simd/vec.h"
@@ -6,9 +6,10 @@
 namespace pyrnn {
 namespace {
 
-// `rounds` times one multiply-add on each of as many registers as a tile of a product fills: independent chains, more
-// than the eight that two units of four cycles' latency need. Returns the floating-point operations done; `sink` takes
-// a number that depends on all of them, else the compiler would leave them out.
+// Does `rounds` times one multiply-add on each of as many registers as the tile of a product has. They are independent
+// chains, and more than the eight that two FMA units with a latency of four cycles need. Returns the number of
+// floating-point operations. `sink` receives a number that depends on all of them; otherwise the compiler would remove
+// them.
 template <class T> double multiply_adds(ptrdiff_t rounds, T& sink) noexcept {
   const Vec<T> factor = splat(static_cast<T>(0.5)), term = splat(static_cast<T>(1));
   Vec<T> chain[accumulators];
@@ -21,8 +22,8 @@ template <class T> double multiply_adds(ptrdiff_t rounds, T& sink) noexcept {
   return 2.0 * accumulators * lanes<T> * static_cast<double>(rounds);
 }
 
-// Adds up x[0..n) `rounds` times and returns the bytes read: of whole groups of eight vectors, what is left at the end
-// of x stays unread.
+// Adds up x[0..n) `rounds` times and returns the bytes that it read. It reads whole groups of eight vectors; a rest at
+// the end of x is not read.
 template <class T> double read_through(const T* x, ptrdiff_t n, ptrdiff_t rounds, T& sink) noexcept {
   constexpr int chains = 8;
   constexpr ptrdiff_t group = chains * lanes<T>;

@@ -1,4 +1,4 @@
-// Loops over rows: column sums (bias gradients) and elementwise functions.
+// Loops over rows: column sums (gradients of biases) and elementwise functions.
 #pragma once
 
 #include "kernels/tile.h"
@@ -6,9 +6,10 @@
 namespace pyrnn {
 namespace {
 
-// sums[n] = sum over rows m = 0 .. M-1, in this order, of rows[m][n]. Compensated (Kahan 1965): thousands of rows
-// added one by one would lose three digits that a pairwise sum, as torch's, keeps. A sum that became infinite has lost
-// nothing: infinity minus infinity would make it NaN, where torch's stays infinite.
+// sums[n] = or += the sum over rows m = 0 .. M-1, in this order, of rows[m][n]. The sum is compensated (Kahan 1965):
+// adding thousands of rows one by one would lose three digits that a pairwise sum such as torch's keeps. The
+// compensation of an infinite sum is set to zero: infinity minus infinity would make the sum NaN, where torch's stays
+// infinite.
 template <class T, int V>
 void column_sums(Rows<const T> rows, int M, int n, int N, bool accumulate, T* sums, T* lost_sums) noexcept {
   Vec<T> sum[V] = {}, lost[V] = {};
@@ -21,7 +22,8 @@ void column_sums(Rows<const T> rows, int M, int n, int N, bool accumulate, T* su
     const T* row = cursor.next() + n;
     for (int v = 0; v < V; ++v) {
       const Vec<T> term = load(row + v * lanes<T>, N - n - v * lanes<T>) - lost[v], total = sum[v] + term;
-      const Vec<T> zero_or_nan = total - total;  // not of `lost` itself: the next row waits for that
+      // This tests the sum and not `lost`, which the next row waits for.
+      const Vec<T> zero_or_nan = total - total;  // NaN where the sum is not finite
       lost[v] = zero_or_nan == zero_or_nan ? (total - sum[v]) - term : Vec<T>{};
       sum[v] = total;
     }
@@ -33,13 +35,13 @@ void column_sums(Rows<const T> rows, int M, int n, int N, bool accumulate, T* su
 }
 
 template <class T> void column_sums(Rows<const T> rows, int M, int N, bool accumulate, T* sums, T* lost) noexcept {
-  constexpr int wide = 8;  // vectors side by side: independent chains
+  constexpr int wide = 8;  // vectors at once, which are independent chains
   int n = 0;
   for (; n + wide * lanes<T> <= N; n += wide * lanes<T>) column_sums<T, wide>(rows, M, n, N, accumulate, sums, lost);
   for (; n < N; n += lanes<T>) column_sums<T, 1>(rows, M, n, N, accumulate, sums, lost);
 }
 
-// sums[n] (+)= sum over rows m of a[m][n] b[m][n]: the gradient of a weight that multiplies elementwise.
+// sums[n] = or += the sum over rows m of a[m][n] b[m][n]: the gradient of a weight that multiplies elementwise.
 template <class T>
 void column_dots(Rows<const T> a, Rows<const T> b, int M, int N, bool accumulate, T* sums) noexcept {
   for (int n = 0; n < N; n += lanes<T>) {

@@ -1,10 +1,10 @@
-// Tile: a block of a product held in registers, R rows by U * G vectors of columns.
+// Tile: a block of a product that stays in registers, R rows by U * G vectors of columns.
 //
 //   acc[r][u][g] += a(r, k) * panel_u[k][g]      for k = 0 .. K-1, in this order and no other
 //
-// Lanes run across columns, never across k, so each output is one chain of fused multiply-adds whatever the
-// vector width: this is where the bit contract is kept. A panel is K rows of `width` vectors, contiguous;
-// G <= width of them are used. Its G vectors are the gates of one vector of hidden units (cells/product.h) or
+// Lanes run across columns, never across k, so each output is one chain of fused multiply-adds whatever the width of a
+// vector: this is how the kernels keep the bit contract (csrc/README.md). A panel is K rows of `width` contiguous
+// vectors, of which a tile uses G. These G vectors are the gates of one vector of hidden units (cells/product.h) or
 // adjacent columns (gemm.h).
 #pragma once
 
@@ -16,7 +16,7 @@
 namespace pyrnn {
 namespace {
 
-// Walks over rows from row m on; one division at the start instead of one a row.
+// Returns pointers to one row after the other, from row m on. It divides once at the start, not once per row.
 template <class T> struct RowCursor {
   const Rows<T>& rows;
   const RowAt* listed;
@@ -39,7 +39,7 @@ template <class T> struct RowCursor {
   }
 };
 
-// The left operand: R rows of a row-major matrix, or R columns interleaved as [K,R].
+// The left operand of a tile: R rows of a row-major matrix, or R columns interleaved as [K,R].
 template <class T, int R> struct RowPointers {
   const T* row[R];
   [[gnu::always_inline]] T at(int r, ptrdiff_t k) const noexcept { return row[r][k]; }
@@ -49,10 +49,10 @@ template <class T, int R> struct Interleaved {
   [[gnu::always_inline]] T at(int r, ptrdiff_t k) const noexcept { return data[k * R + r]; }
 };
 
-// Which of a cell's slots, or of a tile's columns, a product makes: its g-th vector is number at[g].
+// The slots of a cell, or the columns of a tile, that a product computes: its g-th vector is number at[g].
 template <int... numbers> struct SlotList {
   static constexpr int count = sizeof...(numbers), at[] = {numbers...};
-  // Where a slot stands among these, or -1.
+  // Returns the position of a slot in this list, or -1.
   static constexpr int index_of(int slot) noexcept {
     for (int i = 0; i < count; ++i)
       if (at[i] == slot) return i;
@@ -65,7 +65,8 @@ template <int count> using FirstSlots = decltype(slots_from(std::make_integer_se
 template <class T, int R, int U, int G> struct Tile {
   Vec<T> acc[R][U][G];
 
-  // visit(acc[r][u][g], r, u, g). Unrolled: a tile that is indexed by a variable lives in memory.
+  // Calls visit(acc[r][u][g], r, u, g) for all. The loops are unrolled because accumulators with a variable index
+  // would be in memory, not in registers.
   template <class F> [[gnu::always_inline]] void each(F visit) noexcept {
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r)
@@ -75,7 +76,8 @@ template <class T, int R, int U, int G> struct Tile {
         for (int g = 0; g < G; ++g) visit(acc[r][u][g], r, u, g);
   }
 
-  // Into: the columns that the panel's vectors go to. `ahead`: fetch the panels so many k before their turn.
+  // Adds the product to `acc`; `Into` lists the columns that the panel's vectors are added to. If `ahead` is not 0,
+  // the panels are prefetched that many k ahead.
   template <class Into = FirstSlots<G>, int ahead = 0, class A, class W>
   [[gnu::always_inline]] void multiply(A a, const W* panels, ptrdiff_t panel_stride, int width, int K) noexcept {
     for (ptrdiff_t k = 0; k < K; ++k) {
@@ -105,14 +107,14 @@ template <class T, int R, int U, int G> struct Tile {
   }
 };
 
-// Eight independent chains keep two FMA units of latency four busy; with fewer columns and few rows, take
-// more panels at once.
+// Returns how many panels to multiply at once: two FMA units with a latency of four cycles need eight independent
+// chains, so a tile with few rows and gates takes several panels.
 constexpr int at_least_8(int rows, int gates) noexcept {
   const int chains = rows * gates;
   return chains >= 8 || lanes<float> == 1 ? 1 : (8 + chains - 1) / chains;
 }
 
-// Calls f(Count<n>) for a run-time n in 1 .. Max, so that the loops inside f have constant bounds.
+// Calls f(Count<n>) for a run-time n in 1 .. Max, so that loops inside f have constant bounds.
 template <int N> struct Count {
   static constexpr int value = N;
 };
@@ -124,8 +126,9 @@ template <int Max, class F> [[gnu::always_inline]] inline void with_count(int n,
   }
 }
 
-// Cuts `count` into pieces of at most `largest`, as even as can be (8 rows go as 4 + 4, not 6 + 2). No division for the
-// last: there are three a step of one sequence, and most have no other (5 % of one at H = 8).
+// Cuts `count` into pieces of at most `largest`, as even as possible (8 rows become 4 + 4, not 6 + 2), and calls
+// f(begin, size) for each. The end of the last piece needs no division: a step of one sequence makes three such calls,
+// mostly with one piece, and the divisions took 5 % of its time at H = 8.
 template <class F> [[gnu::always_inline]] inline void in_pieces(int count, int largest, F f) noexcept {
   const int pieces = (count + largest - 1) / largest;
   for (int i = 0, begin = 0; i < pieces; ++i) {
@@ -135,7 +138,8 @@ template <class F> [[gnu::always_inline]] inline void in_pieces(int count, int l
   }
 }
 
-// Calls f(Count<n>, begin) for pieces of at most Max: evenly, which takes code for every n, or by Max and its halves.
+// Calls f(Count<n>, begin) for pieces of at most Max: of even sizes, which compiles f for every n; or else of Max and
+// its halves.
 template <int Max, bool evenly, class F> [[gnu::always_inline]] inline void in_counts(int count, F f) noexcept {
   if constexpr (evenly) {
     in_pieces(count, Max, [&](int begin, int n) { with_count<Max>(n, [&](auto constant) { f(constant, begin); }); });

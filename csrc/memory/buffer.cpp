@@ -14,7 +14,7 @@ namespace pyrnn {
 namespace {
 
 constexpr std::size_t huge_page = std::size_t{2} << 20;
-constexpr std::size_t kept_at_most = std::size_t{256} << 20;  // bytes in all
+constexpr std::size_t kept_at_most = std::size_t{256} << 20;  // bytes, of all kept blocks together
 constexpr int places = 32;
 
 constexpr bool is_large(std::size_t bytes) { return bytes >= huge_page; }
@@ -22,8 +22,8 @@ constexpr std::align_val_t alignment_of(std::size_t bytes) {
   return std::align_val_t{is_large(bytes) ? huge_page : std::size_t{64}};
 }
 
-// Blocks freed last, for those who ask for the same size next. Whoever finds it in use goes to the system instead, so
-// that nobody waits, not even the child of a fork that happened in between.
+// The blocks that were freed last, for the next requests of the same sizes. A thread that finds the list in use asks
+// the system instead, so no thread waits; nor does the child of a fork that happened while a thread used the list.
 struct Kept {
   struct Block {
     void* memory = nullptr;
@@ -38,15 +38,15 @@ constinit Kept kept;
 
 void release(void* memory, std::size_t bytes) noexcept { ::operator delete(memory, alignment_of(bytes)); }
 
-// Frees the blocks when the library goes: at dlclose the process lives on. `busy` stays set, so whoever still frees or
-// takes a buffer afterwards, in another static object or in a thread that runs on, goes to the system.
+// Frees the blocks when the library is unloaded: after dlclose the process continues. `busy` stays set, so a static
+// object or a thread that frees or requests a buffer afterwards uses the system's allocator.
 struct FreedAtUnload {
   ~FreedAtUnload() {
     if (kept.busy.test_and_set(std::memory_order_acquire)) return;
     for (const Kept::Block& each : kept.block)
       if (each.memory) release(each.memory, each.bytes);
 #if defined(__GLIBC__)
-    if (kept.total) malloc_trim(0);  // it would hold back up to 64 MB for a next time, which there is not
+    if (kept.total) malloc_trim(0);  // malloc would keep up to 64 MB for requests that will not come
 #endif
   }
 } freed_at_unload;
@@ -70,7 +70,7 @@ void* take(std::size_t bytes) {
   void* memory = ::operator new(bytes, alignment_of(bytes), std::nothrow);
   if (!memory) throw OutOfMemory(bytes);
 #if defined(__linux__)
-  if (is_large(bytes)) madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);  // a wish: may fail
+  if (is_large(bytes)) madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);  // a hint, which may fail
 #endif
   return memory;
 }
@@ -78,7 +78,7 @@ void* take(std::size_t bytes) {
 void give(void* memory, std::size_t bytes) noexcept {
   if (bytes < kept_bytes || bytes > kept_at_most || kept.busy.test_and_set(std::memory_order_acquire))
     return release(memory, bytes);
-  // The oldest place goes to the newest block, and more of the oldest until the total fits.
+  // Frees the oldest block, and more of the oldest until the total fits, and stores the new one in its place.
   do {
     Kept::Block& oldest = kept.block[kept.oldest];
     kept.oldest = (kept.oldest + 1) % places;
@@ -104,7 +104,8 @@ OutOfMemory::OutOfMemory(std::size_t bytes) noexcept {
   std::snprintf(sentence_, sizeof(sentence_), "not enough memory: %s%zu bytes were asked for", more, bytes);
 }
 
-// Never destroyed, and not on the heap, which would keep it after dlclose: buffers may be freed after the static objects.
+// The object is never destroyed, because static objects may free buffers after it would be. It is not on the heap,
+// where it would remain after dlclose.
 Memory& kept_memory() noexcept {
   alignas(KeptMemory) static std::byte place[sizeof(KeptMemory)];
   static Memory& memory = *new (place) KeptMemory;

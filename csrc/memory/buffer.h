@@ -1,6 +1,6 @@
-// Buffer<T>: uninitialised memory, 64-byte aligned, with room for one more vector at the end so that kernels may
-// load whole vectors anywhere in it. It comes from where the caller says: from kept blocks, or out of one piece of
-// memory that a C program gave.
+// Buffer<T>: uninitialised memory, 64-byte aligned. It has one more vector at its end, so kernels may load a whole
+// vector anywhere in it. It comes from the resource that the caller names: the kept blocks, or one piece of memory
+// that a C program provided.
 #pragma once
 
 #include <cstddef>
@@ -11,15 +11,16 @@
 
 namespace pyrnn {
 
-// Large blocks lie on huge pages where the system has them, and a few are kept for the next call when freed: a fresh
-// 64 MB costs 24 ms to touch on small pages, 3 ms on huge ones (Linux 6, virtual machine), a kept one nothing. A
-// training step allocates and frees the same sizes again and again. From kept_bytes on: a process that does other things
-// too trims its heap between two calls, and new pages took a third of the time of an RNN at 100,128,64,64.
+// Large blocks use huge pages if the system has them, and some freed blocks are kept for the next call, since a
+// training step allocates the same sizes again and again: touching a fresh 64 MB takes 24 ms on small pages and 3 ms
+// on huge ones (Linux 6, virtual machine), a kept block takes no time. Blocks of kept_bytes or more are kept:
+// otherwise malloc returns their pages between calls, which costs a third of an RNN's time at 100,128,64,64.
 constexpr std::size_t kept_bytes = std::size_t{128} << 10;
 using Memory = std::pmr::memory_resource;
 Memory& kept_memory() noexcept;
 
-// std::bad_alloc that says how much was asked for. It holds its sentence itself: there may be no memory for a string.
+// A std::bad_alloc that says how many bytes were requested. The text is in the object itself, since there may be no
+// memory for a string.
 class OutOfMemory : public std::bad_alloc {
  public:
   explicit OutOfMemory(std::size_t bytes) noexcept;
@@ -31,8 +32,9 @@ class OutOfMemory : public std::bad_alloc {
 
 constexpr std::size_t buffer_alignment = 64;
 
-// Adds up what would be taken, laid out one after the other as std::pmr::monotonic_buffer_resource does. Buffers get an
-// address alone, which nobody may touch; all else, such as the vectors that hold them, gets memory.
+// Adds up the memory that would be allocated, laid out as std::pmr::monotonic_buffer_resource does. A buffer receives
+// an address that must not be read or written; other requests, such as those of the vectors that hold the buffers,
+// receive memory.
 class MeasuredMemory : public Memory {
  public:
   std::size_t bytes() const noexcept { return bytes_; }
@@ -45,7 +47,7 @@ class MeasuredMemory : public Memory {
   std::size_t bytes_ = 0;
 };
 
-// The product of sizes; where it fits no size_t, the largest, which no memory has.
+// Returns the product of sizes, or, if it does not fit, the largest size_t, which no allocation can satisfy.
 inline std::size_t elements(std::size_t a, std::size_t b, std::size_t c = 1) noexcept {
   std::size_t product = 0;
   return __builtin_mul_overflow(a, b, &product) || __builtin_mul_overflow(product, c, &product) ? SIZE_MAX : product;

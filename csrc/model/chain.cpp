@@ -50,7 +50,7 @@ struct Chain::Pass {
   const float* x;
   float* y;
   int steps;
-  Flags active;  // [steps,B]; data null: all
+  Flags active;  // [steps,B]; if data is null, all are active
   Stream<float>* stream;
   History* history;
 
@@ -81,7 +81,7 @@ void Chain::run(const ModelLayer::Plain& linear, Pass& pass) noexcept {
 
 void Chain::run(const ModelLayer::Windows&, Pass& pass) noexcept {
   (pass.history++)->run(pass.x, pass.steps, pass.y);
-  pass.active = {};  // a window knows no mask
+  pass.active = {};  // a convolution's outputs have no mask
 }
 
 void Chain::run(const Embedding& embedding, Pass& pass) noexcept {
@@ -110,7 +110,7 @@ void Chain::reset(const unsigned char* rows) noexcept {
       if (!rows || rows[row]) history.reset(row);
 }
 
-// f(where a layer keeps numbers of one sequence, their place in the state, how many) for all there are.
+// Calls f(memory of a layer for one sequence, its position in the state, its length) for all layers and sequences.
 template <class F> void Chain::over_state(F f) const noexcept {
   const std::ptrdiff_t S = model_->state_size();
   std::ptrdiff_t place = 0;

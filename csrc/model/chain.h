@@ -1,5 +1,5 @@
-// Chain: B running sequences through all layers of a model. Construction is the only allocation; a call works in the
-// thread that makes it, if set_num_threads(1) says so.
+// Chain: B running sequences through all layers of a model. Only the constructor allocates. A call stays in its
+// thread, if set_num_threads(1) was called.
 #pragma once
 
 #include "model/model.h"
@@ -9,22 +9,23 @@ namespace pyrnn {
 
 class Chain {
  public:
-  // At most `block` steps are run at once; of a model that looks ahead, which cannot go on from a state, all steps. With
-  // start false there is no state and nothing runs: MeasuredMemory learns how much a chain takes.
+  // At most `block` steps run at once. A model that looks ahead cannot continue from a state, so its block must be the
+  // whole sequence. With start = false the constructor writes no state and nothing may run: MeasuredMemory measures a
+  // chain so.
   Chain(std::shared_ptr<const Model> model, int batch, int block, Memory& memory, bool start = true);
   Chain(const Chain&) = delete;
 
   const std::shared_ptr<const Model>& model() const noexcept { return model_; }
   int batch() const noexcept { return batch_; }
-  void run(const float* x, std::size_t steps, float* y) noexcept;  // x [T,B,I], y [T,B,O]; apart in memory
-  void reset(const unsigned char* rows) noexcept;                  // [B] flags, or null for all
-  // state [B,S]: a row is one sequence, layer by layer: h [L*D,P] and, of an LSTM, c [L*D,H]; of a convolution the last
-  // inputs [before,C].
+  void run(const float* x, std::size_t steps, float* y) noexcept;  // x [T,B,I], y [T,B,O]; they must not overlap
+  void reset(const unsigned char* rows) noexcept;                  // [B] flags, or null for all rows
+  // state [B,S]: a row holds one sequence, layer by layer: h [L*D,P] of a recurrent layer and c [L*D,H] of an LSTM, or
+  // the last inputs [before,C] of a convolution.
   void get_state(float* state) const noexcept;
   void set_state(const float* state) noexcept;
 
  private:
-  struct Pass;  // a block of steps on its way through the layers
+  struct Pass;  // the data of one block of steps between the layers
 
   void block(const float* x, int steps, float* y) noexcept;
   void run(const ModelLayer::Recurrent&, Pass& pass) noexcept;
@@ -37,10 +38,10 @@ class Chain {
 
   std::shared_ptr<const Model> model_;
   int batch_, block_;
-  std::pmr::vector<Stream<float>> streams_;  // of the recurrent layers
-  std::pmr::vector<History> histories_;  // of the convolutions
-  Buffer<float> between_[2];  // [block,B,*]: outputs of all layers but the last, in turn
-  Buffer<unsigned char> active_;  // [block,B]: what an Embedding masks
+  std::pmr::vector<Stream<float>> streams_;  // one per recurrent layer
+  std::pmr::vector<History> histories_;  // one per convolution
+  Buffer<float> between_[2];  // [block,B,*]: outputs of all layers but the last, alternately
+  Buffer<unsigned char> active_;  // [block,B]: the mask that an Embedding makes
 };
 
 }  // namespace pyrnn

@@ -9,7 +9,7 @@ namespace pyrnn {
 Convolution::Convolution(const ConvolutionShape& shape, const float* weight, const float* bias, const Ops<float>& ops)
     : shape_(shape), ops_(ops), bias_(shape.outputs) {
   const int K = shape.kernel, C = shape.channels / shape.groups, O = shape.outputs / shape.groups;
-  std::vector<float> matrix(static_cast<std::size_t>(O) * K * C);  // [O/g,K,C/g]: the order of the sum
+  std::vector<float> matrix(static_cast<std::size_t>(O) * K * C);  // [O/g,K,C/g]: in the order of the sum
   for (int g = 0; g < shape.groups; ++g) {
     for (int o = 0; o < O; ++o)
       for (int c = 0; c < C; ++c)
@@ -21,7 +21,7 @@ Convolution::Convolution(const ConvolutionShape& shape, const float* weight, con
   bias ? std::copy_n(bias, shape.outputs, bias_.data()) : std::fill_n(bias_.data(), shape.outputs, 0.0f);
 }
 
-// Without dilation and groups a window is one piece of memory; else its places come one after the other.
+// Without dilation and groups a window is contiguous; otherwise its taps are multiplied one after the other.
 void Convolution::forward(const float* x, std::ptrdiff_t stride, int steps, int batch, float* y) const noexcept {
   const IeeeMode mode;
   const int C = shape_.channels, in = C / shape_.groups, out = shape_.outputs / shape_.groups;

@@ -1,5 +1,5 @@
-// Convolution over time: y_t = b + sum over places j and channels c of W[j][c] x[t - before + j * dilation][c], with
-// zeros outside the sequence; per group of channels. Immutable: any number of threads may share one.
+// Convolution over time: y_t = b + sum over taps j and channels c of W[j][c] x[t - before + j * dilation][c], per
+// group of channels, with zeros outside of the sequence. It is immutable: any number of threads may share one.
 #pragma once
 
 #include "engine/weights.h"
@@ -9,33 +9,33 @@ namespace pyrnn {
 struct ConvolutionShape {
   int channels, outputs;  // C, O
   int kernel, dilation, groups;
-  int before, after;  // zeros at both ends; together span()
+  int before, after;  // zeros added at both ends; their sum is span()
 
   int span() const noexcept { return dilation * (kernel - 1); }
 };
 
 class Convolution {
  public:
-  // weight [O,C/g,K] as torch has it, bias [O] or null; needed no more afterwards.
+  // weight [O,C/g,K] as in torch, bias [O] or null; the constructor copies both.
   Convolution(const ConvolutionShape& shape, const float* weight, const float* bias, const Ops<float>& ops);
 
   const ConvolutionShape& shape() const noexcept { return shape_; }
-  // The steps [B,steps,C], from `before` steps ahead of the first output on, each sequence `stride` numbers after the
-  // last; y [steps,B,O].
+  // x holds steps [B,steps,C] and begins `before` steps ahead of the first output; the sequences are `stride` elements
+  // apart. y is [steps,B,O].
   void forward(const float* x, std::ptrdiff_t stride, int steps, int batch, float* y) const noexcept;
 
  private:
   ConvolutionShape shape_;
   const Ops<float>& ops_;
-  std::vector<PackedMatrix<float>> packed_;  // of each group [K*C/g,O/g]
+  std::vector<PackedMatrix<float>> packed_;  // [K*C/g,O/g] of each group
   Buffer<float> bias_;
 };
 
-// The steps that B running sequences of a convolution have seen last. It moves them to the front now and then, not at
-// every step.
+// The latest inputs of a convolution for B running sequences. New steps are appended; only when the memory is full
+// does it move the latest ones to the front.
 class History {
  public:
-  // With start false nothing is written, as MeasuredMemory asks for.
+  // With start = false the constructor writes nothing, as MeasuredMemory requires.
   History(const Convolution& convolution, int batch, int block, Memory& memory, bool start);
 
   void run(const float* x, int steps, float* y) noexcept;  // x [steps,B,C], y [steps,B,O], steps at most block
@@ -45,7 +45,7 @@ class History {
 
  private:
   const Convolution& convolution_;
-  int batch_, steps_, at_;  // room for so many steps; where the next one goes
+  int batch_, steps_, at_;  // steps_: the capacity of seen_; at_: the position of the next step
   Buffer<float> seen_;      // [B,steps,C]
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// The sentences end so. They send a file to pyrnn.load only if it reads that kind (pyrnn/weights/kinds.py).
+// The ends of the sentences. Only a kind that pyrnn.load reads (pyrnn/weights/kinds.py) has the first one.
 constexpr std::string_view save_it =
                                "; load it in Python with pyrnn.load and save it as an nn.Sequential to .safetensors",
                            save_model = "; save the model in Python as a pyrnn.nn.Sequential to .safetensors",
@@ -42,7 +42,7 @@ struct Entry {
   std::string_view holds, name;
 };
 constexpr Entry archives[] = {
-    // pyrnn.load reads each of them
+    // pyrnn.load reads all of these.
     {"data.pkl"sv, "a PyTorch file (.pt, .pth, .ckpt)"},
     {".format_version"sv, "a PyTorch file (.pt, .pth, .ckpt)"},
     {".npy"sv, "a NumPy archive (.npz)"},
@@ -52,7 +52,7 @@ constexpr Entry archives[] = {
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
-// A text may begin with white space or a byte order mark, which this leaves out.
+// Returns the text without white space and byte order mark at its start.
 std::string_view without_space(std::string_view text) {
   return text.substr(std::min(text.find_first_not_of(" \t\r\n\xef\xbb\xbf"), text.size()));
 }
@@ -65,13 +65,14 @@ bool begins_as_html(std::string_view text) {
   return begins("<!doctype html") || begins("<html") || begins("<?xml") || begins("<head") || begins("<body");
 }
 
-// A protobuf message that begins as ONNX's do: ir_version, a small number, and then another known field.
+// Returns whether a protobuf message begins as those of ONNX do: with ir_version, a small number, then another known
+// field.
 bool begins_as_onnx(std::string_view text) {
   return text.size() > 3 && text[0] == 8 && text[1] >= 3 && text[1] < 32 &&
          contains("\x12\x1a\x22\x28\x32\x3a\x42"sv, text.substr(2, 1));
 }
 
-// Names the file and says what to do about it; both texts are empty if no kind fits.
+// Returns the kind of the file and what to do about it; both texts are empty if it is of no known kind.
 Kind kind_of(std::string_view text) {
   for (const Kind& each : kinds)
     if (text.starts_with(each.begins)) return each;

@@ -1,4 +1,4 @@
-// Files that are no .safetensors: named as what they are, and what to do about it.
+// Files of other formats: names the format and says what to do.
 #pragma once
 
 #include <span>
@@ -6,7 +6,7 @@
 
 namespace pyrnn {
 
-// A sentence on a file that begins with these bytes and is no .safetensors file; `size` is that of all of it.
+// Returns a sentence about a file that is not a .safetensors file, by its first bytes and its whole size.
 std::string what_it_is(std::span<const unsigned char> beginning, std::size_t size);
 
 }  // namespace pyrnn

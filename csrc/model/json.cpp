@@ -11,7 +11,7 @@ namespace {
 
 constexpr int most_depth = 32;
 constexpr std::size_t node =
-    sizeof(Json::Object::value_type) + 64;  // a member of an object: with the map's own pointers
+    sizeof(Json::Object::value_type) + 64;  // bytes of a member of an object, with the map's own pointers
 
 class Parser {
  public:
@@ -82,15 +82,15 @@ class Parser {
     space();
     if (take(']')) return;
     do {
-      make_room(found.array);
+      grow(found.array);
       found.array.push_back(value(depth + 1));
       space();
     } while (take(','));
     if (!take(']')) refuse("a ] is missing");
   }
 
-  // Twice as much as before: of the memory that growing takes, all is spent, also what it gives back.
-  void make_room(std::vector<Json>& array) {
+  // Doubles the capacity. All memory that growing allocates is spent from the budget, even what is freed again.
+  void grow(std::vector<Json>& array) {
     if (array.size() < array.capacity()) return;
     const std::size_t count = std::max<std::size_t>(1, 2 * array.size());
     budget_.spend(count * sizeof(Json), what_);
@@ -103,7 +103,7 @@ class Parser {
     return at_ > from;
   }
 
-  // from_chars takes more than JSON has: "01", "1.", "inf".
+  // Checks the syntax itself, because from_chars accepts more than JSON allows: "01", "1.", "inf".
   void number(Json& found) {
     const std::size_t from = at_;
     take('-');
@@ -135,7 +135,7 @@ class Parser {
       if (c == '\\') escape(found);
       else found += c;
     }
-    budget_.spend(2 * (at_ - from), what_);  // it grew by doubling, and no letter is longer than its escape
+    budget_.spend(2 * (at_ - from), what_);  // it grew by doubling, and no character is longer than its escape
     return found;
   }
 
@@ -150,12 +150,12 @@ class Parser {
     }
     if (letter != 'u') refuse("an escape is unknown");
     unsigned code = hex4();
-    if (code >= 0xd800 && code < 0xdc00) {  // the first half of a pair
+    if (code >= 0xd800 && code < 0xdc00) {  // the first half of a surrogate pair
       const unsigned low = word("\\u") ? hex4() : 0;
       if (low < 0xdc00 || low > 0xdfff) refuse("half a surrogate pair is missing");
       code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
     } else if (code < 0x20 || (code >= 0xdc00 && code < 0xe000)) {
-      refuse("an escape stands for no character");  // a NUL would cut a name short
+      refuse("an escape stands for no character");  // a NUL would end a name early
     }
     utf8(code, to);
   }

@@ -1,4 +1,4 @@
-// JSON as RFC 8259 has it, from strangers: strict, and bounded in depth and in memory.
+// A JSON parser (RFC 8259) for untrusted text: strict, and bounded in depth and in memory.
 #pragma once
 
 #include <map>
@@ -17,7 +17,7 @@ struct Json {
   Kind kind = Kind::null;
   bool boolean = false;
   double number = 0;
-  bool is_integer = false;  // written without a point and an exponent, below 2^53
+  bool is_integer = false;  // whether it is written without point and exponent, and below 2^53
   std::string string;
   std::vector<Json> array;
   Object object;

@@ -10,9 +10,9 @@
 
 namespace pyrnn {
 
-static_assert(std::endian::native == std::endian::little, "the file's numbers are taken as they lie");
+static_assert(std::endian::native == std::endian::little, "numbers are copied as the file stores them");
 
-// Longer names of layers within layers are refused: each layer's name holds those of all around it.
+// Longer names are refused: the name of a nested layer contains those of all layers around it.
 constexpr std::size_t longest_name = 1000;
 
 void Reader::sequential(const Json& descriptions, const std::string& prefix) {
@@ -39,7 +39,7 @@ void Reader::layer(const std::string& name, const std::string& kind, const Json&
     Arguments arguments(config, where);
     try {
       (this->*each.read)(arguments, name);
-    } catch (const std::invalid_argument& error) {  // of Spec::check and its kin
+    } catch (const std::invalid_argument& error) {  // thrown by Spec::check and similar functions
       fail<InvalidFile>(where, ": ", error.what());
     }
     return arguments.end();
@@ -60,12 +60,13 @@ void Reader::add(ModelLayer layer) {
     fail("it stands after a LastStep, where there are no steps any more");
   spend_running(layer);
   if (!before && layer.input_size)
-    for (ModelLayer& each : model_.layers)  // activations at the start learn their width from what follows
+    for (ModelLayer& each : model_.layers)  // activations at the start have the width of the first layer with one
       each.input_size = each.output_size = layer.input_size;
   model_.layers.push_back(std::move(layer));
 }
 
-// As Chain takes it for one sequence: the layer's own state and tables, and outputs between layers of the widest.
+// Spends what Chain allocates for one sequence: the layer's state and tables, and the outputs between layers, as wide
+// as the widest layer.
 void Reader::spend_running(const ModelLayer& layer) {
   constexpr int block = rows_at_once;
   MeasuredMemory memory;
@@ -87,11 +88,12 @@ std::vector<float> Reader::values(const std::string& name, const std::vector<int
   if (tensor.dtype != "F32")
     fail<Unsupported>("array ", quoted(name), " is of dtype ", tensor.dtype,
                       "; the C library takes float32 (F32) alone");
-  // "a.b" may be a layer, or b in a Sequential a: else a small file could ask for its arrays many times over.
+  // The name "a.b" may be a layer, or the layer b in a Sequential a; without this check a small file could request its
+  // arrays many times over.
   if (!taken_.insert(name).second) fail<InvalidFile>("array ", quoted(name), " belongs to two layers");
   budget_.spend(tensor.bytes.size(), where_);
   std::vector<float> values(tensor.bytes.size() / sizeof(float));
-  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());  // it may lie at any address
+  std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());  // the bytes may be at any address
   return values;
 }
 

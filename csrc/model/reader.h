@@ -1,6 +1,6 @@
-// Reader: a .safetensors file of pyrnn.nn.Sequential.save, which may come from a stranger, to a Model.
+// Reader: turns a .safetensors file of pyrnn.nn.Sequential.save into a Model. The file is untrusted.
 //
-// reader.cpp reads the chain of layers and their arrays, reader_layers.cpp one kind of layer after the other.
+// reader.cpp reads the list of layers and their arrays; reader_layers.cpp has a function for each kind of layer.
 #pragma once
 
 #include <set>
@@ -11,8 +11,8 @@
 
 namespace pyrnn {
 
-// The bytes are needed no more afterwards. Throws InvalidFile and Unsupported (memory/budget.h). What the model takes, and what
-// a stream of one sequence will take, is spent from the budget before it is taken.
+// Reads a model from the bytes of a file and does not keep them. Throws InvalidFile and Unsupported (memory/budget.h).
+// It spends from the budget, before it allocates, what the model takes and what a stream of one sequence will take.
 Model read_model(std::span<const unsigned char> file, const Ops<float>& ops, Budget& budget);
 
 class Reader {
@@ -48,21 +48,21 @@ class Reader {
   }
 
   void recurrent(Spec spec, Arguments& arguments, const std::string& name);
-  // The first spends what a layer's packed weights take, the second what it takes beside them.
+  // spend_weights spends the memory of a layer's packed weights, spend_running that of its state and outputs.
   void spend_weights(std::size_t bytes) { budget_.spend(bytes, where_); }
   void spend_running(const ModelLayer& layer);
   void add(ModelLayer layer);
-  void add_inner(decltype(ModelLayer::kind) kind);  // a layer as wide as the one before
+  void add_inner(decltype(ModelLayer::kind) kind);  // adds a layer with the width of the one before
   std::vector<float> values(const std::string& name, const std::vector<int>& shape);
 
   const Safetensors& file_;
   const Ops<float>& ops_;
   Budget& budget_;
-  std::string where_;            // the layer that is being read, in words
-  std::set<std::string> taken_;  // names of arrays
-  int widest_ = 0;               // most outputs of a layer so far
-  bool ended_ = false;           // by a LastStep: there are no steps any more
-  std::size_t held_ = 0;         // layers before the last LastStep
+  std::string where_;            // describes the layer that is being read
+  std::set<std::string> taken_;  // names of the arrays that layers have read
+  int widest_ = 0;               // the largest number of outputs of a layer so far
+  bool ended_ = false;           // whether a LastStep came: after it there is no time axis
+  std::size_t held_ = 0;         // the number of layers before the last LastStep
   Model model_;
 };
 

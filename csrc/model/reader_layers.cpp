@@ -6,7 +6,7 @@
 
 namespace pyrnn {
 
-constexpr int most_size = INT_MAX / 64;  // sizes and products of them are ints in the kernels
+constexpr int most_size = INT_MAX / 64;  // sizes and their products are ints in the kernels
 
 std::span<const Reader::Kind> Reader::kinds() {
   static constexpr Kind all[] = {{"RNN", &Reader::rnn},
@@ -29,17 +29,17 @@ std::span<const Reader::Kind> Reader::kinds() {
 
 namespace {
 
-// Bytes that Buffer rounds up by, and those that the heap keeps beside a block.
+// Bytes that Buffer adds by rounding up, and that the heap stores beside a block.
 constexpr std::size_t of_a_buffer = 256;
 
-// Bytes of a packed matrix [K,N] and its bias.
+// Returns the bytes of a packed matrix [K,N] and its bias.
 std::size_t packed_bytes(int K, int N, const Ops<float>& ops) {
   const std::size_t columns =
       (static_cast<std::size_t>(N) + ops.panel_columns - 1) / ops.panel_columns * ops.panel_columns;
   return (columns * K + N) * sizeof(float) + 2 * of_a_buffer;
 }
 
-// Bytes of the Weights of a network.
+// Returns the bytes of the Weights of a network.
 std::size_t packed_bytes(const Spec& spec, const Ops<float>& ops) {
   const FormatOps<float>& native = ops.format[static_cast<int>(Format::native)];
   const CellOps<float>& cell = (spec.is_standard() ? native.cell : native.chosen)[static_cast<int>(spec.cell)];
@@ -60,7 +60,7 @@ void Reader::rnn(Arguments& arguments, const std::string& name) {
   const std::string nonlinearity = arguments.text("nonlinearity", "tanh");
   require(nonlinearity == "tanh" || nonlinearity == "relu", "nonlinearity should be tanh or relu");
   Spec spec{nonlinearity == "relu" ? Cell::rnn_relu : Cell::rnn_tanh, 1, 1};
-  if (arguments.has("activation")) {  // takes the nonlinearity's place
+  if (arguments.has("activation")) {  // replaces the nonlinearity
     spec.cell = Cell::rnn_tanh;
     spec.activation = cell_activation_named(arguments.text("activation"), "activation");
   }
@@ -93,7 +93,7 @@ void Reader::recurrent(Spec spec, Arguments& arguments, const std::string& name)
   spec.bidirectional = arguments.boolean("bidirectional", false);
   const std::string masked_output = arguments.text("masked_output", "zero");
   require(masked_output == "zero" || masked_output == "hold", "masked_output should be zero or hold");
-  // Of training, and of Python's arrays: they say nothing about a step.
+  // These options concern training and Python's arrays, not a step.
   for (const char* unused : {"dropout", "batch_first"}) arguments.pass_over(unused);
   spec.check();
   if (static_cast<std::size_t>(spec.num_layers) > file_.tensors.size())
@@ -106,7 +106,7 @@ void Reader::recurrent(Spec spec, Arguments& arguments, const std::string& name)
     parameters.push_back(arrays.back().data());
   }
   spend_weights(packed_bytes(spec, ops_));
-  // Only backward would look at the arrays again.
+  // The arrays may go: only backward would read them again.
   add({std::make_unique<const Weights<float>>(spec, parameters, ops_), spec.input_size, spec.output_size(),
        masked_output == "hold"});
 }
@@ -125,7 +125,7 @@ void Reader::linear(Arguments& arguments, const std::string& name) {
 void Reader::embedding(Arguments& arguments, const std::string& name) {
   const int rows = arguments.integer("num_embeddings"), width = arguments.integer("embedding_dim");
   const bool mask_zero = arguments.boolean("mask_zero", false);
-  arguments.pass_over("padding_idx");  // of training
+  arguments.pass_over("padding_idx");  // it concerns training only
   require(
       rows > 0 && width > 0 && rows <= 1 << 24 && width <= most_size,
       "num_embeddings should be from 1 to 2^24, up to where floats tell whole numbers apart, and embedding_dim to ",
@@ -138,7 +138,7 @@ void Reader::embedding(Arguments& arguments, const std::string& name) {
   add({std::move(made), 1, width});
 }
 
-// Arrays of C are [T,B,C], channels last; so is a convolution's input here.
+// Arrays of the C API are [T,B,C], channels last; so a convolution's input has this order here.
 void Reader::channels_last(Arguments& arguments, const std::string& name) {
   Arguments inner(arguments.object("layer"), "the layer in " + quoted(name));
   const std::string kind = inner.text("type");
@@ -162,7 +162,7 @@ void Reader::channels_last(Arguments& arguments, const std::string& name) {
     require(size > 0 && size <= most_size, "its sizes should be from 1 to ", most_size, ", got ", size);
   require(shape.channels % shape.groups == 0 && shape.outputs % shape.groups == 0,
           "groups should divide in_channels and out_channels");
-  // So long a memory is none, and offsets in it are ints.
+  // No useful convolution looks back further, and its offsets are ints.
   if (1.0 * shape.dilation * shape.kernel * shape.channels > 1 << 24)
     fail<Unsupported>("layer ", quoted(name), " looks back at dilation x kernel_size x in_channels = ", shape.dilation,
                       " x ", shape.kernel, " x ", shape.channels, " numbers; 2^24 are supported");
@@ -189,7 +189,7 @@ void Reader::conv1d(Arguments&, const std::string& name) {
 
 void Reader::activation(Arguments& arguments, const std::string& name) {
   std::string function = arguments.text("name");
-  const double otherwise = function == "elu" ? 1.0 : function == "leaky_relu" ? 0.01 : 0.0;  // as in Python
+  const double otherwise = function == "elu" ? 1.0 : function == "leaky_relu" ? 0.01 : 0.0;  // the defaults of Python
   const float alpha = static_cast<float>(arguments.number("alpha", otherwise));
   if (function == "linear" || function == "identity") return;
   if (function == "swish") function = "silu";
@@ -201,25 +201,25 @@ void Reader::activation(Arguments& arguments, const std::string& name) {
 
 void Reader::softmax(Arguments& arguments, const std::string& name) {
   const int dim = arguments.integer("dim", -1);
-  if (dim != -1 && dim != 1 && dim != 2)  // which is the last axis, of a sequence or of what LastStep leaves
+  if (dim != -1 && dim != 1 && dim != 2)  // the last axis is 2 in a sequence, 1 after a LastStep
     fail<Unsupported>("layer ", quoted(name), " should be a Softmax over the last axis, dim -1, got ", dim);
   if (model_.layers.empty() || dim == (ended_ ? 2 : 1))
     fail<Unsupported>("layer ", quoted(name), " should stand after a layer that has a size, with dim -1");
   add_inner(Softmax{});
 }
 
-// Each step's output is what the model gives for a sequence that ends there.
+// LastStep does nothing here: each step's output is what the model gives for a sequence that ends there.
 void Reader::last_step(Arguments& arguments, const std::string&) {
   arguments.pass_over("batch_first");
   ended_ = true;
-  held_ = model_.layers.size();  // whose outputs are those of the last step that counted
+  held_ = model_.layers.size();  // at a masked step these layers give the output of the last active step
 }
 
 void Reader::nested(Arguments& arguments, const std::string& name) {
   sequential(arguments.list("layers"), name + ".");
 }
 
-// Dropout: here everything is evaluated.
+// Dropout does nothing here: a model is only evaluated.
 void Reader::nothing(Arguments& arguments, const std::string&) { arguments.pass_over("p"); }
 
 }  // namespace pyrnn

@@ -10,7 +10,7 @@
 namespace pyrnn {
 namespace {
 
-constexpr std::size_t most_header = std::size_t{1} << 24;  // 100 bytes an array: room for 100,000
+constexpr std::size_t most_header = std::size_t{1} << 24;  // enough for 100,000 arrays of 100 bytes each
 
 struct Dtype {
   std::string_view name;
@@ -39,7 +39,7 @@ std::size_t bytes_of_one(const Json& json, const std::string& array) {
   fail<InvalidFile>(array, " is of an unknown dtype");
 }
 
-// Returns the tensor with its bytes, those between its offsets in `data`; `array` begins the sentences.
+// Returns the tensor with its bytes, those between its offsets in `data`; `array` begins the sentences of errors.
 FileTensor tensor_of(const Json& json, const std::string& array, std::span<const unsigned char> data) {
   if (json.kind != Json::Kind::object || json.object.size() != 3)
     fail<InvalidFile>(array, " should be described by dtype, shape and data_offsets");
@@ -70,7 +70,7 @@ void read_metadata(Json& json, Safetensors& to) {
   }
 }
 
-// The format allows no gap, in which anything could hide, and no overlap.
+// The format allows neither overlaps nor gaps, in which data could be hidden.
 void check_no_gap(const Safetensors& found, std::span<const unsigned char> data) {
   std::vector<std::span<const unsigned char>> parts;
   for (const auto& [name, tensor] : found.tensors) parts.push_back(tensor.bytes);
@@ -89,7 +89,7 @@ std::uint64_t header_length(std::span<const unsigned char> file) {
   return length;
 }
 
-// Bytes that an array takes beside its own: a node of a map, with its name, and its shape.
+// Returns the bytes that an array takes beside its own: a node of a map, its name, and its shape.
 std::size_t bytes_about(const std::string& name) {
   return sizeof(std::pair<const std::string, FileTensor>) + 128 + name.size();
 }

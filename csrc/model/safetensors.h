@@ -1,5 +1,5 @@
-// A .safetensors file in memory: 8 bytes, the length of a JSON header; the header; the arrays, one after the other.
-// https://github.com/huggingface/safetensors#format. Nothing is copied: arrays point into the bytes given.
+// A .safetensors file in memory: 8 bytes with the length of a JSON header, the header, and the arrays one after the
+// other. https://github.com/huggingface/safetensors#format. Nothing is copied: arrays point into the given bytes.
 #pragma once
 
 #include <map>
@@ -20,13 +20,14 @@ struct Safetensors {
   std::map<std::string, FileTensor, std::less<>> tensors;
 };
 
-// How much of a file check_beginning wants to see, where there is so much.
+// How much of a file check_beginning reads, if the file is that long.
 constexpr std::size_t beginning_bytes = 1024;
 
-// InvalidFile with a sentence that names another kind of file, by its first bytes and its size alone.
+// Throws InvalidFile if the first bytes and the size show another kind of file; the sentence names that kind.
 void check_beginning(std::span<const unsigned char> beginning, std::size_t size);
 
-// Every array lies inside the file, has the bytes of its shape, and together they leave no gap; else InvalidFile.
+// Throws InvalidFile unless every array is inside of the file, has the number of bytes of its shape, and the arrays
+// leave no gap.
 Safetensors read_safetensors(std::span<const unsigned char> file, Budget& budget);
 
 }  // namespace pyrnn

@@ -1,8 +1,10 @@
-// Dot products of bytes: per lane, acc + the sum over four k of w x, for |w| and |x| <= 127, in 32-bit integers.
+// Dot products of bytes. Each lane of a 32-bit integer vector computes acc + the sum over four k of w x, for |w| and
+// |x| <= 127.
 //
-// The same integers everywhere: nothing here saturates in that range. Each way of doing it is a struct: how it
-// wants its activations stored (x + offset), four of them ready for every lane (Group), and the product. `Dot` is
-// what the instruction set of this object has; `VnniDot` goes beyond it and needs a CPU that was asked first.
+// Every implementation gives the same integers: nothing saturates in that range. An implementation is a struct:
+// `offset` is what it wants added to the activations x, `Group` holds four of them ready for every lane, `add` is the
+// product. `Dot` uses the instruction set that this object is compiled for; `VnniDot` uses an instruction beyond it,
+// so isa/select.cpp checks the CPU before it picks a table with it.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +18,11 @@ typedef std::int32_t IntVec __attribute__((vector_size(sizeof(Vec<float>))));
 
 typedef std::int8_t ByteVec __attribute__((vector_size(lanes<float>)));
 
-// The low byte of every lane. (GCC 12 takes __builtin_convertvector lane by lane: 130 ns for a row of 512, not 26.)
+// Returns the low byte of every lane. (GCC 12 compiles __builtin_convertvector lane by lane: 130 ns for a row of 512
+// numbers in place of 26.)
 [[gnu::always_inline]] inline ByteVec low_bytes(IntVec v) noexcept {
 #if PYRNN_VECTOR_BYTES == 64
-  return (ByteVec)_mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)v);  // unmasked, GCC 12 warns of its own header
+  return (ByteVec)_mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)v);  // GCC 12 warns about its own unmasked intrinsic.
 #elif PYRNN_VECTOR_BYTES == 32
   const __m256i first = _mm256_shuffle_epi8((__m256i)v, _mm256_set1_epi32(0x0c080400));
   const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(first), _mm256_extracti128_si256(first, 1));
@@ -39,7 +42,8 @@ typedef std::int8_t ByteVec __attribute__((vector_size(lanes<float>)));
 }
 
 #if PYRNN_VECTOR_BYTES == 64
-// |x| times w with the sign of x: a pair of products is under 2^15, where unsigned x and signed w would saturate.
+// Multiplies |x| by w with the sign of x: two such products add up to less than 2^15. With x + 128 in place of |x| the
+// 16-bit sum of two products would saturate.
 struct Dot {
   static constexpr int offset = 0;
   struct Group {
@@ -55,8 +59,9 @@ struct Dot {
     return acc + (IntVec)_mm512_madd_epi16(_mm512_maddubs_epi16(x.size, turned), _mm512_set1_epi16(1));
   }
 };
-// One instruction in place of four. It is written out because -mavx512vnni would make an object of its own, a copy of
-// every kernel (334 KB of 1.3 MB), for these lines. It takes unsigned x: 128 sum(w) must come off.
+// Uses one instruction in place of four. It is written as assembly because -mavx512vnni would need another object with
+// a copy of every kernel (334 KB of 1.3 MB) for these few lines. Its x is unsigned, x + 128: 128 sum(w) must be
+// subtracted.
 struct VnniDot {
   static constexpr int offset = 128;
   using Group = __m512i;
@@ -69,7 +74,8 @@ struct VnniDot {
   }
 };
 #elif PYRNN_VECTOR_BYTES == 32
-// |x| times w with the sign of x: a pair of products is under 2^15, where unsigned x and signed w would saturate.
+// Multiplies |x| by w with the sign of x: two such products add up to less than 2^15. With x + 128 in place of |x| the
+// 16-bit sum of two products would saturate.
 struct Dot {
   static constexpr int offset = 0;
   struct Group {
@@ -101,7 +107,7 @@ struct Dot {
 #endif
   }
 };
-#else  // one lane, and what the others mean
+#else  // one lane: the definition that the other implementations must equal
 struct Dot {
   static constexpr int offset = 0;
   using Group = const std::uint8_t*;

@@ -4,9 +4,9 @@ With y = x^2, n = x P(y) and d = Q(y) such that n / d ~ tanh(x/2), the double-an
 
     tanh(x) = n (d + d) / (n n + d d)
 
-Why the half angle: a relative error e of n / d reaches tanh(x) as e / cosh(x). The rounding errors of P and Q
-die out where tanh saturates, and n / d need be right only to cosh(x) units, so degrees 2/3 (float32) and 5/6
-(float64) do. x P / Q fitted to tanh itself takes 5/4 and 9/9 and has 1.6 and 2.3 times the error.
+Why the half angle: a relative error e of n / d becomes an error e / cosh(x) of tanh(x). So the rounding errors of P
+and Q vanish where tanh saturates, n / d may be cosh(x) times less accurate, and degrees 2/3 (float32) and 5/6
+(float64) suffice. x P / Q fitted to tanh itself needs 5/4 and 9/9 and has 1.6 and 2.3 times the error.
 
 Fitted: n / d against tanh(x/2) on 0 <= x <= end, minimising max |(n / d) / tanh(x/2) - 1| / cosh(x).
 Method: rational Remez exchange in 60 digits, P(0) = 1 and Q(0) = 2 held fixed so that tanh(x) = x exactly for

@@ -1,18 +1,20 @@
-/* The rules that a compiler must keep so that bits are the same everywhere, and the fused multiply-add of float.
+/* This header holds the compiler to the rules that make results the same everywhere, and defines the fused
+   multiply-add of float.
 
-   C99 that C++ reads too, for there are two readers: the kernels include this file (vec.h), and the exporter copies
-   all below the pragma into the C that it writes, with that network's name for pyrnn (pyrnn/export/program.py). */
+   It is C99 that a C++ compiler accepts too, because it has two users: the kernels include it (vec.h), and the
+   exporter copies everything below the pragma into the C that it writes, with the network's name in place of pyrnn
+   (pyrnn/export/program.py). */
 #pragma once
 
 #include <float.h>
 #include <stdint.h>
 
-/* GCC defines these from version 12 on, but _M_FP_FAST, which is Visual C++'s. Clang defines the first two alone. */
+/* GCC 12 and later define all of these but _M_FP_FAST, which is Visual C++'s. Clang defines only the first two. */
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(_M_FP_FAST) || \
     defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || defined(__NO_SIGNED_ZEROS__)
 #error "pyrnn computes other numbers under -ffast-math, -Ofast, /fp:fast and their parts: compile it without"
 #endif
-#if defined(__FLT_EVAL_METHOD__) /* FLT_EVAL_METHOD is C99's, and not there under -std=gnu89; 16 concerns _Float16 */
+#if defined(__FLT_EVAL_METHOD__) /* -std=gnu89 lacks FLT_EVAL_METHOD; 16 concerns _Float16 */
 #if __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #define PYRNN_NOT_IN_FLOAT
 #endif
@@ -26,7 +28,8 @@
 #endif
 
 #if defined(__clang__)
-/* Clang tells no other flag of that kind, but these undo them all; where a target knows no float_control, most. */
+/* Clang has no macro for the other flags of this kind, but these pragmas undo them all; on a target without
+   float_control they undo most. */
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wunknown-pragmas"
 #pragma clang diagnostic ignored "-Wignored-pragmas"
@@ -39,7 +42,8 @@
 #pragma clang fp reassociate(off)
 #endif
 #elif defined(__GNUC__)
-/* 0 under each such flag, -funsafe-math-optimizations without its parts too; and on chips without an FPU anyway. */
+/* __GCC_IEC_559 is 0 under each such flag, under -funsafe-math-optimizations even if its parts are switched off, and
+   on chips without an FPU. */
 #if defined(__GCC_IEC_559) && __GCC_IEC_559 == 0
 #pragma GCC optimize("no-unsafe-math-optimizations", "no-associative-math", "no-reciprocal-math", "signed-zeros")
 #endif
@@ -49,18 +53,20 @@
 #pragma STDC FP_CONTRACT OFF
 #endif
 
-/* PYRNN_FMA(x, y, z) is x y + z, rounded once: by one instruction where the target has it. GCC says so for each target
-   by __FP_FAST_FMAF, Clang for some. For a compiler other than these, one may define PYRNN_FMA as its intrinsic. */
+/* PYRNN_FMA(x, y, z) is x y + z, rounded once. It uses the target's instruction where there is one: GCC defines
+   __FP_FAST_FMAF for each such target, Clang for some. With another compiler a user may define PYRNN_FMA as its
+   intrinsic. */
 #if !defined(PYRNN_FMA) && defined(__GNUC__)
 #if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__FMA4__) || defined(__aarch64__) || \
     defined(__ARM_FEATURE_FMA) || defined(__riscv_flen) || defined(__riscv_zfinx)
 #ifdef __has_builtin
-#if __has_builtin(__builtin_elementwise_fma) /* Clang without Linux makes a call of the other, for errno's sake */
+#if __has_builtin(__builtin_elementwise_fma) /* off Linux, Clang turns __builtin_fmaf into a call, which sets errno */
 #define PYRNN_FMA(x, y, z) __builtin_elementwise_fma(x, y, z)
 #endif
 #endif
 #if !defined(PYRNN_FMA) && !defined(__clang__) && !defined(__cplusplus) && __GNUC__ >= 7
-/* The same instruction. With -flto GCC inlines the body of a program's own fmaf in place of __builtin_fmaf. */
+/* __builtin_fmaf32 is the same instruction. Under -flto, GCC would replace __builtin_fmaf by the body of a fmaf that
+   the program defines itself. */
 #define PYRNN_FMA(x, y, z) __builtin_fmaf32(x, y, z)
 #elif !defined(PYRNN_FMA)
 #define PYRNN_FMA(x, y, z) __builtin_fmaf(x, y, z)
@@ -68,13 +74,14 @@
 #endif
 #endif
 
-/* The C library's fmaf is no substitute for the instruction: picolibc 1.8 computes x * y + z, newlib rounds twice on
-   chips without an FPU, and MinGW-w64 is wrong in a quarter of all cases. */
+/* The C library's fmaf does not replace the instruction: picolibc 1.8 computes x * y + z, newlib rounds twice on
+   chips without an FPU, and MinGW-w64's result is wrong in a quarter of all cases. */
 #ifndef PYRNN_FMA
 #if FLT_MANT_DIG != 24
 #error "pyrnn needs a float of 32 bits, which this target does not have"
 #endif
-/* Whether the CPU adds and multiplies in double; where it does not, integers are faster, and all that is needed. */
+/* These CPUs have no double arithmetic in hardware: there integers are faster, and the integer version alone
+   suffices. */
 #if DBL_MANT_DIG != 53 || defined(__SOFTFP__) || (defined(__ARM_FP) && !(__ARM_FP & 8)) || defined(__xtensa__) || \
     (defined(__riscv) && !(defined(__riscv_flen) && __riscv_flen >= 64))
 #define PYRNN_FMA(x, y, z) pyrnn_fma_in_integers(x, y, z)
@@ -96,7 +103,8 @@ typedef union {
   uint32_t bits;
 } pyrnn_float_bits;
 
-/* A number that is neither 0, infinite nor NaN is significand 2^(exponent - 150), significand in [2^23, 2^24). */
+/* Returns e and sets *significand to s in [2^23, 2^24) so that the number with these bits is s 2^(e - 150). `size`
+   are the bits without the sign of a number that is neither 0, infinite nor NaN. */
 static int pyrnn_exponent(uint32_t size, uint32_t* significand) {
   int exponent = (int)(size >> 23);
   *significand = (size & 0x7fffffu) | 0x800000u;
@@ -105,7 +113,8 @@ static int pyrnn_exponent(uint32_t size, uint32_t* significand) {
   return exponent;
 }
 
-/* x / 2^n, n >= 0, with its last bit set if a bit is lost, so that rounding sees that the number is not exact. */
+/* Returns x / 2^n for n >= 0. The last bit is set if a 1 was shifted out, so that rounding sees that the quotient is
+   not exact. */
 static uint64_t pyrnn_shifted(uint64_t x, int n) {
   const uint64_t shifted = n < 64 ? x >> n : 0;
   return shifted | (n < 64 ? shifted << n != x : x != 0);
@@ -113,10 +122,11 @@ static uint64_t pyrnn_shifted(uint64_t x, int n) {
 
 /* x y + z, rounded once.
 
-     max error    0.5 ulp, for all arguments: correctly rounded, ties to even
-     NaN          passes; 0 * infinity and infinity - infinity give NaN
-     infinity     passes; the result is one only where the exact sum rounds to it, however large the product is
-     zero         has the sign that IEEE 754 gives it; terms that cancel give +0
+     range        all arguments
+     max error    0.5 ulp: correctly rounded, ties to even
+     NaN          gives NaN; so do 0 * infinity and infinity - infinity
+     infinity     gives infinity; a finite sum becomes infinite only if it rounds to infinity, however large x y is
+     zero         has the sign that IEEE 754 prescribes; terms that cancel give +0
      subnormals   are exact as arguments and correctly rounded as results */
 PYRNN_RARE static float pyrnn_fma_in_integers(float x, float y, float z) {
   pyrnn_float_bits a, b, c;
@@ -136,7 +146,7 @@ PYRNN_RARE static float pyrnn_fma_in_integers(float x, float y, float z) {
   exponent = pyrnn_exponent(a_size, &a_size) + pyrnn_exponent(b_size, &b_size);
   sum = (uint64_t)a_size * b_size << 14; /* in [2^60, 2^62), times 2^(exponent - 314) */
   if (c_size) {
-    /* A shift that loses bits leaves so small a number that the sum keeps 36 bits below the 24 of the result. */
+    /* If the shift loses bits, the shifted number is so small that the sum keeps 36 bits below the 24 of the result. */
     ahead = exponent - 126 - pyrnn_exponent(c_size, &c_size);
     other = (uint64_t)c_size << 38; /* in [2^61, 2^62) */
     if (ahead >= 0) {
@@ -156,7 +166,7 @@ PYRNN_RARE static float pyrnn_fma_in_integers(float x, float y, float z) {
   }
   if (!sum) return 0.0f;
 
-  /* To [2^63, 2^64), then to 24 bits, fewer below the normal numbers. */
+  /* Shift the sum to [2^63, 2^64), then round it to 24 bits; a subnormal result has fewer. */
   for (exponent -= 124; !(sum >> 63); --exponent) sum <<= 1;
   if (exponent <= 0) {
     sum = pyrnn_shifted(sum, 1 - exponent);
@@ -165,7 +175,7 @@ PYRNN_RARE static float pyrnn_fma_in_integers(float x, float y, float z) {
   cut = sum & 0xffffffffffu;
   sum >>= 40;
   if (cut > 0x8000000000u || (cut == 0x8000000000u && (sum & 1))) ++sum;
-  /* The leading bit, where there is one, counts the exponent up by one. */
+  /* The leading bit of a normal significand adds 1 to the exponent. */
   a.bits = exponent < 255 ? sign | (((uint32_t)(exponent - 1) << 23) + (uint32_t)sum) : sign | 0x7f800000u;
   return a.value;
 }
@@ -176,8 +186,8 @@ typedef union {
   uint64_t bits;
 } pyrnn_double_bits;
 
-/* The same. The product is exact in double. The sum rounded to double rounds to the right float, unless it lies in the
-   middle between two floats, or below the normal ones. */
+/* The same function in double arithmetic. The product is exact in double. Rounding the double sum to float gives the
+   right result unless the sum lies half way between two floats, or the result is subnormal. */
 static inline float pyrnn_fma(float x, float y, float z) {
   pyrnn_double_bits sum;
   uint32_t size;

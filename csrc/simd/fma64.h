@@ -1,5 +1,5 @@
-// The fused multiply-add of double: by one instruction where the target has it, elsewhere in integers. fma.h says why
-// the C library's is not called.
+// The fused multiply-add of double: the instruction where the target has it, elsewhere integer arithmetic. fma.h says
+// why the C library's function is not used.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@ namespace {
 inline double fused(double x, double y, double z) noexcept { return __builtin_fma(x, y, z); }
 #else
 
-// high 2^64 + low.
+// The number high 2^64 + low.
 struct Wide {
   std::uint64_t high, low;
 };
 
-// The magnitude of a double that is neither zero, infinite nor NaN: significand 2^exponent, significand in
+// The magnitude of a double that is neither zero, infinite nor NaN: significand 2^exponent with the significand in
 // [2^62, 2^63).
 struct Magnitude {
   std::uint64_t significand;
@@ -42,7 +42,8 @@ inline Wide product(std::uint64_t x, std::uint64_t y) noexcept {
   return {(x >> 32) * (y >> 32) + (middle >> 32) + (other >> 32), other << 32 | (low & half)};
 }
 
-// x / 2^n, n >= 0, the last bit set if a bit is lost: rounding then sees that the number is not exact.
+// Returns x / 2^n for n >= 0. The last bit is set if a 1 was shifted out, so that rounding sees that the quotient is
+// not exact.
 inline std::uint64_t shifted_right(std::uint64_t x, int n) noexcept {
   if (n >= 64) return x != 0;
   return x >> n | ((x & ((1ull << n) - 1)) != 0);
@@ -59,7 +60,7 @@ inline Wide sum(Wide x, Wide y) noexcept {
   return {x.high + y.high + (low < x.low), low};
 }
 
-// x 2^exponent to the nearest double, ties to even, x not zero; as bits without a sign.
+// Returns the bits of x 2^exponent rounded to the nearest double, ties to even, without a sign. x is not zero.
 inline std::uint64_t rounded(Wide x, int exponent) noexcept {
   if (!x.high) x = {x.low, 0}, exponent -= 64;
   const int lead = __builtin_clzll(x.high);
@@ -72,11 +73,11 @@ inline std::uint64_t rounded(Wide x, int exponent) noexcept {
   const std::uint64_t cut = top & 0x7ff;
   top >>= 11;
   top += cut > 0x400 || (cut == 0x400 && (top & 1));
-  // The leading bit, where there is one, counts the field up by one.
+  // The leading bit of a normal significand adds 1 to the exponent field.
   return (static_cast<std::uint64_t>(field - 1) << 52) + top;
 }
 
-// x y + z for all arguments, and always right, but half as fast as what stands below it.
+// x y + z, correctly rounded for all arguments; `fused` below is twice as fast where it does not call this.
 [[gnu::noinline, gnu::cold]] inline double fused_in_integers(double x, double y, double z) noexcept {
   constexpr std::uint64_t sign = 1ull << 63, infinity = 0x7ffull << 52;
   const std::uint64_t x_bits = __builtin_bit_cast(std::uint64_t, x), y_bits = __builtin_bit_cast(std::uint64_t, y);
@@ -87,12 +88,13 @@ inline std::uint64_t rounded(Wide x, int exponent) noexcept {
 
   const Magnitude a = magnitude(x_bits), b = magnitude(y_bits);
   Wide p = product(a.significand, b.significand), q = {};
-  int exponent = a.exponent + b.exponent;  // of p, then of both
+  int exponent = a.exponent + b.exponent;  // p's; after the shift below, p's and q's
   if (z_size) {
     const Magnitude c = magnitude(z_bits);
     q = {c.significand, 0};
     const int ahead = exponent - (c.exponent - 64);
-    // A shift that loses bits leaves so small a number that the sum keeps over 60 bits below the 53 of the result.
+    // If the shift loses bits, the shifted number is so small that the sum keeps over 60 bits below the 53 of the
+    // result.
     if (ahead >= 0) q = shifted_right(q, ahead);
     else p = shifted_right(p, -ahead), exponent = c.exponent - 64;
   }
@@ -109,7 +111,8 @@ inline std::uint64_t rounded(Wide x, int exponent) noexcept {
   return __builtin_bit_cast(double, negative | rounded(p, exponent));
 }
 
-// The upper half of a significand: what is left has 26 bits too, so that products of halves are exact (Veltkamp).
+// Returns x with the upper half of its significand (Veltkamp). The rest, too, has 26 bits, so that products of halves
+// are exact.
 inline double upper_half(double x) noexcept {
   const double scaled = x * 0x1p27 + x;
   return scaled - (scaled - x);
@@ -117,22 +120,24 @@ inline double upper_half(double x) noexcept {
 
 // x y + z, rounded once.
 //
-//   max error    0.5 ulp, for all arguments: correctly rounded, ties to even
-//   NaN          passes; 0 * infinity and infinity - infinity give NaN
-//   infinity     passes; the result is one only where the exact sum rounds to it, however large the product is
-//   zero         has the sign that IEEE 754 gives it; terms that cancel give +0
+//   range        all arguments
+//   max error    0.5 ulp: correctly rounded, ties to even
+//   NaN          gives NaN; so do 0 * infinity and infinity - infinity
+//   infinity     gives infinity; a finite sum becomes infinite only if it rounds to infinity, however large x y is
+//   zero         has the sign that IEEE 754 prescribes; terms that cancel give +0
 //   subnormals   are exact as arguments and correctly rounded as results
 inline double fused(double x, double y, double z) noexcept {
   const double p = x * y;
-  const auto below = [](double value, double limit) { return __builtin_fabs(value) < limit; };  // a NaN is not
-  constexpr double most = 0x1p900, least = 0x1p-900;  // between these, none of the following rounds where it must not
+  const auto below = [](double value, double limit) { return __builtin_fabs(value) < limit; };  // false for NaN
+  constexpr double most = 0x1p900, least = 0x1p-900;  // between them the steps below that must be exact are exact
   if (!(below(x, most) && below(y, most) && below(z, most) && below(p, most)) || below(p, least))
     return fused_in_integers(x, y, z);
-  // p + p_error = x y (Dekker) and s + s_error = p + z (Knuth), exactly.
+  // These hold exactly: p + p_error = x y (Dekker) and s + s_error = p + z (Knuth).
   const double x_high = upper_half(x), x_low = x - x_high, y_high = upper_half(y), y_low = y - y_high;
   const double p_error = ((x_high * y_high - p) + x_high * y_low + x_low * y_high) + x_low * y_low;
   const double s = p + z, z_part = s - p, s_error = (p - (s - z_part)) + (z - z_part);
-  // Adding the rounded sum of the errors is right, unless the result lies at a tie, or nearly: 1e-3 is plenty.
+  // Adding the rounded sum of the errors to s gives the right result unless it lies close to half way between two
+  // doubles; a margin of 1e-3 is more than enough.
   const double e = s_error + p_error, result = s + e, rest = e - (result - s);
   if (__builtin_expect(result + rest * 1.001 != result, 0)) return fused_in_integers(x, y, z);
   return result;

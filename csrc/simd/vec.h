@@ -1,10 +1,11 @@
-// Vec<T>: one SIMD register of float or double, its width taken from the ISA this file is compiled for.
+// Vec<T> is one SIMD register of float or double. Its width is that of the instruction set (ISA) that this file is
+// compiled for.
 //
-// GCC and Clang vector extensions give + - * / and comparisons lane by lane, with ?: as the select; the one
-// operation they lack is a guaranteed fused multiply-add, written here once per ISA. Everything under
-// csrc/isa is compiled with -ffp-contract=off, so these are the only fused operations there are.
+// GCC's and Clang's vector extensions give + - * / and comparisons lane by lane, and ?: selects lanes. They have no
+// guaranteed fused multiply-add, so fma() is written here once per ISA. Everything under csrc/isa is compiled with
+// -ffp-contract=off: the compiler forms no other fused operations.
 //
-// Unnamed namespace: every ISA gets its own copy and none is visible to the linker (see dispatch/kernels.h).
+// The unnamed namespace gives every ISA a copy of its own that the linker does not see (dispatch/kernels.h says why).
 #pragma once
 
 #include <cstddef>
@@ -21,7 +22,7 @@
 namespace pyrnn {
 namespace {
 
-// PYRNN_VECTOR_BYTES comes from CMakeLists.txt; 0 asks for one lane: the plain scalar form of every kernel.
+// CMakeLists.txt defines PYRNN_VECTOR_BYTES; 0 means one lane, the scalar form of every kernel.
 template <class T> struct VecOf;
 template <> struct VecOf<float> {
   typedef float type __attribute__((vector_size(PYRNN_VECTOR_BYTES ? PYRNN_VECTOR_BYTES : sizeof(float))));
@@ -33,13 +34,14 @@ template <class T> using Vec = typename VecOf<T>::type;
 template <class V> using Element = decltype(V{}[0] + 0);  // the T of a Vec<T>
 template <class T> constexpr int lanes = sizeof(Vec<T>) / sizeof(T);
 
-// Registers a tile may fill with accumulators: three quarters of the file, the rest for weights and inputs.
+// The number of registers that a tile may use as accumulators: three quarters of all; the others hold weights and
+// inputs.
 #if PYRNN_VECTOR_BYTES == 64 || PYRNN_VECTOR_BYTES == 16  // AVX-512 and NEON have 32 registers
 constexpr int accumulators = 24;
 #elif PYRNN_VECTOR_BYTES == 32
 constexpr int accumulators = 12;
 #else
-constexpr int accumulators = 4;  // the plain form: small code, and nothing to hide behind other rows
+constexpr int accumulators = 4;  // Without SIMD, more rows hide no latency; four keep the code small.
 #endif
 
 template <class T> [[gnu::always_inline]] inline Vec<T> load(const T* p) noexcept {
@@ -48,11 +50,12 @@ template <class T> [[gnu::always_inline]] inline Vec<T> load(const T* p) noexcep
   return v;
 }
 
-// bfloat16, the upper half of a float: storage only, widened exactly.
+// A bfloat16 number is the upper half of a float. It is for storage only; widening it is exact.
 struct Bf16 {
   unsigned short bits;
 };
-// By intrinsics: GCC 12 widens a vector lane by lane, and the weights then come no faster than floats do.
+// This uses intrinsics because GCC 12 widens a vector lane by lane, which makes bf16 weights no faster than float
+// ones.
 [[gnu::always_inline]] inline Vec<float> load(const Bf16* p) noexcept {
 #if PYRNN_VECTOR_BYTES == 64
   const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -69,7 +72,7 @@ struct Bf16 {
   return v;
 #endif
 }
-// To the nearest, ties to even; a NaN stays one.
+// Rounds to the nearest bfloat16, ties to even; NaN stays NaN.
 inline Bf16 to_bf16(float x) noexcept {
   unsigned int word;
   __builtin_memcpy(&word, &x, sizeof word);
@@ -77,8 +80,9 @@ inline Bf16 to_bf16(float x) noexcept {
   return {static_cast<unsigned short>((word + 0x7fff + (word >> 16 & 1)) >> 16)};
 }
 
-// The first n lanes, the others zero; and a store of the first n lanes. n may exceed the width. A masked
-// instruction where there is one: scalar tails, inlined wherever a row ends, were half of the code.
+// load_first loads the first n lanes and sets the others to zero; store_first stores the first n lanes. n may exceed
+// the width. Both use masked instructions where the ISA has them: scalar loops for the tails, inlined wherever a row
+// ends, made up half of the code.
 #if PYRNN_VECTOR_BYTES == 64
 [[gnu::always_inline]] inline Vec<float> load_first(const float* p, int n) noexcept {
   return _mm512_maskz_loadu_ps((1u << n) - 1, p);
@@ -131,7 +135,7 @@ template <class T> [[gnu::always_inline]] inline void store(T* p, Vec<T> v, int 
 }
 
 template <class T> [[gnu::always_inline]] inline Vec<T> splat(T x) noexcept {
-  return x - Vec<T>{};  // x - 0 is x for every x, -0 included; x + 0 would not be
+  return x - Vec<T>{};  // x - 0 equals x for every x; x + 0 would turn -0 into +0.
 }
 
 #if PYRNN_VECTOR_BYTES == 64
@@ -155,7 +159,7 @@ template <class T> [[gnu::always_inline]] inline Vec<T> splat(T x) noexcept {
 [[gnu::always_inline]] inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) noexcept {
   return (Vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 }
-#else  // one lane; without the instruction in software
+#else  // one lane; a CPU without the instruction computes it in software
 [[gnu::always_inline]] inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) noexcept {
   return Vec<float>{PYRNN_FMA(a[0], b[0], c[0])};
 }
@@ -164,9 +168,9 @@ template <class T> [[gnu::always_inline]] inline Vec<T> splat(T x) noexcept {
 }
 #endif
 
-// The greater and the lesser of two; where they cannot be compared, b: a NaN passes from there. One instruction on
-// x86, which GCC 12 does not find for ?: (a comparison into a mask and a blend: twice the time), and whose unmasked
-// intrinsics it warns about.
+// greater and lesser return the larger and the smaller of a and b, or b if one of them is NaN. They use the one x86
+// instruction for it: from ?: GCC 12 makes a comparison and a blend, which takes twice as long. The AVX-512 intrinsics
+// are the masked ones because GCC 12 warns about its own unmasked ones.
 #if PYRNN_VECTOR_BYTES == 64
 [[gnu::always_inline]] inline Vec<float> greater(Vec<float> a, Vec<float> b) noexcept {
   return _mm512_maskz_max_ps(0xffff, a, b);

@@ -20,22 +20,23 @@ int cpus_of_affinity() {
   const int online = std::max(static_cast<int>(std::thread::hardware_concurrency()), 1);
 #ifdef __linux__
   cpu_set_t set;
-  // It fails where there are more CPUs than the set has bits for: then there are enough.
+  // The call fails if there are more CPUs than bits in the set: then there are enough.
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::min(online, std::max(CPU_COUNT(&set), 1));
 #endif
   return online;
 }
 
-bool has(const std::string& list, const std::string& name) {  // of names between commas
+bool has(const std::string& list, const std::string& name) {  // list: names separated by commas
   return ("," + list + ",").find("," + name + ",") != std::string::npos;
 }
 
-// A hierarchy of groups is mounted at `point`, which shows the group `root` as its root.
+// A mounted hierarchy of control groups: the directory `point` shows the group `root` as its root.
 struct Mount {
   std::string point, root;
 };
 
-// proc/self/mountinfo: id, parent, device, root, mount point, options, some tags, "-", type, source, options of the type.
+// A line of proc/self/mountinfo holds: id, parent, device, root, mount point, options, some tags, "-", type, source,
+// options of the type.
 std::vector<Mount> mounts_of(const std::string& root, bool v2) {
   std::vector<Mount> found;
   std::ifstream file(root + "/proc/self/mountinfo");
@@ -50,7 +51,8 @@ std::vector<Mount> mounts_of(const std::string& root, bool v2) {
   return found;
 }
 
-// proc/self/cgroup: a number, the controllers (none: version 2) and the process's group, between colons.
+// A line of proc/self/cgroup holds a number, the controllers (none for version 2) and the group of the process,
+// separated by colons.
 std::string group_of(const std::string& root, bool v2) {
   std::ifstream file(root + "/proc/self/cgroup");
   for (std::string line, number, controllers, group; std::getline(file, line);) {
@@ -62,11 +64,12 @@ std::string group_of(const std::string& root, bool v2) {
   return "/";
 }
 
-// In CPUs: of version 2 "200000 100000" or "max 100000", of version 1 two files, with -1 for none.
+// Returns the quota of a group in CPUs. Version 2 has one file, "200000 100000" or "max 100000"; version 1 has two,
+// with -1 for no quota.
 double quota_in(const std::string& folder, bool v2) {
   double quota = -1, period = -1;
   if (v2) {
-    std::ifstream(folder + "/cpu.max") >> quota >> period;  // "max" is no number: quota becomes 0
+    std::ifstream(folder + "/cpu.max") >> quota >> period;  // "max" is not a number and sets quota to 0
   } else {
     std::ifstream(folder + "/cpu.cfs_quota_us") >> quota;
     std::ifstream(folder + "/cpu.cfs_period_us") >> period;
@@ -78,7 +81,8 @@ double least_quota(const std::string& root, bool v2) {
   double least = unlimited;
   const std::string group = group_of(root, v2);
   for (const Mount& mount : mounts_of(root, v2)) {
-    // A container without a namespace of its own sees its group from the host's root, and a mount that begins there.
+    // A container without a cgroup namespace sees its group's path from the host's root, and a mount that begins at
+    // that group.
     const bool is_below = mount.root != "/" && group.starts_with(mount.root);
     std::string folder = is_below ? group.substr(mount.root.size()) : group;
     while (folder.ends_with('/')) folder.pop_back();

@@ -1,13 +1,13 @@
-// This file tells how many CPUs the process may keep busy.
+// How many CPUs the process may keep busy.
 #pragma once
 
 #include <string>
 
 namespace pyrnn {
 
-// The least of: the CPUs there are, those of the process's affinity, and the whole CPUs of each quota that the process's
-// control group and the groups above it have (Linux: cgroup v1 and v2); at least 1. A container of two CPUs on a host of
-// 64 has an affinity of 64. `root` goes before the paths of /proc and /sys/fs, for tests.
+// Returns the smallest of: the number of CPUs, the number in the process's affinity, and the quotas, in whole CPUs, of
+// the process's control group and of the groups above it (Linux: cgroup v1 and v2); at least 1. A container of two
+// CPUs on a host of 64 has an affinity of 64. Tests pass `root`, which is put before the paths of /proc and /sys/fs.
 int usable_cpus(const std::string& root = "");
 
 }  // namespace pyrnn

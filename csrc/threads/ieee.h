@@ -1,7 +1,7 @@
-// IeeeMode: while one lives, this thread computes in IEEE mode: round to nearest, no flushing of subnormals, no
-// traps. Other libraries set flush-to-zero for the whole process (gcc -ffast-math does at load time); results
-// must not depend on it. The mode found is restored. Flags that tell what has happened are no part of it: what the
-// kernels raise stays raised.
+// IeeeMode: while such an object exists, its thread computes in IEEE mode: round to nearest, subnormals kept, no
+// traps. Other libraries switch on flush-to-zero for the whole process (gcc -ffast-math does when it is loaded);
+// results must not depend on that. The destructor restores the mode. The exception flags are not part of the mode: a
+// flag that a kernel raises stays raised.
 #pragma once
 
 #if defined(__x86_64__)
@@ -25,7 +25,7 @@ class IeeeMode {
   static void write(Word mode) noexcept { _mm_setcsr(mode); }
 #elif defined(__aarch64__)
   using Word = unsigned long;
-  static constexpr Word default_mode = 0, mode_bits = ~0ul;  // the flags are in another register
+  static constexpr Word default_mode = 0, mode_bits = ~0ul;  // the flags are in another register (fpsr)
   static Word read() noexcept {
     Word mode;
     __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
@@ -38,8 +38,8 @@ class IeeeMode {
   static Word read() noexcept { return 0; }
   static void write(Word) noexcept {}
 #endif
-  // Writing costs 10 times what reading does, and the mode is nearly always right; whereas the flag of a rounded result
-  // is nearly always up.
+  // Writes only if the mode differs: writing takes 10 times as long as reading, and the mode is nearly always right
+  // already. The comparison leaves the flags out, because that of an inexact result is nearly always raised.
   void exchange(Word mode) const noexcept {
     if ((found_ & mode_bits) != default_mode) write((mode & mode_bits) | (read() & ~mode_bits));
   }

@@ -25,8 +25,8 @@ constexpr int most_threads = 256;
 
 class Pool {
  public:
-  // Workers there are, after making more if so many are wanted. Where the system gives no more threads, or no memory
-  // for one, those there are will do.
+  // Starts workers until there are `wanted`, and returns how many of these there are. If the system gives no more
+  // threads, or no memory for one, the existing workers do the work.
   int grow(int wanted) noexcept {
     std::lock_guard lock(mutex_);
     try {
@@ -59,7 +59,8 @@ class Pool {
   void work(int id) {
     unsigned long seen = 0;
     while (true) {
-      spin([&] { return generation_ != seen; });  // one call of a layer has work for the pool several times
+      // Spin before sleeping, because one call of a layer uses the pool several times.
+      spin([&] { return generation_ != seen; });
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return generation_ != seen; });
       seen = generation_;
@@ -81,7 +82,7 @@ class Pool {
   std::atomic<unsigned long> generation_{0};
 };
 
-// Never destroyed: workers may outlive main. Replaced, not repaired, in the child of a fork.
+// The pool is never destroyed, because workers may outlive main. In the child of a fork a new pool replaces it.
 std::atomic<Pool*> pool{nullptr};
 std::atomic<bool> in_use{false};
 
@@ -91,14 +92,15 @@ void start_afresh_in_child() {
   set_host_team(nullptr);
 }
 
-// At load, before there is a second thread: a fork must not come between the start of a pool and this.
+// This runs when the library is loaded, before there is a second thread, so that no fork can happen between the start
+// of a pool and this.
 const bool watches_forks = pthread_atfork(nullptr, nullptr, start_afresh_in_child) == 0;
 
-// For one call at a time.
+// Takes the threads for one call; returns false if another call has them.
 bool take_threads() noexcept { return watches_forks && !in_use.exchange(true); }
 void give_threads_back() noexcept { in_use = false; }
 
-// Where there is no memory for a pool the caller works alone, and the next call tries again.
+// If there is no memory for a pool, the caller works alone, and the next call tries again.
 void run_on_pool(int threads, Task<int, int> f) noexcept {
   if (!pool) pool = new (std::nothrow) Pool;
   if (pool) pool.load()->run(threads, f);

@@ -1,7 +1,7 @@
-// Work on several threads: the library's own, or those of the program around it (threads/host.h).
+// Work on several threads: those of this library's pool, or those of the host (threads/host.h).
 //
-// The own ones are no OpenMP team: such a team does not survive a fork. Here a child starts with an empty pool of its
-// own. Nested calls, and calls while another thread has the threads, run in the calling thread alone.
+// The pool is not an OpenMP team, because such a team does not survive a fork; here a child process starts a new pool.
+// A nested call, and a call while another thread has the threads, runs in the calling thread alone.
 #pragma once
 
 #include <cstddef>
@@ -10,24 +10,26 @@
 
 namespace pyrnn {
 
-// Where piece i begins when n things are cut into `pieces`, as even as can be; where the one before ends.
+// Cuts n items into `pieces` that are as even as possible and returns where piece i begins, which is where piece i - 1
+// ends.
 inline int cut(int n, int i, int pieces) noexcept { return static_cast<int>(static_cast<long long>(n) * i / pieces); }
 
-// f(member, members) on at most so many threads (1: no pool is woken) that run at the same time and may wait for each
-// other; f(0, 1) in the calling thread alone where others have the pool. Where a thread cannot be made, those there are
-// do the work. f must not throw.
+// Runs f(member, members) on at most `threads` threads (1: the caller's own) that run at the same time and may wait
+// for each other. If another call has the threads, it runs f(0, 1) in the calling thread; if no more threads can be
+// started, the existing ones do the work. f must not throw.
 void run_together(int threads, Task<int, int> f) noexcept;
 
-// f(0) .. f(n - 1), on at most so many threads; rethrows the first exception when all are done.
+// Runs f(0) .. f(n - 1) on at most `threads` threads. When all are done it rethrows the first exception.
 void for_each(int n, int threads, Task<int> f);
 
-// PYRNN_THREADS, else the CPUs this process may use; within a HostThreads no more than it says. set_num_threads throws
-// std::invalid_argument below 1.
+// num_threads returns PYRNN_THREADS or else the number of CPUs that this process may use; where a HostThreads exists,
+// no more than its size. set_num_threads throws std::invalid_argument for n < 1.
 int num_threads();
 void set_num_threads(std::ptrdiff_t n);
 
-// How many threads `work` multiply-adds are worth: small pieces cost more to hand out than they save. Up to
-// one_thread_work it is one; that takes some 35 us. At 1e6 the RNN at 100,8,64,64 lost a tenth to a second thread.
+// Returns how many threads to use for `work` multiply-adds: starting more for little work takes longer than it saves.
+// Up to one_thread_work, some 35 us of work, it is one; with 1e6 in its place an RNN at 100,8,64,64 was a tenth slower
+// with its second thread.
 constexpr double one_thread_work = 4e6;
 int threads_for(double work);
 

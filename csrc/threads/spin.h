@@ -1,4 +1,5 @@
-// Waiting without sleeping, for what is about to happen: to sleep and be woken costs 20 to 60 us.
+// Waits in a loop, without sleeping, for what will happen soon: putting a thread to sleep and waking it takes 20 to 60
+// us.
 #pragma once
 
 #if defined(__x86_64__)
@@ -7,7 +8,7 @@
 
 namespace pyrnn {
 
-// Until holds() is true, but no longer than some 20 us; whether it is.
+// Waits until holds() is true, but not longer than some 20 us; returns whether it is true.
 template <class Condition> bool spin(Condition holds) noexcept {
   for (int rounds = 0; rounds < 1000; ++rounds) {
     if (holds()) return true;

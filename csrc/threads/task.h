@@ -1,4 +1,4 @@
-// A callable by reference: std::function would allocate, and a stream may not.
+// A reference to a callable. std::function would allocate memory, which a stream must not do.
 #pragma once
 
 namespace pyrnn {

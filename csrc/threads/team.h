@@ -1,6 +1,7 @@
-// Threads that share one scan and wait for each other within it: by hidden units, meeting after every step, or layer by
-// layer, the upper one a block of steps behind (a wavefront). They spin: a step takes microseconds, to sleep and wake
-// costs tens. All of a team run at once (together, below), so none waits for one that has not begun.
+// A team: threads that compute one scan together and wait for each other within it. They share the hidden units and
+// synchronize after every step, or they share the layers, each upper layer a block of steps behind the one below (a
+// wavefront). They wait in a loop: a step takes microseconds, and putting a thread to sleep and waking it takes tens
+// of them. All members run at the same time (`together` below), so none waits for one that has not started.
 #pragma once
 
 #include <algorithm>
@@ -15,8 +16,8 @@ namespace pyrnn {
 
 using Clock = std::chrono::steady_clock;
 
-// Until holds() is true. Returns the time it took beyond the first 20 us; from then on it yields, for whoever is waited
-// for may need this CPU.
+// Waits until holds() is true. After the first 20 us it yields the CPU in each round, because the awaited thread may
+// need it. Returns the time that it waited beyond these 20 us.
 template <class Condition> Clock::duration spin_until(Condition holds) noexcept {
   if (spin(holds)) return {};
   const Clock::time_point begin = Clock::now();
@@ -36,9 +37,8 @@ class Barrier {
       waited_.fetch_add(long_wait.count(), std::memory_order_relaxed);
     }
   }
-  Clock::duration waited() const noexcept {
-    return Clock::duration(waited_.load());
-  }  // by all members, long waits only
+  // The sum over all members of the waits that spin_until returns.
+  Clock::duration waited() const noexcept { return Clock::duration(waited_.load()); }
 
  private:
   alignas(64) std::atomic<int> waiting_{0};
@@ -46,20 +46,20 @@ class Barrier {
   std::atomic<Clock::rep> waited_{0};
 };
 
-// How many steps of a layer are done.
+// How many steps of a layer are finished.
 struct alignas(64) Progress {
   std::atomic<int> steps{0};
 };
 
-// One thread's place in a team; alone by default.
+// One thread's part in a team; by default the thread is alone.
 struct Team {
   int member = 0, members = 1;
   Barrier* barrier = nullptr;
-  const Progress* below = nullptr;  // of the layer whose output is read
+  const Progress* below = nullptr;  // of the layer below, whose output this one reads
   Progress* own = nullptr;
-  int block = 0;  // most steps to wait for at once; 0: no matter
+  int block = 0;  // the most steps to wait for at once; 0: no limit
 
-  void meet() const noexcept {
+  void synchronize() const noexcept {
     if (barrier) barrier->wait(members);
   }
   void await(int steps) const noexcept {
@@ -70,29 +70,30 @@ struct Team {
   }
 };
 
-// Where others want the CPUs, a member loses its own for a while and the rest waits: a scan of 0.1 ms took 2.7. After a
-// call that spent half of its time so, the next ones do without a team: two, and twice as many each time it happens again.
-struct Crowd {
+// On a busy machine the system deschedules a member and the team waits (2.7 ms in place of 0.1 ms for a scan). After a
+// call that spent half of its time waiting, the next two calls run alone; each further time in succession doubles
+// their number, up to 256.
+struct Contention {
   std::atomic<int> alone{0}, penalty{1};
 
-  bool is_near() noexcept { return alone.load() > 0 && alone.fetch_sub(1) > 0; }
-  void tell(bool crowded) noexcept {
-    penalty.store(crowded ? std::min(2 * penalty.load(), 256) : 1);
-    if (crowded) alone.store(penalty.load());
+  bool must_run_alone() noexcept { return alone.load() > 0 && alone.fetch_sub(1) > 0; }
+  void report(bool contended) noexcept {
+    penalty.store(contended ? std::min(2 * penalty.load(), 256) : 1);
+    if (contended) alone.store(penalty.load());
   }
 };
-inline Crowd crowd;
+inline Contention contention;
 
 // Runs f(member, barrier, members) on at most `threads` threads at the same time. f must not throw.
 template <class F> void together(int threads, const F& f) {
   Barrier barrier;
   bool is_team = false;
   const Clock::time_point begin = Clock::now();
-  run_together(crowd.is_near() ? 1 : threads, [&](int member, int members) {
+  run_together(contention.must_run_alone() ? 1 : threads, [&](int member, int members) {
     if (member == 0) is_team = members > 1;
     f(member, barrier, members);
   });
-  if (is_team) crowd.tell(2 * barrier.waited() > Clock::now() - begin);
+  if (is_team) contention.report(2 * barrier.waited() > Clock::now() - begin);
 }
 
 }  // namespace pyrnn

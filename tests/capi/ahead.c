@@ -1,4 +1,4 @@
-/* ahead MODEL: asks for a stream that the model cannot have, and prints the status and the message. */
+/* ahead MODEL: asks for a stream of a model that looks ahead, and prints the status and the sentence of the refusal. */
 #include "check.h"
 
 int main(int count, char** arguments) {

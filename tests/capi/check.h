@@ -1,4 +1,5 @@
-/* The programs share these: a check that prints its line, and functions that make a model and a stream or fail. */
+/* Used by all programs: a check that prints its line, and functions that load a model or make a stream, or else
+   print the library's sentence and exit. */
 #include <pyrnn.h>
 
 #include <stdio.h>
@@ -25,7 +26,7 @@ static inline pyrnn_stream* started(const pyrnn_model* model, size_t batch) {
   return stream;
 }
 
-/* Returns n numbers in [-1, 1) that depend on the seed alone; the caller frees them. */
+/* Returns n numbers in [-1, 1), the same for the same seed; the caller frees them. */
 static inline float* numbers(size_t n, unsigned seed) {
   float* all = malloc(n * sizeof(float) + 1);
   size_t i;

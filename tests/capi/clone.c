@@ -1,4 +1,5 @@
-/* A clone goes on alone, and so does a row of a state set in another stream; streams may be freed in any order. */
+/* A clone continues independently of its stream, and so does a row of a state written to another stream; the order
+   of freeing does not matter. */
 #include "check.h"
 
 enum { B = 3, T = 7 };
@@ -17,7 +18,7 @@ int main(int count, char** arguments) {
   CHECK(pyrnn_stream_state_get(first, state) == PYRNN_OK);
   CHECK(pyrnn_stream_run(first, x, T, expected) == PYRNN_OK);
   CHECK(pyrnn_stream_state_get(clone, again) == PYRNN_OK);
-  CHECK(same(state, again, B * S)); /* the clone did not move along */
+  CHECK(same(state, again, B * S)); /* running the first stream left the clone's state unchanged */
   pyrnn_stream_free(first);
   pyrnn_model_free(model);
   CHECK(pyrnn_stream_run(clone, x, T, y) == PYRNN_OK);

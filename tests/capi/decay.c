@@ -1,6 +1,6 @@
-/* Silent steps after a loud input take no longer than loud ones: the state decays to zero, and neither state nor output
- * ever holds a subnormal number, on which a CPU is slow; the flags of an x86-64 show that no operation reads or makes
- * one. The program prints the time of a step; the model has no biases. */
+/* Silence after a loud input costs no more than the loud input did: the state decays to zero and is never subnormal,
+ * nor is an output (CPUs are slow on subnormals). On x86-64 the exception flags show that no operation on the way
+ * reads or produces a subnormal. Prints the time of a step. The model has no biases. */
 #define _POSIX_C_SOURCE 199309L
 #include "check.h"
 
@@ -10,9 +10,9 @@
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
-enum { MET = 0x02, MADE = 0x10 }; /* an operand was subnormal; a result was too small */
+enum { OPERAND = 0x02, RESULT = 0x10 }; /* flags: an operand was subnormal; a result underflowed */
 static void clear_flags(void) { _mm_setcsr(_mm_getcsr() & ~0x3fu); }
-static int slow(void) { return (_mm_getcsr() & (MET | MADE)) != 0; }
+static int slow(void) { return (_mm_getcsr() & (OPERAND | RESULT)) != 0; }
 #else
 static void clear_flags(void) {}
 static int slow(void) { return 0; }
@@ -28,7 +28,7 @@ static double now(void) {
   return 1e9 * (double)time.tv_sec + (double)time.tv_nsec;
 }
 
-/* Returns nanoseconds a step of the fastest of some tries, each from the same state. */
+/* Returns the nanoseconds of a step in the fastest of several tries, each of which starts from the same state. */
 static double cost(pyrnn_stream* stream, const float* state, const float* x, float* y) {
   double best = 1e9;
   int repeat, step;

@@ -1,5 +1,5 @@
-/* hash STEPS MODEL: prints the instruction set and the hash of the outputs for the inputs of export.c's test programs,
- * the first half step by step, the rest in blocks of different lengths. */
+/* hash STEPS MODEL: prints the instruction set and the hash of the outputs for the same inputs as the test programs
+ * of export.c. It runs half of the inputs step by step, the rest in blocks of other lengths. */
 #include "check.h"
 
 enum { MOST = 64 };

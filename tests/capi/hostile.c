@@ -1,5 +1,5 @@
-/* A file cut anywhere is refused, and one with any bit of its header flipped is refused or harmless. Its bytes lie at
- * the end of a block of memory, where a sanitizer detects a read beyond them. */
+/* A file that ends early is refused, and one with a flipped bit in its header is refused or harmless. Each variant
+ * is in a heap block of its own, so that a sanitizer sees a read beyond its end. */
 #include "check.h"
 
 static unsigned char* contents(const char* path, size_t* size) {
@@ -14,7 +14,7 @@ static unsigned char* contents(const char* path, size_t* size) {
   return bytes;
 }
 
-/* Returns whether the file was loaded, in which case the model also runs. */
+/* Returns whether the library accepts the bytes as a model; an accepted model must also run a step. */
 static int taken(const unsigned char* bytes, size_t size) {
   pyrnn_model* model = NULL;
   unsigned char* copy = malloc(size ? size : 1);
@@ -52,7 +52,7 @@ int main(int count, char** arguments) {
       refused += !taken(bytes, size);
       bytes[i] ^= (unsigned char)(1 << bit);
     }
-  CHECK(refused > 4 * (int)header); /* the rest are changes of layers' names and of options without effect here */
+  CHECK(refused > 4 * (int)header); /* over half of the flips; the others change names of layers or unused options */
   free(bytes);
   return 0;
 }

@@ -1,4 +1,4 @@
-/* Inputs that are no index of the Embedding are refused before any computation, and the state stays. */
+/* An input that is not an index of the Embedding is refused before anything is computed: the state stays the same. */
 #include "check.h"
 
 enum { ROWS = 7, B = 2, T = 3 };

@@ -1,9 +1,10 @@
-/* latency MODEL [BLOCKS]: prints the median, p99.9 and worst time of blocks of 64 samples, as in examples/audio.c:
+/* latency MODEL [BLOCKS]: prints the median, the 99.9th percentile and the maximum of three sets of times, for
+ * blocks of 64 samples as in examples/audio.c:
  *
- *   audio   of every block;
- *   empty   of a loop that only counts and takes as long as the median block, which shows the machine's own delays;
- *   least   of the fastest of some runs of each block, which shows the library's delays, since interrupts seldom come
- *           twice at the same place.
+ *   audio   each block, once;
+ *   empty   a loop that only counts and takes as long as the median block: the delays that the machine adds;
+ *   least   for each block the fastest of RUNS runs from the start: the delays that the library adds, since interrupts
+ *           rarely come twice at the same block.
  */
 #define _POSIX_C_SOURCE 199309L
 #include "check.h"

@@ -1,5 +1,6 @@
-/* A stream in the caller's memory, at any address, makes no allocation, has the outputs of any other stream, and
- * refuses too little memory. This program defines a malloc that counts, which the library's operator new calls. */
+/* A stream in the caller's memory, at any address: the library allocates nothing for it, its outputs equal those of
+ * another stream, and too little memory is refused. This program defines a malloc that counts; the library's
+ * operator new calls it. */
 #include "check.h"
 
 void* __libc_malloc(size_t size);

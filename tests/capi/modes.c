@@ -1,5 +1,5 @@
-/* A caller that rounds down or treats subnormals as zeros gets the same bits, and its own mode back; the exception
- * flags stay set, its own and those of the library. */
+/* A caller whose thread rounds down or treats subnormals as zeros gets the same bits, and finds its own mode
+ * afterwards. Exception flags stay raised, those of the caller and those that the library raised. */
 #include "check.h"
 
 #include <fenv.h>
@@ -25,7 +25,7 @@ int main(int count, char** arguments) {
   const size_t I = pyrnn_model_input_size(model), O = pyrnn_model_output_size(model);
   float *x = numbers(T * I, 3), *y = numbers(T * O, 4), *expected = numbers(T * O, 5);
   size_t t, i, mode;
-  for (i = 0; i < T / 2 * I; ++i) x[i] *= 1e-39f; /* subnormal, and so are the sums of a plain layer */
+  for (i = 0; i < T / 2 * I; ++i) x[i] *= 1e-39f; /* subnormal, as are the sums of a Linear layer */
   CHECK(pyrnn_stream_run(stream, x, T, expected) == PYRNN_OK);
   for (mode = 0; mode < sizeof modes / sizeof *modes; ++mode)
     for (i = 0; i < 2; ++i) {

@@ -1,4 +1,5 @@
-/* Versions agree, statuses and the instruction set have names, and the message about a missing file names it. */
+/* The versions of header and library agree, each status and the instruction set has a name, and the sentence about a
+   missing file contains the file's name. */
 #include "check.h"
 
 int main(void) {

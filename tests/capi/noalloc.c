@@ -1,6 +1,6 @@
-/* noalloc STEPS MODEL: once a stream is made, so many steps and the calls between them neither allocate, free nor lock:
- * this program defines malloc, its kin and the locks, which count. They make no system call either, not even to wake a
- * thread: under seccomp's strict mode the kernel would kill the process. */
+/* noalloc STEPS MODEL: once a stream exists, STEPS steps and the other calls on it allocate nothing, free nothing
+ * and take no lock: this program defines malloc, its relatives and the lock functions, and counts their calls. They
+ * make no system call either, not even to wake a thread: seccomp's strict mode would kill the process. */
 #define _GNU_SOURCE
 #include "check.h"
 

@@ -1,4 +1,4 @@
-/* A NULL is refused with a message where the library needs a value, and accepted where it needs none. */
+/* A NULL argument that is needed is refused with a sentence; a NULL that is optional is accepted. */
 #include "check.h"
 
 static int refused(pyrnn_status status) {

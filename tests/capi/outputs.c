@@ -1,5 +1,5 @@
-/* outputs HOW B X Y MODEL: reads x [T,B,I] from the file X and writes y [T,B,O] to the file Y. HOW is "whole" for whole
- * sequences, or "stream" for half of x in one run and the rest in steps. */
+/* outputs HOW B X Y MODEL: reads x [T,B,I] from the file X and writes y [T,B,O] to the file Y. HOW is `whole`
+ * (pyrnn_model_run) or `stream` (half of the steps in one run, the rest in single steps). */
 #include "check.h"
 
 static void streamed(const pyrnn_model* model, size_t B, const float* x, size_t T, float* y) {

@@ -1,4 +1,4 @@
-/* refusal MODEL: prints the status and the message for a model that the library refuses. */
+/* refusal MODEL: prints the status and the sentence with which the library refuses a model. */
 #include "check.h"
 
 int main(int count, char** arguments) {

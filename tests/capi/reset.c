@@ -1,4 +1,4 @@
-/* After a reset a stream computes as a new one; a reset of some rows leaves the others alone. */
+/* After a reset a stream behaves as a new one; a reset of some rows does not change the others. */
 #include "check.h"
 
 enum { B = 3, T = 5 };

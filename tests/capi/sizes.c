@@ -1,5 +1,5 @@
-/* Impossible numbers of steps or sequences are refused before the library reads or allocates, and so are requests for
- * more memory than there is, each with a message and without a leak. */
+/* Numbers of steps and sequences that are too large are refused before anything is read or allocated, and an
+ * allocation that is too large fails. Each case gives a sentence and leaks nothing. */
 #include "check.h"
 
 #include <stdint.h>
@@ -25,7 +25,7 @@ int main(int count, char** arguments) {
     CHECK(pyrnn_stream_bytes(model, large[i]) == 0 && strstr(pyrnn_last_error(), "batch should be from 1 to") != NULL);
     CHECK(pyrnn_stream_new(model, large[i], &none) == PYRNN_INVALID_ARGUMENT && none == NULL);
   }
-  CHECK(one > 0 && most > one && most / one <= (size_t)1 << 24); /* only measured, not allocated */
+  CHECK(one > 0 && most > one && most / one <= (size_t)1 << 24); /* the size is computed, not allocated */
   pyrnn_stream_free(stream);
   pyrnn_model_free(model);
   return 0;

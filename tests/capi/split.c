@@ -1,7 +1,8 @@
-/* A run gives the bits of two runs with a cut anywhere, of single steps, and of its rows in any batch. */
+/* A run of a + b steps gives the same bits as a run of a and one of b steps, for every cut; so do single steps, and
+   any batch. */
 #include "check.h"
 
-enum { B = 3, T = 60 }; /* more rows than the library runs at once */
+enum { B = 3, T = 60 }; /* more rows than the library computes at once */
 
 int main(int count, char** arguments) {
   pyrnn_model* model = loaded(arguments[count - 1]);

@@ -1,4 +1,5 @@
-/* Two threads run streams of one model at once; each has the outputs and the last error that it would have alone. */
+/* Two threads run streams of one model at once. Each gets the outputs that it would get alone, and each has its own
+   last error. */
 #include "check.h"
 
 #include <pthread.h>

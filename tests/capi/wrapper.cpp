@@ -1,4 +1,4 @@
-// The C++ wrapper's objects can be moved and not copied, give the same numbers, and throw exceptions for failures.
+// The C++ wrapper: its objects can be moved but not copied, it gives the same numbers, and failures are exceptions.
 #include <pyrnn.hpp>
 
 #include <cstdio>
@@ -18,7 +18,7 @@ static std::string sentence_of(const std::string& path, pyrnn_status& status) {
 }
 
 static bool works(const std::string& path) {
-  pyrnn::Stream stream = pyrnn::Model::load(path).stream(2);  // outlives its model
+  pyrnn::Stream stream = pyrnn::Model::load(path).stream(2);  // the stream outlives its model
   const pyrnn::Model model = pyrnn::Model::load(path);
   std::vector<float> x(2 * model.input_size(), 0.5f), y(2 * model.output_size()), z(y);
   stream.step(x.data(), y.data());

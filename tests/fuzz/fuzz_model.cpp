@@ -1,6 +1,6 @@
-// libFuzzer runs the reader of models: any bytes are refused with a message, or give a model that runs whole sequences
-// and, unless it looks ahead, a stream; neither the load nor a stream takes more memory than the file's budget. run.sh
-// builds and starts it.
+// libFuzzer on the reader of models. Any bytes are refused with a sentence or give a model that runs on whole
+// sequences and, unless it looks ahead, in a stream. Neither loading nor a stream takes more memory than the file may.
+// run.sh builds and starts it.
 #include <pyrnn.h>
 
 #include <sanitizer/allocator_interface.h>
@@ -20,7 +20,7 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
-// Bytes of the heap that AddressSanitizer's allocator has handed out.
+// Bytes on the heap, counted by hooks of AddressSanitizer's allocator.
 std::atomic<long> live{0}, most{0};
 
 void taken(const volatile void*, std::size_t size) {
@@ -31,7 +31,7 @@ void given_back(const volatile void* memory) {
   if (memory) live -= static_cast<long>(__sanitizer_get_allocated_size(memory));
 }
 
-// Returns the most bytes that the calls of f allocate at once.
+// Returns the peak of the bytes that f allocates, above those that are already allocated.
 template <class F> long most_taken_by(F f) {
   const long before = live;
   most = before;
@@ -39,7 +39,8 @@ template <class F> long most_taken_by(F f) {
   return most - before;
 }
 
-// The budget is 64 times the length and 16 MiB, as capi/pyrnn.h says; exceptions with their messages add to it.
+// The limit that capi/pyrnn.h states, 64 times the length plus 16 MiB, and an allowance for exceptions and their
+// sentences.
 long allowed(std::size_t size) { return 64 * static_cast<long>(size) + (16 << 20) + (1 << 16); }
 
 bool refused(pyrnn_status status, pyrnn_status fine) {
@@ -49,7 +50,7 @@ bool refused(pyrnn_status status, pyrnn_status fine) {
 }
 
 void run(const pyrnn_model* model) {
-  // Zeros are valid indices too; the later inputs are not.
+  // Inputs of zeros, which are valid indices; then of halves, which are not.
   const std::vector<float> zeros(T * B * pyrnn_model_input_size(model)), halves(zeros.size(), 0.5f);
   std::vector<float> y(T * B * pyrnn_model_output_size(model)), state(B * pyrnn_model_state_size(model) + 1);
   require(!zeros.empty() && !y.empty());

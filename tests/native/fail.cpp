@@ -1,11 +1,12 @@
-// A library for LD_PRELOAD that lets the process' n-th request for memory or for a thread fail, for a test of every n.
+// A library for LD_PRELOAD that makes the n-th request of the process for memory or for a thread fail, so that a test
+// can try every n.
 //
-//   fail_at(n, kinds)   counts all threads' requests of these kinds from now on, and lets the n-th fail; with 0, none
-//   fail_count()        the requests since then
-//   fail_happened()     1 if one of them failed
-//   fail_live()         blocks of the heap in use: a call that fails leaves as many as before
+//   fail_at(n, kinds)   counts requests of these kinds from now on, in all threads, and makes the n-th fail (0: none)
+//   fail_count()        returns the number of requests since then
+//   fail_happened()     returns 1 if one of them failed
+//   fail_live()         returns the heap blocks that are allocated and not freed; a failed call must not change it
 //
-// Build: c++ -std=c++20 -shared -fPIC -O1 -o libfail.so fail.cpp -ldl (for glibc, whose own names of malloc it calls)
+// Build: c++ -std=c++20 -shared -fPIC -O1 -o libfail.so fail.cpp -ldl (needs glibc, which has other names for malloc)
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -28,12 +29,12 @@ void __libc_free(void*);
 namespace {
 
 enum Kind : unsigned {
-  operator_new = 1,  // all forms of new, which libstdc++ forwards to the two below
+  operator_new = 1,  // all forms of new: libstdc++ implements them by the two below
   heap = 2,  // malloc, calloc, realloc
   aligned_heap = 4,  // aligned_alloc, posix_memalign, memalign
   mapping = 8,  // mmap
   thread = 16,  // pthread_create
-  and_all_after = 128,  // every request from the n-th on, as if memory had run out
+  and_all_after = 128,  // makes every request from the n-th on fail, as when memory is short
 };
 
 std::atomic<unsigned> watched{0};

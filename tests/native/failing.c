@@ -1,6 +1,6 @@
-/* failing MODEL: if the n-th request for memory of any kind fails, alone or with all after it, a call returns
- * PYRNN_OUT_OF_MEMORY, leaves *out NULL and no memory in use, and the next call gives the right bits. The program is
- * linked with tests/native/fail.cpp. */
+/* failing MODEL: whichever request for memory fails, the n-th of one kind or it and all later ones, a call returns
+ * PYRNN_OUT_OF_MEMORY, sets *out to NULL and keeps no memory, and the next call gives the right bits. Linked with
+ * tests/native/fail.cpp. */
 #include "check.h"
 
 void fail_at(long n, unsigned kinds);
@@ -15,9 +15,9 @@ static long size;
 static pyrnn_model* model;
 static pyrnn_stream* stream;
 static float *x, *y, *expected, *state;
-static size_t floats; /* the number of all outputs */
+static size_t floats; /* number of outputs */
 
-static int left_null; /* 0 if the last call failed and left an address */
+static int left_null; /* 0 if the last call failed but did not set *out to NULL */
 
 static pyrnn_status stop(pyrnn_status status, const void* made) {
   left_null = status == PYRNN_OK || made == NULL;
@@ -63,7 +63,8 @@ static pyrnn_status clone(void) {
 
 static pyrnn_status whole(void) { return stop(pyrnn_model_run(model, x, T, B, y), NULL); }
 
-/* A stream in the caller's memory and its calls allocate nothing. The size may fail to be measured, and is then 0. */
+/* Making a stream in the caller's memory, and the calls of a stream: these need no memory. pyrnn_stream_bytes may
+   fail, and then returns 0. */
 static pyrnn_status bytes(void) { return stop(pyrnn_stream_bytes(model, B) ? PYRNN_OK : PYRNN_OUT_OF_MEMORY, NULL); }
 
 static pyrnn_status in_place(void) {
@@ -84,10 +85,10 @@ static pyrnn_status calls(void) {
   return stop(status, NULL);
 }
 
-/* Lets every request of these kinds fail in turn, and returns their number. */
+/* Makes every request of these kinds fail in turn. Returns how many requests there are. */
 static long tried(pyrnn_status (*call)(void), int outputs, unsigned kinds) {
   long n;
-  CHECK(call() == PYRNN_OK); /* makes the allocations that only a first call makes */
+  CHECK(call() == PYRNN_OK); /* the first call allocates memory that stays */
   for (n = 1;; ++n) {
     const long live = fail_live();
     pyrnn_status status;
@@ -120,7 +121,7 @@ static void read_all(void) {
 }
 
 int main(int count, char** arguments) {
-  static const unsigned kinds[] = {1, 2, 4, 8, 31}; /* operator new, malloc, aligned_alloc, mmap, all with threads */
+  static const unsigned kinds[] = {1, 2, 4, 8, 31}; /* new, malloc, aligned_alloc, mmap; these and threads */
   size_t i;
   unsigned after;
   path = arguments[count - 1];

@@ -1,10 +1,9 @@
-// Prints a hash for each case over everything that the core computes, on every ISA of this machine: the bit contract
-// seen from outside.
+// Prints one hash per case of what the core computes, on every ISA that this machine has: a test of the bit contract.
 //
 //   hashes [isa...]     only these ISAs, if any are named
 //
-// It prints "isa hash case" a line and fails if two ISAs differ. All but the first word is the same for every compiler,
-// CPU and PYRNN_THREADS, so runs of different builds can be compared as text (.ci/run).
+// It prints a line "isa hash case" for each and fails where two ISAs differ. All but the first word is the same for
+// every compiler, CPU and PYRNN_THREADS, so .ci/run can compare the output of builds as text.
 #include <bit>
 #include <cstdint>
 #include <cstdio>
@@ -29,7 +28,8 @@ template <class T> constexpr const char* type_name = sizeof(T) == 4 ? "f32" : "f
 // xorshift64*, Vigna 2016.
 class Random {
  public:
-  // Uniform in [-2^exponent, 2^exponent), exact in T: an integer of a significand's bits times a power of two.
+  // Uniform in [-2^exponent, 2^exponent) and exact in T: an integer of as many bits as the significand, times a power
+  // of two.
   template <class T> std::vector<T> values(std::size_t n, int exponent) {
     constexpr int digits = std::numeric_limits<T>::digits;
     const T unit = std::bit_cast<T>(static_cast<Bits<T>>(std::numeric_limits<T>::max_exponent + exponent - digits)
@@ -49,7 +49,8 @@ class Random {
   std::uint64_t state_ = 88172645463325252u;
 };
 
-// FNV-1a over the bytes, lowest first. All NaN count as one, since their sign and payload depend on the CPU.
+// FNV-1a over the bytes, the lowest first. All NaN have the same hash, because their sign and payload depend on the
+// CPU.
 class Hash {
  public:
   template <class T> void add(const std::vector<T>& values) {
@@ -65,7 +66,7 @@ class Hash {
   std::uint64_t value_ = 0xcbf29ce484222325u;
 };
 
-// Inputs are below 1, or below 64 so that gates saturate, or around the limit under which a state is set to zero.
+// Inputs below 1; below 64, which saturate gates; or around the limit below which a state is set to zero.
 enum class Scale { one, large, tiny };
 
 template <class T> constexpr int exponent(Scale scale) {
@@ -76,9 +77,9 @@ struct Case {
   Spec spec;
   int steps, batch;
   Scale scale = Scale::one;
-  int callers = 1;  // threads that call one Weights at once
-  bool flags = false;  // some steps of some rows are masked, and some are reset
-  int checkpoint = 0;  // steps between two kept states; 0 keeps all
+  int callers = 1;     // threads that use one Weights at once
+  bool flags = false;  // some rows are inactive at some steps, and some are reset
+  int checkpoint = 0;  // steps between two checkpoints; 0: a full tape
   Format format = Format::native;
 
   std::string name() const {
@@ -103,15 +104,15 @@ std::vector<Case> cases() {
     all.push_back({{cell, 13, 33, 1, true, true}, 1, 1});
     all.push_back({{cell, 41, 70, 1, false, false}, 1, 1});
     all.push_back({{cell, 40, 70}, 20, 1});
-    all.push_back({{cell, 3, 17, 1, true, true}, 3, 97});  // more rows than a block of the product
+    all.push_back({{cell, 3, 17, 1, true, true}, 3, 97});      // more rows than a block of the product
     all.push_back({{cell, 600, 140, 1, false, false}, 3, 2});  // more terms than a block of the product
-    const int enough = cell == Cell::rnn_tanh || cell == Cell::rnn_relu ? 160 : 48;  // steps worth two threads
-    all.push_back({{cell, 16, 240}, enough, 1});  // units shared by a team
+    const int enough = cell == Cell::rnn_tanh || cell == Cell::rnn_relu ? 160 : 48;  // steps that two threads share
+    all.push_back({{cell, 16, 240}, enough, 1});  // a team shares the units
     all.push_back({{cell, 16, 240}, enough / 2, 2, Scale::one, 1, false, 20});
-    all.push_back({{cell, 40, 70, 2}, enough, 3});  // layers in a wavefront
+    all.push_back({{cell, 40, 70, 2}, enough, 3});  // a wavefront of layers
     all.push_back({{cell, 13, 33, 3, true, true}, 9, 9, Scale::one, 4});
-    all.push_back({{cell, 64, 96, 2, true, true}, 16, 32});  // worth several threads
-    all.push_back({{cell, 160, 200, 1, true, true}, 1, 140});  // one step, whose rows are worth two threads
+    all.push_back({{cell, 64, 96, 2, true, true}, 16, 32});  // several threads share the rows
+    all.push_back({{cell, 160, 200, 1, true, true}, 1, 140});  // one step, whose rows two threads share
     all.push_back({{cell, 160, 200, 1, false, true}, 1, 280, Scale::one, 1, true});
     all.push_back({{cell, 3, 20, 2, true, true}, 26, 90});  // more rows than a block of the weights' gradients
     all.push_back({{cell, 20, 9, 2, false, true}, 45, 50, Scale::one, 1, true});
@@ -200,9 +201,9 @@ template <class T> void run(const Case& c, const Data<T>& data, const Weights<T>
     }
   }
   Tape<T> tape;
-  Workspace<T> room(weights, c.steps, c.batch);
-  if (c.steps == 1 && c.batch == 1 && has_one_step(weights)) infer_one_step(weights, call, OneStepRoom<T>(spec));
-  else infer(weights, call, room);
+  Workspace<T> workspace(weights, c.steps, c.batch);
+  if (c.steps == 1 && c.batch == 1 && has_one_step(weights)) infer_one_step(weights, call, OneStepWorkspace<T>(spec));
+  else infer(weights, call, workspace);
   for (const auto* output : {&y, &h, &cell}) hash.add(*output);
   if (c.format != Format::native) return;
   record(weights, call, c.checkpoint, tape);
@@ -230,7 +231,7 @@ template <class T> std::uint64_t network(const Case& c, const Ops<T>& ops) {
   run(c, data, weights, hashes[0]);
   for (std::thread& each : threads) each.join();
   for (const Hash& each : hashes)
-    if (each.value() != hashes[0].value()) return 0;  // equals no other build's
+    if (each.value() != hashes[0].value()) return 0;  // a hash that no other build prints
   return hashes[0].value();
 }
 
@@ -248,7 +249,7 @@ template <class T> std::uint64_t linear(int M, int N, int K, const Ops<T>& ops) 
   return hash.value();
 }
 
-// Bit patterns at equal distances over the whole range, with both signs, subnormals, infinities and NaN.
+// Covers the whole range with every so many-th bit pattern, with both signs, subnormals, infinities and NaN.
 template <class T, class F> std::uint64_t function(F f) {
   constexpr Bits<T> stride = sizeof(T) == 4 ? 8191 : 35184372088831;  // 2^13 - 1, 2^45 - 1
   std::vector<T> x;
@@ -256,7 +257,7 @@ template <class T, class F> std::uint64_t function(F f) {
     x.push_back(std::bit_cast<T>(bits));
   std::vector<T> y(x.size(), T(0));
   f(x.data(), y.data(), static_cast<std::ptrdiff_t>(x.size()));
-  for (T& each : y)  // CPUs differ in the sign of a NaN that infinities make
+  for (T& each : y)  // the sign of a NaN from infinities depends on the CPU
     if (each != each) each = std::numeric_limits<T>::quiet_NaN();
   Hash hash;
   hash.add(y);

@@ -1,5 +1,5 @@
-/* unload LIBRARY MODEL: a program that again and again loads the library, uses a model from several threads, frees it
- * and unloads the library does not grow, and its threads may end after the library is gone. */
+/* unload LIBRARY MODEL: a program loads the library, uses a model from several threads, frees it and unloads the
+ * library, again and again. Its memory does not grow, and its threads may end after the library was unloaded. */
 #define _GNU_SOURCE
 #include <pyrnn.h>
 

@@ -1,5 +1,6 @@
-/* within MODEL [LIMIT [BATCH]]: loads a model, makes a stream of one sequence and runs a few steps, or makes one of
- * BATCH. It prints the status, the most kB that the process grew by, and the message of a refusal. */
+/* within MODEL [LIMIT [BATCH]]: loads a model, makes a stream of one sequence and runs a few steps, or only makes a
+ * stream of BATCH sequences. Prints the status, the kB by which the process grew at its peak, and the sentence of a
+ * refusal. */
 #include "check.h"
 
 static long most_resident(void) { /* kB */

@@ -1,4 +1,5 @@
-/* Counts the instructions of a step by the timer of the MPS2 boards: at 25 MHz and `-icount shift=0` a tick is 40. */
+/* Counts the instructions of a step with the timer of the MPS2 boards: it runs at 25 MHz, so under `-icount shift=0`
+   a tick is 40 instructions. */
 #include <stdio.h>
 
 #include "vad.h"

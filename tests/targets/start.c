@@ -1,4 +1,4 @@
-/* Starts a Cortex-M from reset to newlib's _start, which talks to the host by semihosting. */
+/* Starts a Cortex-M from reset and jumps to newlib's _start, which talks to the host by semihosting. */
 #include <stdint.h>
 
 extern uint32_t stack_top;
@@ -12,7 +12,7 @@ static void reset(void) {
   _start();
 }
 
-/* newlib's constructors call them. */
+/* newlib calls these around the constructors. */
 void _init(void);
 void _fini(void);
 void _init(void) {}

@@ -1,5 +1,6 @@
-/* A real-time audio effect: blocks of 64 samples at 48 kHz through a model with one input and one output, such as
- * Sequential(LSTM(1, 40), Linear(40, 1)), whose output is added to the sound. Prints the time a block takes.
+/* A real-time audio effect: it runs blocks of 64 samples at 48 kHz through a model with one input and one output,
+ * such as Sequential(LSTM(1, 40), Linear(40, 1)), and adds the output to the sound. It prints the time that a block
+ * takes.
  *
  *   audio MODEL [BLOCKS]
  */
@@ -12,7 +13,7 @@
 
 enum { BLOCK = 64, RATE = 48000 };
 
-/* What a host calls from its audio thread: within it nothing waits for anything. */
+/* A host calls this from its audio thread: nothing in it waits. */
 static void process(pyrnn_stream* stream, const float* in, float* out) {
   int i;
   pyrnn_stream_run(stream, in, BLOCK, out);
@@ -30,7 +31,7 @@ static int ascending(const void* a, const void* b) {
   return (x > y) - (x < y);
 }
 
-/* A saw-tooth of 220 Hz in place of a guitar. */
+/* Writes a saw-tooth of 220 Hz, in place of a guitar. */
 static void play(float* in, long block) {
   int i;
   for (i = 0; i < BLOCK; ++i) in[i] = (float)((block * BLOCK + i) * 220 % RATE) / RATE - 0.5f;

@@ -1,5 +1,6 @@
-// A server's loop: 1,000 sessions side by side in one stream, a step for all at every tick. A session that ends makes
-// room for another, whose row starts from zero; one that has to move elsewhere takes its row of the state along.
+// A server's loop: one stream holds 1,000 sessions and computes one step for all of them at every tick. When a session
+// ends, a new one takes its row, whose state starts from zero. A session moves to another stream with its row of the
+// state.
 //
 //   server MODEL [TICKS]
 #include <pyrnn.hpp>
@@ -42,8 +43,8 @@ class Server {
 
   std::size_t inputs_;
   pyrnn::Stream stream_;
-  std::vector<unsigned long> left_;    // steps that a session still has
-  std::vector<unsigned char> starts_;  // whether a new one starts
+  std::vector<unsigned long> left_;  // steps that remain of each session
+  std::vector<unsigned char> starts_;  // whether a new session starts in a row
   std::vector<float> x_, y_;
 };
 
