@@ -10,10 +10,9 @@
 
 #include <cstddef>
 
-namespace pyrnn {
+#include "dispatch/names.h"
 
-enum class Cell { rnn_tanh, rnn_relu, lstm, gru, gru_reset_before };
-constexpr int cell_count = 5;
+namespace pyrnn {
 
 // Functions of one element. Cells take the first of them, up to hard_sigmoid_keras3; layers of their own take all.
 enum class Activation {
@@ -41,7 +40,33 @@ constexpr int format_count = 3;
 // Largest K of a product in int8: K 127 127 < 2^31. Unsigned activations pass 2^31 sooner, but wrap around, and back.
 constexpr int largest_int8_inner = 133144;
 
-// What a cell may be asked to do differently; read by CellOps::chosen only.
+// Slots in a row that a product with W_hh is added to, in the order of the rows of W_hh.
+struct HiddenSlots {
+  int slot, gates;  // the first slot, and how many
+  int input;  // the slot that is multiplied, r h of the GRU with the reset before the product; -1: h itself
+};
+constexpr int most_products = 2;
+
+// The facts about a cell. cells/NAME.h states the first part beside the equations; cells/table.h derives the rest from
+// the stages. The engine, the readers and Python (`_core.cells()`) take them from the table of the ISA.
+struct CellFacts {
+  const char* name;  // "gru_reset_before"
+  const char* layer;  // the class of the layer, as in torch: "GRU"
+  Names gates;  // the blocks of H rows in weight_ih, weight_hh and the biases
+  Names slots;  // the numbers that a step keeps a unit, for backward and traces
+  Names states;  // "h", or "h c"
+  bool recurrent_activation = false, peephole = false, projection = false;  // the options that a layer takes
+  bool passes_state = false;  // part of dLoss/dh flows to the step before without W_hh: (1 - z) n + z h
+
+  int index = 0;  // among the cells, and in FormatOps
+  int sums = 0;  // the first slots, whose gradients backward makes
+  HiddenSlots hidden[most_products] = {};
+  int products = 0;  // how many of `hidden` there are
+
+  constexpr bool has_second_product() const noexcept { return hidden[1].input >= 0 && products == 2; }
+};
+
+// What a cell may be asked to do differently; read by the cells of FormatOps::chosen only.
 template <class T> struct CellOptions {
   Activation activation = Activation::tanh, recurrent_activation = Activation::sigmoid;
   const T* peephole = nullptr;  // [3,H] and room for one more vector, or null; LSTM only
@@ -158,12 +183,12 @@ template <class T> struct CellOps {
   void (*project)(const Project<T>&) noexcept;
   void (*forward)(const StepForward<T>&) noexcept;
   void (*backward)(const StepBackward<T>&) noexcept;
-  void (*backward_reset)(const StepBackward<T>&) noexcept;  // gru_reset_before only, else null
+  void (*backward_first)(const StepBackward<T>&) noexcept;  // of the first of two stages, else null
 };
 
 template <class T> struct FormatOps {
-  CellOps<T> cell[cell_count];  // tanh and sigmoid, no peepholes
-  CellOps<T> chosen[cell_count];  // as CellOptions say
+  const CellOps<T>* cell;  // by CellFacts::index: tanh and sigmoid, no peepholes
+  const CellOps<T>* chosen;  // as CellOptions say
 };
 
 template <class T> struct Ops {
@@ -194,6 +219,8 @@ template <class T> struct Ops {
 
 struct Isa {
   const char* name;
+  const CellFacts* cells;
+  int cell_count;
   Ops<float> f32;
   Ops<double> f64;
 };

@@ -205,13 +205,15 @@ void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& ro
                        .dh_total = to.dh_total.at(t, first),
                        .dc_total = to.dc_total.at(t, first)};
   this->weights.cell().backward(s);
-  if (this->weights.cell().backward_reset) {
-    const Rows<T> dn = {s.da + 2 * H, 0, to.da.width, count};
-    this->weights.ops().gemm(product<T>(active, as_const(one_step(dn, s.rows)), hh, 2 * H, H,
-                                        one_step(to.dc.rows(0, first, count), s.rows), nullptr, false));
+  if (this->weights.cell().backward_first) {
+    const HiddenSlots &first_stage = spec.hidden_slots()[0], &second = spec.hidden_slots()[1];
+    const Rows<T> dn = {s.da + second.slot * H, 0, to.da.width, count};
+    this->weights.ops().gemm(product<T>(active, as_const(one_step(dn, s.rows)), hh, first_stage.gates * H,
+                                        second.gates * H, one_step(to.dc.rows(0, first, count), s.rows), nullptr,
+                                        false));
     s.product = s.dy = nullptr;
     s.dh_total = nullptr;
-    this->weights.cell().backward_reset(s);
+    this->weights.cell().backward_first(s);
   }
   team.meet();  // da is whole; dh is read where it was written, so that one meeting a step will do
   recurrent_product(t, first, count, rows, units);
@@ -242,7 +244,7 @@ void SequenceBackward<T>::recurrent_product(int t, int first, int count, const A
   const RowAt* const list = rows.from(t);
   int done = 0;
   for (const HiddenSlots& range : spec.hidden_slots()) {
-    if (range.of_rh) continue;  // went through r in the step
+    if (range.input >= 0) continue;  // went through r in the step
     const int K = range.gates * spec.hidden_size;
     const Rows<T> a = {to.da.at(t, first) + range.slot * spec.hidden_size, 0, to.da.width, count};
     Gemm<T> dh = product<T>(rows.count(t, t + 1), as_const(one_step(a, list)), hh, done, K,

@@ -45,8 +45,10 @@ template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int lay
   }
   if (spec_.proj_size) packed.hr = pack_matrix(ops_, source.hr, spec_.proj_size, H, true);
 
-  // The GRU candidate keeps its two sums apart, each with its own bias: slot 2 and slot 3 of cells/gru.h.
-  const int shared = spec_.cell == Cell::gru ? 2 * H : rows;
+  // The GRU candidate keeps its two sums apart, each with its own bias: the slots n and hn of cells/gru.h.
+  int shared = 0;
+  for (const HiddenSlots& range : spec_.hidden_slots())
+    if (spec_.has_input(range)) shared += range.gates * H;
   packed.bias = Buffer<T>(rows);
   packed.bias_hh = Buffer<T>(H);
   std::fill_n(packed.bias.data(), rows, T(0));

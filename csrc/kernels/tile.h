@@ -59,6 +59,8 @@ template <int... numbers> struct SlotList {
     return -1;
   }
 };
+// The stages of a cell, in the order in which a step runs them.
+template <class... Stages> struct StageList {};
 template <int... numbers> SlotList<numbers...> slots_from(std::integer_sequence<int, numbers...>);
 template <int count> using FirstSlots = decltype(slots_from(std::make_integer_sequence<int, count>()));
 
