@@ -86,6 +86,21 @@ core() {
   done
 }
 
+new_cell() {  # the patch that adds a cell applies, the package builds, and the new cell agrees with its reference
+  local copy=$scratch/new-cell isa=avx2
+  [[ $(uname -m) == x86_64 ]] || isa=neon
+  environment new-cell-venv
+  rm -rf "$copy"
+  mkdir "$copy"
+  git ls-files --cached --others --exclude-standard | tar -c -T - | tar -x -C "$copy"
+  (
+    cd "$copy"
+    GIT_CEILING_DIRECTORIES=$scratch git apply tests/helpers/new_cell.patch
+    pip install -q -Ccmake.define.PYRNN_C=OFF -Ccmake.define.PYRNN_ONLY=$isa ".[test-core]"
+    pytest tests/core/test_every_cell.py
+  )
+}
+
 extras() {
   pyrnn_installed
   if pip list | grep -i nvidia; then

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrnn.checks.arrays import Array
+from pyrnn.core.facts import GATES
 
-GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+CELLS = ("LSTM", "GRU", "RNN")
 
 
 @dataclass(frozen=True)
@@ -80,5 +81,5 @@ class Case:
     @property
     def flops(self) -> int:
         """Multiplications and additions of the matrix products; backward counts as two forwards."""
-        weights = GATES[self.cell.removesuffix("Cell")] * self.hidden * (self.input + self.hidden)
+        weights = len(GATES[self.cell.removesuffix("Cell")]) * self.hidden * (self.input + self.hidden)
         return 2 * weights * int(self.lengths().sum()) * (3 if self.task == "training" else 1)

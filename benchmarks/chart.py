@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
-from .case import GATES
+from .case import CELLS
 from .grids import cold_start, formats, streaming
 from .measure import Row
 
@@ -54,7 +54,7 @@ def _draw_ratios(
 ) -> None:
     """Draws a panel for each task and cell, with a line for each shape."""
     tasks = list(dict.fromkeys(row.case.task for row in rows))
-    cells = [cell for cell in GATES if any(row.case.cell.startswith(cell) for row in rows)]
+    cells = [cell for cell in CELLS if any(row.case.cell.startswith(cell) for row in rows)]
     grid = {
         (task, cell): [mark for row in rows if _is_of(row, task, cell) for mark in marks_of(row)]
         for task in tasks

@@ -27,8 +27,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 from pyrnn import _core
+from pyrnn.core.facts import GATES
 
-from .case import GATES, Case
+from .case import Case
 
 BLOCK = 48  # rows of W_ih x that share a read of W_ih (csrc/engine)
 DEFAULT_CACHES = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20}  # if the system does not report them
@@ -91,7 +92,7 @@ class Machine:
 
     def bound_us(self, case: Case) -> float:
         """The least microseconds that a case of float32 can take."""
-        column = 4 * GATES[case.cell] * case.hidden  # bytes of a column of weights
+        column = 4 * len(GATES[case.cell]) * case.hidden  # bytes of a column of weights
         w_ih, w_hh, rows = column * case.input, column * case.hidden, case.steps * case.batch
         across = self._product_us(rows, w_ih, math.ceil(rows / BLOCK), w_ih + w_hh)
         # A single step reads all of W_ih and W_hh between two uses of either.

@@ -11,7 +11,7 @@ from torch import nn
 from pyrnn import torch as drop_in
 
 from .. import report, shapes
-from ..case import GATES, Case
+from ..case import CELLS, Case
 from ..measure import TOLERANCE, Contestant, Row, best_in_turn, compared
 from ..peers import torch as peer
 from . import Grid, Options
@@ -34,13 +34,13 @@ def cases() -> Iterator[Case]:
     """Yields every shape, cell and dtype, and packed cases where there is more than one sequence."""
     for task, sequences in shapes.SEQUENCES.items():
         for shape in sequences:
-            for cell in GATES:
+            for cell in CELLS:
                 for dtype in TOLERANCE:
                     yield Case(task, cell, *shape, dtype)
                     if shape[1] > 1:
                         yield Case(task, cell, *shape, dtype, packed=True)
         for shape in shapes.STEPS:
-            for cell in GATES:
+            for cell in CELLS:
                 for dtype in TOLERANCE:
                     yield Case(task, f"{cell}Cell", *shape, dtype)
 

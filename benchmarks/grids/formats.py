@@ -13,7 +13,7 @@ from pyrnn.core import layers
 from pyrnn.core.quantized import FORMATS
 
 from .. import report
-from ..case import GATES, Case
+from ..case import CELLS, Case
 from ..measure import best_in_turn, turn
 from . import Grid, Options
 
@@ -58,7 +58,7 @@ def opened(options: Options) -> Iterator[Grid]:
     """Opens the grid."""
     cases = [
         Case("quantize", cell, steps, 1, size, size)
-        for cell in GATES
+        for cell in CELLS
         if options.cell in (None, cell)
         for size in SIZES
         for steps in STEPS

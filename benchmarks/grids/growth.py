@@ -20,7 +20,7 @@ from pyrnn.checks.arrays import Array
 from pyrnn.core import layers
 
 from .. import report
-from ..case import GATES, Case
+from ..case import CELLS, Case
 from ..measure import best_in_turn, turn
 from . import Grid, Options, sequences
 
@@ -86,7 +86,7 @@ def opened(options: Options) -> Iterator[Grid]:
     plans = [
         (task, cell, axis, base)
         for task in ("inference", "training")
-        for cell in GATES
+        for cell in CELLS
         if options.cell in (None, cell)
         for axis, bases in BASES.items()
         for base in bases

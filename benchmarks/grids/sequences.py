@@ -10,7 +10,7 @@ from pyrnn.checks.arrays import Array
 from pyrnn.core import layers
 
 from .. import report, roofline, shapes
-from ..case import GATES, Case
+from ..case import CELLS, Case
 from ..measure import Contestant, Row, best_in_turn, compared, on_one_thread
 from ..peers import Peers, started
 from . import Grid, Options
@@ -22,7 +22,7 @@ TASKS = {"infer": "inference", "train": "training"}
 def opened(options: Options) -> Iterator[Grid]:
     """Starts the peers of a task, and opens its grid."""
     task = TASKS[options.what]
-    cells = [cell for cell in GATES if options.cell in (None, cell)]
+    cells = [cell for cell in CELLS if options.cell in (None, cell)]
     cases = [Case(task, cell, *shape) for shape in shapes.SEQUENCES[task] for cell in cells]
     with started(task, options.threads) as peers:
         machine = roofline.measured(options.threads)

@@ -13,7 +13,7 @@ from rich.table import Table
 from pyrnn.core import layers
 
 from .. import report, roofline
-from ..case import GATES, Case
+from ..case import CELLS, Case
 from ..measure import Contestant, best_in_turn, compared
 from ..peers import Peers, started
 from . import Grid, Options
@@ -77,7 +77,7 @@ class Row:
 def opened(options: Options) -> Iterator[Grid]:
     """Starts the peers, and opens the grid."""
     cases = [
-        Case("streaming", cell, 1, 1, size, size) for cell in GATES if options.cell in (None, cell) for size in SIZES
+        Case("streaming", cell, 1, 1, size, size) for cell in CELLS if options.cell in (None, cell) for size in SIZES
     ]
     with started("streaming", options.threads) as peers:
         limits = roofline.measured(options.threads).limits()

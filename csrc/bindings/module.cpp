@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   if (is_in_subinterpreter()) throw pybind11::import_error(refusal);
   m.doc() = "The compiled kernels of pyrnn. Private: the public names are those of the package.";
   pyrnn::register_config(m);
+  pyrnn::register_cells(m);
   pyrnn::register_openmp(m);
   pyrnn::register_stack(m);
   pyrnn::register_quick(m);

@@ -9,6 +9,7 @@
 namespace pyrnn {
 
 void register_config(pybind11::module_& m);
+void register_cells(pybind11::module_& m);
 void register_openmp(pybind11::module_& m);
 void register_stack(pybind11::module_& m);
 void register_quick(pybind11::module_& m);

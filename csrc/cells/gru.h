@@ -20,12 +20,14 @@ template <class V> struct Gru {
   struct Slots {
     V r, z, n, hn;
   };
+  enum Slot { r, z, n, hn };
+  static_assert(offsetof(Slots, n) == n * sizeof(V) && offsetof(Slots, hn) == hn * sizeof(V));
   struct State {
     V h;
   };
-  using Input = SlotList<0, 1, 2>;
-  using Hidden = SlotList<0, 1, 3>;
-  using Sums = SlotList<0, 1, 2, 3>;
+  using Input = SlotList<r, z, n>;
+  using Hidden = SlotList<r, z, hn>;
+  using Sums = SlotList<r, z, n, hn>;
   using Gradient = Sums;
   static constexpr bool ends_step = true;
 
@@ -53,6 +55,8 @@ template <class V> struct Gru {
 template <class V> struct GruResetSlots {
   V r, z, n, rh;
 };
+enum { slot_r, slot_z, slot_n, slot_rh };
+static_assert(offsetof(GruResetSlots<float>, rh) == slot_rh * sizeof(float));
 template <class V> struct GruResetState {
   V h, rh;
 };
@@ -60,11 +64,12 @@ template <class V> struct GruResetState {
 template <class V> struct GruReset {
   using Slots = GruResetSlots<V>;
   using State = GruResetState<V>;
-  using Input = SlotList<0, 1, 2>;
-  using Hidden = SlotList<0, 1>;
+  using Input = SlotList<slot_r, slot_z, slot_n>;
+  using Hidden = SlotList<slot_r, slot_z>;
   using Sums = Input;
-  using Gradient = SlotList<0>;
+  using Gradient = SlotList<slot_r>;
   static constexpr bool ends_step = false;
+  static constexpr int next_input = slot_rh;  // the slot that the product of the second stage multiplies
 
   template <class F> [[gnu::always_inline]] static State forward(F fn, Slots a, State prev, Slots& gates) noexcept {
     gates.r = fn.gate(a.r);
@@ -85,10 +90,10 @@ template <class V> struct GruReset {
 template <class V> struct GruUpdate {
   using Slots = GruResetSlots<V>;
   using State = GruResetState<V>;
-  using Input = SlotList<0, 1, 2>;
-  using Hidden = SlotList<2>;
-  using Sums = SlotList<0, 1, 2, 3>;
-  using Gradient = SlotList<1, 2>;
+  using Input = SlotList<slot_r, slot_z, slot_n>;
+  using Hidden = SlotList<slot_n>;
+  using Sums = SlotList<slot_r, slot_z, slot_n, slot_rh>;
+  using Gradient = SlotList<slot_z, slot_n>;
   static constexpr bool ends_step = true;
 
   template <class F> [[gnu::always_inline]] static State forward(F fn, Slots a, State prev, Slots& gates) noexcept {
@@ -103,6 +108,29 @@ template <class V> struct GruUpdate {
     da.z = fn.gate_back(d.h * (prev.h - s.n), s.z);
     d.h = d.h * s.z;
   }
+};
+
+struct GruCell {
+  template <class V> using Stages = StageList<Gru<V>>;
+  template <class V> using Functions = Standard<V>;
+  static constexpr CellFacts facts = {.name = "gru",
+                                      .layer = "GRU",
+                                      .gates = {"r z n"},
+                                      .slots = {"r z n hn"},
+                                      .states = {"h"},
+                                      .recurrent_activation = true,
+                                      .passes_state = true};
+};
+struct GruResetBeforeCell {
+  template <class V> using Stages = StageList<GruReset<V>, GruUpdate<V>>;
+  template <class V> using Functions = Standard<V>;
+  static constexpr CellFacts facts = {.name = "gru_reset_before",
+                                      .layer = "GRU",
+                                      .gates = {"r z n"},
+                                      .slots = {"r z n rh"},
+                                      .states = {"h"},
+                                      .recurrent_activation = true,
+                                      .passes_state = true};
 };
 
 }  // namespace

@@ -18,10 +18,12 @@ template <class V> struct Lstm {
   struct Slots {
     V i, f, g, o, c;
   };
+  enum Slot { i, f, g, o, c };
+  static_assert(offsetof(Slots, o) == o * sizeof(V) && offsetof(Slots, c) == c * sizeof(V));
   struct State {
     V h, c;
   };
-  using Input = SlotList<0, 1, 2, 3>;
+  using Input = SlotList<i, f, g, o>;
   using Hidden = Input;
   using Sums = Input;
   using Gradient = Input;
@@ -49,6 +51,19 @@ template <class V> struct Lstm {
     total.c = dc;
     d.c = fn.peep(Peephole::i, da.i, fn.peep(Peephole::f, da.f, dc * s.f));
   }
+};
+
+struct LstmCell {
+  template <class V> using Stages = StageList<Lstm<V>>;
+  template <class V> using Functions = Standard<V>;
+  static constexpr CellFacts facts = {.name = "lstm",
+                                      .layer = "LSTM",
+                                      .gates = {"i f g o"},
+                                      .slots = {"i f g o c"},
+                                      .states = {"h c"},
+                                      .recurrent_activation = true,
+                                      .peephole = true,
+                                      .projection = true};
 };
 
 }  // namespace

@@ -16,10 +16,11 @@ template <class V> struct Rnn {
   struct Slots {
     V a;
   };
+  enum Slot { a };
   struct State {
     V h;
   };
-  using Input = SlotList<0>;
+  using Input = SlotList<a>;
   using Hidden = Input;
   using Sums = Input;
   using Gradient = Input;
@@ -35,6 +36,19 @@ template <class V> struct Rnn {
   [[gnu::always_inline]] static void backward(F fn, Slots s, State, State& d, State&, Slots& da) noexcept {
     da.a = fn.state_back(d.h, s.a);
   }
+};
+
+struct RnnTanhCell {
+  template <class V> using Stages = StageList<Rnn<V>>;
+  template <class V> using Functions = Standard<V>;
+  static constexpr CellFacts facts = {
+      .name = "rnn_tanh", .layer = "RNN", .gates = {"h"}, .slots = {"h"}, .states = {"h"}};
+};
+struct RnnReluCell {
+  template <class V> using Stages = StageList<Rnn<V>>;
+  template <class V> using Functions = Rectified<V>;
+  static constexpr CellFacts facts = {
+      .name = "rnn_relu", .layer = "RNN", .gates = {"h"}, .slots = {"h"}, .states = {"h"}};
 };
 
 }  // namespace

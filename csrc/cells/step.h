@@ -14,10 +14,8 @@
 
 #include <type_traits>
 
-#include "cells/gru.h"
-#include "cells/lstm.h"
+#include "cells/activation.h"
 #include "cells/product.h"
-#include "cells/rnn.h"
 
 namespace pyrnn {
 namespace {
@@ -27,6 +25,7 @@ template <class Stage, class V> constexpr bool has_second = sizeof(typename Stag
 
 // Returns the slots of a stage as an array: all members of Slots have the type V.
 template <class V, class Slots> [[gnu::always_inline]] inline V* array_of(Slots& slots) noexcept {
+  static_assert(std::is_standard_layout_v<Slots> && sizeof(Slots) % sizeof(V) == 0 && alignof(Slots) == alignof(V));
   return reinterpret_cast<V*>(&slots);
 }
 
@@ -196,80 +195,15 @@ template <class T, class Stage, class Functions> void backward_stage(const StepB
 
 // Computes the inputs' part of one step, for a step that cannot be fused.
 template <class T, class Input, class F> void project_step(const StepForward<T>& s) noexcept {
-  project<T, Input, F>({s.B,
-                        s.I,
-                        s.H,
-                        s.units,
-                        {s.x, 0, s.x_stride, s.B, s.rows},
-                        s.weight_ih,
-                        s.bias,
-                        {s.gates, 0, s.gates_stride, s.B, s.rows},
-                        s.scratch});
-}
-
-// The kernel table's entries for a cell of one stage. Fn: its functions. F: the format of its weights.
-template <class T, class Stage, class Fn, class F> struct OneStage {
-  static ptrdiff_t packed_input(int H, int I) noexcept { return F::packed_bytes(Stage::Input::count, H, I); }
-  static ptrdiff_t packed_hidden(int H, int P) noexcept { return F::packed_bytes(Stage::Hidden::count, H, P); }
-  static void pack_input(const T* weight, int H, int I, void* packed) noexcept {
-    F::pack(weight, Stage::Input::count, H, I, packed);
-  }
-  static void pack_hidden(const T* weight, int H, int P, void* packed) noexcept {
-    F::pack(weight, Stage::Hidden::count, H, P, packed);
-  }
-  static void forward(const StepForward<T>& s) noexcept {
-    if constexpr (F::fuses)
-      if (s.x) return run_stage<T, Stage, true, F>(s, s.weight_hh, s.h_prev, s.h_prev_stride, finish<T, Stage, Fn>);
-    if (s.x) project_step<T, typename Stage::Input, F>(s);
-    run_stage<T, Stage, false, F>(s, s.weight_hh, s.h_prev, s.h_prev_stride, finish<T, Stage, Fn>);
-  }
-  static constexpr CellOps<T> ops = {packed_input,   packed_hidden,
-                                     F::row_scratch, pack_input,
-                                     pack_hidden,    project<T, typename Stage::Input, F>,
-                                     forward,        backward_stage<T, Stage, Fn>,
-                                     nullptr};
-};
-template <class T, class Fn, class F> using RnnOps = OneStage<T, Rnn<Vec<T>>, Fn, F>;
-template <class T, class Fn, class F> using LstmOps = OneStage<T, Lstm<Vec<T>>, Fn, F>;
-template <class T, class Fn, class F> using GruOps = OneStage<T, Gru<Vec<T>>, Fn, F>;
-
-// The kernel table's entries for the GRU whose reset gate comes before the product. Its step is never fused, because
-// the candidate's product needs r h.
-template <class T, class Fn, class F> struct GruResetBeforeOps {
-  using V = Vec<T>;
-  using Input = typename GruReset<V>::Input;
-  static ptrdiff_t packed_hidden(int H, int P) noexcept { return first_weights(H, P) + F::packed_bytes(1, H, P); }
-  static ptrdiff_t first_weights(int H, int P) noexcept { return (F::packed_bytes(2, H, P) + 63) / 64 * 64; }
-  static void pack_hidden(const T* weight, int H, int P, void* packed) noexcept {
-    F::pack(weight, 2, H, P, packed);
-    F::pack(weight + static_cast<ptrdiff_t>(2) * H * P, 1, H, P, static_cast<char*>(packed) + first_weights(H, P));
-  }
-  static void forward(const StepForward<T>& s) noexcept {
-    if (s.x) project_step<T, Input, F>(s);
-    run_stage<T, GruReset<V>, false, F>(s, s.weight_hh, s.h_prev, s.h_prev_stride, finish<T, GruReset<V>, Fn>);
-    const T* rh = s.gates + static_cast<ptrdiff_t>(3) * s.H;
-    run_stage<T, GruUpdate<V>, false, F>(s, static_cast<const char*>(s.weight_hh) + first_weights(s.H, s.P), rh,
-                                         s.gates_stride, finish<T, GruUpdate<V>, Fn>);
-  }
-  static constexpr CellOps<T> ops = {GruOps<T, Fn, F>::packed_input,
-                                     packed_hidden,
-                                     F::row_scratch,
-                                     GruOps<T, Fn, F>::pack_input,
-                                     pack_hidden,
-                                     project<T, Input, F>,
-                                     forward,
-                                     backward_stage<T, GruUpdate<V>, Fn>,
-                                     backward_stage<T, GruReset<V>, Fn>};
-};
-
-// Returns the table's entries of all cells in one format, with the standard functions and with the chosen ones.
-template <class T, class F> constexpr FormatOps<T> format_ops() noexcept {
-  using S = Standard<Vec<T>>;
-  using C = Chosen<Vec<T>>;
-  return {{RnnOps<T, S, F>::ops, RnnOps<T, Rectified<Vec<T>>, F>::ops, LstmOps<T, S, F>::ops, GruOps<T, S, F>::ops,
-           GruResetBeforeOps<T, S, F>::ops},
-          {RnnOps<T, C, F>::ops, RnnOps<T, C, F>::ops, LstmOps<T, C, F>::ops, GruOps<T, C, F>::ops,
-           GruResetBeforeOps<T, C, F>::ops}};
+  project<T, Input, F>({.M = s.B,
+                        .I = s.I,
+                        .H = s.H,
+                        .units = s.units,
+                        .x = {s.x, 0, s.x_stride, s.B, s.rows},
+                        .weight_ih = s.weight_ih,
+                        .bias = s.bias,
+                        .gates = {s.gates, 0, s.gates_stride, s.B, s.rows},
+                        .scratch = s.scratch});
 }
 
 }  // namespace

@@ -11,10 +11,9 @@
 
 #include <cstddef>
 
-namespace pyrnn {
+#include "dispatch/names.h"
 
-enum class Cell { rnn_tanh, rnn_relu, lstm, gru, gru_reset_before };
-constexpr int cell_count = 5;
+namespace pyrnn {
 
 // Functions of one element. A cell can use the first of them, up to hard_sigmoid_keras3; a layer of its own can be
 // any.
@@ -44,6 +43,32 @@ constexpr int format_count = 3;
 // The largest K of a product in int8: K 127 127 < 2^31. With unsigned activations (VnniDot) a partial sum passes 2^31
 // sooner, but it wraps around and back.
 constexpr int largest_int8_inner = 133144;
+
+// Consecutive slots that a product with W_hh is added to, in the order of the rows of W_hh.
+struct HiddenSlots {
+  int slot, gates;  // first slot, number of gate blocks
+  int input;  // the slot that W_hh multiplies, r h of gru_reset_before; -1: it multiplies h
+};
+constexpr int most_products = 2;
+
+// The facts about a cell. cells/NAME.h states the first part beside the equations; cells/table.h derives the rest from
+// the stages. The engine, the readers and Python (`_core.cells()`) read them from the kernel table.
+struct CellFacts {
+  const char* name;  // "gru_reset_before"
+  const char* layer;  // the class of the layer, as in torch: "GRU"
+  Names gates;  // the blocks of H rows in weight_ih, weight_hh and the biases
+  Names slots;  // the numbers that a step keeps per unit, for backward and for traces
+  Names states;  // "h", or "h c"
+  bool recurrent_activation = false, peephole = false, projection = false;  // which options a layer has
+  bool passes_state = false;  // part of dLoss/dh flows to the previous step without W_hh, as in (1 - z) n + z h
+
+  int index = 0;  // its place among the cells, and in FormatOps
+  int sums = 0;  // the number of sums; backward computes a gradient of each
+  HiddenSlots hidden[most_products] = {};
+  int products = 0;  // the number of entries in `hidden`
+
+  constexpr bool has_second_product() const noexcept { return hidden[1].input >= 0 && products == 2; }
+};
 
 // The choices that a network has in its cell's equations. Only the entries of FormatOps::chosen read them.
 template <class T> struct CellOptions {
@@ -164,12 +189,12 @@ template <class T> struct CellOps {
   void (*project)(const Project<T>&) noexcept;
   void (*forward)(const StepForward<T>&) noexcept;
   void (*backward)(const StepBackward<T>&) noexcept;
-  void (*backward_reset)(const StepBackward<T>&) noexcept;  // gru_reset_before only, else null
+  void (*backward_first)(const StepBackward<T>&) noexcept;  // the first of two stages; null for a cell of one
 };
 
 template <class T> struct FormatOps {
-  CellOps<T> cell[cell_count];  // the standard functions: tanh and sigmoid, no peepholes
-  CellOps<T> chosen[cell_count];  // the functions that CellOptions name
+  const CellOps<T>* cell;  // the standard functions: tanh and sigmoid, no peepholes; indexed by CellFacts::index
+  const CellOps<T>* chosen;  // the functions that CellOptions name
 };
 
 template <class T> struct Ops {
@@ -201,6 +226,8 @@ template <class T> struct Ops {
 
 struct Isa {
   const char* name;
+  const CellFacts* cells;
+  int cell_count;
   Ops<float> f32;
   Ops<double> f64;
 };

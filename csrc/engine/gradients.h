@@ -52,8 +52,9 @@ void sum_biases(const Ops<T>& ops, const Spec& spec, Rows<const T> da, int M, T*
                 bool resume) {
   const int H = spec.hidden_size, G = spec.gates();
   ops.column_sums(da, M, G * H, resume, dbias_ih, lost);
-  for (const auto& [slot, gates, of_rh] : spec.hidden_slots()) {
-    if (slot + gates <= G) {
+  for (const HiddenSlots& range : spec.hidden_slots()) {
+    const auto& [slot, gates, input] = range;
+    if (spec.has_input(range)) {
       std::copy_n(dbias_ih + slot * H, gates * H, dbias_hh);
     } else {
       Rows<const T> own = da;

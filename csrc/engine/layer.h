@@ -45,8 +45,8 @@ bool can_share(const Weights<T>& weights, const StepOptions<T>& options, bool ce
   const Spec& spec = weights.spec();
   const double bytes = sizeof(T) * static_cast<double>(spec.gates()) * spec.hidden_size * spec.recurrent_size();
   const double seconds = std::max(bytes / 200e9, batch * bytes / 480e9);
-  return seconds > 0.9e-6 && !spec.proj_size && spec.cell != Cell::gru_reset_before &&
-         weights.format() != Format::int8 && !options.active.data && !options.reset.data && !cell_states;
+  return seconds > 0.9e-6 && !spec.proj_size && !spec.cell->has_second_product() && weights.format() != Format::int8 &&
+         !options.active.data && !options.reset.data && !cell_states;
 }
 
 // Runs f(direction, first row, rows, team) over directions [from, to) and the whole batch. The threads share the rows,

@@ -14,8 +14,7 @@ OneStepWorkspace<T>::OneStepWorkspace(const Spec& spec)
 
 template <class T> bool has_one_step(const Weights<T>& weights) noexcept {
   const Spec& spec = weights.spec();
-  return weights.format() == Format::native && spec.cell != Cell::gru_reset_before && !spec.proj_size &&
-         !spec.peephole;
+  return weights.format() == Format::native && !spec.cell->has_second_product() && !spec.proj_size && !spec.peephole;
 }
 
 namespace {
@@ -31,7 +30,7 @@ void sum(const Weights<T>& weights, const typename Weights<T>::Source& source, i
   copy_or_zero(source.bias_ih, gates, static_cast<std::size_t>(G) * H);
   const T* bias_hh = source.bias_hh;
   for (const HiddenSlots& range : spec.hidden_slots()) {
-    const bool shared = range.slot + range.gates <= G;
+    const bool shared = spec.has_input(range);
     if (!shared) copy_or_zero(bias_hh, own, H);
     for (int i = 0; i < range.gates * H && bias_hh && shared; ++i) gates[range.slot * H + i] += bias_hh[i];
     if (bias_hh) bias_hh += range.gates * H;
@@ -40,7 +39,7 @@ void sum(const Weights<T>& weights, const typename Weights<T>::Source& source, i
   matvec(source.ih, G * H, I, x, gates, gates);
   const T* hh = source.hh;
   for (const HiddenSlots& range : spec.hidden_slots()) {
-    T* const sums = range.slot + range.gates <= G ? gates + range.slot * H : own;
+    T* const sums = spec.has_input(range) ? gates + range.slot * H : own;
     matvec(hh, range.gates * H, H, h, sums, sums);
     hh += static_cast<std::ptrdiff_t>(range.gates) * H * H;
   }

@@ -207,13 +207,15 @@ void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& ro
                        .dh_total = to.dh_total.at(t, first),
                        .dc_total = to.dc_total.at(t, first)};
   this->weights.cell().backward(s);
-  if (this->weights.cell().backward_reset) {
-    const Rows<T> dn = {s.da + 2 * H, 0, to.da.width, count};
-    this->weights.ops().gemm(product<T>(active, as_const(one_step(dn, s.rows)), hh, 2 * H, H,
-                                        one_step(to.dc.rows(0, first, count), s.rows), nullptr, false));
+  if (this->weights.cell().backward_first) {
+    const HiddenSlots &first_stage = spec.hidden_slots()[0], &second = spec.hidden_slots()[1];
+    const Rows<T> dn = {s.da + second.slot * H, 0, to.da.width, count};
+    this->weights.ops().gemm(product<T>(active, as_const(one_step(dn, s.rows)), hh, first_stage.gates * H,
+                                        second.gates * H, one_step(to.dc.rows(0, first, count), s.rows), nullptr,
+                                        false));
     s.product = s.dy = nullptr;
     s.dh_total = nullptr;
-    this->weights.cell().backward_reset(s);
+    this->weights.cell().backward_first(s);
   }
   // Now da is complete. A member reads only the dh that it wrote itself, so one synchronization per step suffices.
   team.synchronize();
@@ -245,7 +247,7 @@ void SequenceBackward<T>::recurrent_product(int t, int first, int count, const A
   const RowAt* const list = rows.from(t);
   int done = 0;
   for (const HiddenSlots& range : spec.hidden_slots()) {
-    if (range.of_rh) continue;  // `step` has handled r h
+    if (range.input >= 0) continue;  // `step` has handled r h
     const int K = range.gates * spec.hidden_size;
     const Rows<T> a = {to.da.at(t, first) + range.slot * spec.hidden_size, 0, to.da.width, count};
     Gemm<T> dh = product<T>(rows.count(t, t + 1), as_const(one_step(a, list)), hh, done, K,

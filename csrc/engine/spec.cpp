@@ -4,39 +4,22 @@
 
 #include "checks/quoting.h"
 #include "checks/require.h"
+#include "isa/select.h"
 
 namespace pyrnn {
 namespace {
 
 constexpr int most_units = INT_MAX / 64, most_layers = 65'535;  // pyrnn/checks/arguments.py has the same limits
 
-constexpr HiddenSlots rnn_slots[] = {{0, 1, false}};
-constexpr HiddenSlots lstm_slots[] = {{0, 4, false}};
-constexpr HiddenSlots gru_slots[] = {{0, 2, false}, {3, 1, false}};
-constexpr HiddenSlots gru_reset_before_slots[] = {{0, 2, false}, {2, 1, true}};
-
-struct CellTraits {
-  const char* name;
-  const char* torch_class;
-  const char* gates;
-  int sums, slots;
-  std::span<const HiddenSlots> hidden_slots;
-};
-
-constexpr CellTraits traits[cell_count] = {{"rnn_tanh", "RNN", "h", 1, 1, rnn_slots},
-                                           {"rnn_relu", "RNN", "h", 1, 1, rnn_slots},
-                                           {"lstm", "LSTM", "ifgo", 4, 5, lstm_slots},
-                                           {"gru", "GRU", "rzn", 4, 4, gru_slots},
-                                           {"gru_reset_before", "GRU", "rzn", 4, 4, gru_reset_before_slots}};
-
-const CellTraits& of(Cell cell) { return traits[static_cast<int>(cell)]; }
-
 }  // namespace
 
-Cell cell_named(const std::string& name) {
-  for (int i = 0; i < cell_count; ++i)
-    if (name == traits[i].name) return static_cast<Cell>(i);
-  fail("cell should be one of rnn_tanh, rnn_relu, lstm, gru, gru_reset_before, got ", quoted(name));
+const CellFacts* cell_named(std::string_view name) {
+  std::string known;
+  for (const CellFacts& cell : cells()) {
+    if (name == cell.name) return &cell;
+    known += (cell.index ? ", " : "") + std::string(cell.name);
+  }
+  fail("cell should be one of ", known, ", got ", quoted(name));
 }
 
 namespace {
@@ -63,14 +46,9 @@ Activation cell_activation_named(const std::string& name, const char* what) {
 
 Activation activation_named(const std::string& name) { return named(name, "activation", activation_count); }
 
-int Spec::gates() const noexcept { return static_cast<int>(std::char_traits<char>::length(of(cell).gates)); }
-int Spec::slots() const noexcept { return of(cell).slots; }
-int Spec::sums() const noexcept { return of(cell).sums; }
 bool Spec::is_standard() const noexcept {
   return activation == Activation::tanh && recurrent_activation == Activation::sigmoid && !peephole;
 }
-std::span<const HiddenSlots> Spec::hidden_slots() const noexcept { return of(cell).hidden_slots; }
-const char* Spec::name() const noexcept { return of(cell).torch_class; }
 
 void Spec::check() const {
   require(input_size > 0, "input_size must be greater than zero, got ", input_size);
@@ -78,10 +56,10 @@ void Spec::check() const {
   require(num_layers > 0, "num_layers must be greater than zero, got ", num_layers);
   require(num_layers <= most_layers, "num_layers must be at most ", most_layers, ", got ", num_layers);
   require(proj_size >= 0, "proj_size should be a positive integer or zero to disable projections, got ", proj_size);
-  require(proj_size == 0 || cell == Cell::lstm, "proj_size argument is only supported for LSTM, not RNN or GRU");
+  require(proj_size == 0 || cell->projection, "proj_size argument is only supported for LSTM, not RNN or GRU");
   require(proj_size < hidden_size, "proj_size has to be smaller than hidden_size (", hidden_size, "), got ",
           proj_size);
-  require(!peephole || cell == Cell::lstm, "peephole is only supported for LSTM, not RNN or GRU");
+  require(!peephole || cell->peephole, "peephole is only supported for LSTM, not RNN or GRU");
   // In the kernels, offsets inside a row of gates and the width of a layer's input are ints.
   require(hidden_size <= most_units && input_size <= most_units, "input_size and hidden_size must be at most ",
           most_units);
@@ -111,7 +89,7 @@ std::string text(const Shape& shape, const char* brackets) {
 
 void check_input(const Spec& spec, const Shape& input) {
   require(input.size() == 2 || input.size() == 3, spec.name(), ": Expected input to be 2D or 3D, got ", input.size(),
-          spec.cell <= Cell::rnn_relu ? "D tensor instead" : "D instead");
+          std::string_view(spec.name()) == "RNN" ? "D tensor instead" : "D instead");
   require<std::runtime_error>(input.back() == spec.input_size, "input.size(-1) must be equal to input_size. Expected ",
                               spec.input_size, ", got ", input.back());
 }

@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dispatch/kernels.h"
@@ -15,14 +16,8 @@ struct Parameter {
   std::vector<int> shape;
 };
 
-// Consecutive slots that take part in the recurrent product, in the order of W_hh's rows.
-struct HiddenSlots {
-  int slot, gates;  // first slot, number of gate blocks
-  bool of_rh;       // its input is r h (slot 3), not h: the candidate of gru_reset_before
-};
-
 struct Spec {
-  Cell cell;
+  const CellFacts* cell;
   int input_size, hidden_size;
   int num_layers = 1;
   bool bidirectional = false;
@@ -37,19 +32,23 @@ struct Spec {
   int recurrent_size() const noexcept { return proj_size ? proj_size : hidden_size; }
   int output_size() const noexcept { return directions() * recurrent_size(); }
   int layer_input_size(int layer) const noexcept { return layer ? output_size() : input_size; }
-  int gates() const noexcept;         // gate blocks in the rows of a weight
-  int slots() const noexcept;         // numbers kept per unit and step: the sums, and c for the LSTM
-  int sums() const noexcept;          // pre-activations per unit: the gates, and a fourth for either GRU
+  int gates() const noexcept { return cell->gates.count(); }  // blocks of H rows in a weight
+  int slots() const noexcept { return cell->slots.count(); }  // numbers that a step keeps per unit
+  int slot(const char* name) const noexcept { return cell->slots.index_of(name); }
   bool is_standard() const noexcept;  // whether it uses the standard functions: tanh, sigmoid, no peepholes
-  std::span<const HiddenSlots> hidden_slots() const noexcept;
-  bool has_cell_state() const noexcept { return cell == Cell::lstm; }
-  const char* name() const noexcept;        // torch's name of the class: RNN, LSTM, GRU
+  std::span<const HiddenSlots> hidden_slots() const noexcept {
+    return {cell->hidden, static_cast<std::size_t>(cell->products)};
+  }
+  // Returns whether W_ih x is part of the same sums. The GRU candidate keeps W_hn h + b_hn in a sum without it.
+  bool has_input(const HiddenSlots& range) const noexcept { return range.slot + range.gates <= gates(); }
+  bool has_cell_state() const noexcept { return cell->states.count() == 2; }
+  const char* name() const noexcept { return cell->layer; }  // torch's name of the class: RNN, LSTM, GRU
 
   // The parameters with torch's names in torch's order: layer by layer, forward before reverse.
   std::vector<Parameter> parameters() const;
 };
 
-Cell cell_named(const std::string& name);              // "rnn_tanh", ...; throws
+const CellFacts* cell_named(std::string_view name);  // "rnn_tanh", ...; throws std::invalid_argument
 Activation activation_named(const std::string& name);  // "hard_sigmoid_keras2", ...; throws
 Activation cell_activation_named(const std::string& name, const char* what);  // the functions that a cell can use
 

@@ -87,12 +87,11 @@ template <class T> void LayerBackward<T>::start(int d) {
   const int H = spec_.hidden_size, P = spec_.recurrent_size(), B = tape_.B;
   const int steps = std::min(every_, tape_.T_);
   BackwardBuffers<T> to;
-  to.da = StepBuffer<T>(steps, B, spec_.sums() * H);
+  to.da = StepBuffer<T>(steps, B, spec_.cell->sums * H);
   to.dh = StepBuffer<T>(1, B, P);
-  const bool gru = spec_.cell == Cell::gru || spec_.cell == Cell::gru_reset_before;
-  if (gru) to.direct = StepBuffer<T>(1, B, H);
+  if (spec_.cell->passes_state) to.direct = StepBuffer<T>(1, B, H);
   if (spec_.proj_size) to.dproj = StepBuffer<T>(steps, B, P), to.dm = StepBuffer<T>(1, B, H);
-  if (spec_.has_cell_state() || spec_.cell == Cell::gru_reset_before) to.dc = StepBuffer<T>(1, B, H);
+  if (spec_.has_cell_state() || spec_.cell->has_second_product()) to.dc = StepBuffer<T>(1, B, H);
   if (!out_.states.empty()) {
     to.dh_total = StepBuffer<T>(steps, B, H);
     if (spec_.has_cell_state()) to.dc_total = StepBuffer<T>(steps, B, H);
@@ -251,8 +250,8 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
   gradient += 2;
   int done = 0;  // slots of dweight_ih that a product with dweight_hh has computed, from the same da
   for (const HiddenSlots& range : spec_.hidden_slots()) {
-    const bool shared = range.slot + range.gates <= G;
-    matrices(sums(range.slot), range.gates * H, {P, range.of_rh ? slot(3) : h, dweight_hh, P, 1},
+    const bool shared = spec_.has_input(range);
+    matrices(sums(range.slot), range.gates * H, {P, range.input < 0 ? h : slot(range.input), dweight_hh, P, 1},
              shared ? dweight_ih(range.slot) : Right<T>{});
     dweight_hh += static_cast<std::ptrdiff_t>(range.gates) * H * P;
     if (shared) done = range.slot + range.gates;
@@ -266,13 +265,14 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
   }
   if (spec_.peephole) {
     T* const dp = *gradient++;
-    const Rows<const T> before = last_first(kept(d).c.rows(kept_from(s))), after = slot(4);
-    tasks.push_back([=, this, M = K, di = sums(0), df = sums(1), d_o = sums(3)] {
-      const auto dots = weights_.ops().column_dots;
-      dots(di, before, M, H, resume, dp + static_cast<int>(Peephole::i) * H);
-      dots(d_o, after, M, H, resume, dp + static_cast<int>(Peephole::o) * H);
-      dots(df, before, M, H, resume, dp + static_cast<int>(Peephole::f) * H);
-    });
+    const Rows<const T> before = last_first(kept(d).c.rows(kept_from(s))), after = slot(spec_.slot("c"));
+    tasks.push_back(
+        [=, this, M = K, di = sums(spec_.slot("i")), df = sums(spec_.slot("f")), d_o = sums(spec_.slot("o"))] {
+          const auto dots = weights_.ops().column_dots;
+          dots(di, before, M, H, resume, dp + static_cast<int>(Peephole::i) * H);
+          dots(d_o, after, M, H, resume, dp + static_cast<int>(Peephole::o) * H);
+          dots(df, before, M, H, resume, dp + static_cast<int>(Peephole::f) * H);
+        });
   }
   if (spec_.proj_size)
     matrices(last_first(to_[d].dproj.rows(0)), P, {H, last_first(kept(d).m.rows(kept_from(s))), *gradient++, H, 1});

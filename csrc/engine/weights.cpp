@@ -45,8 +45,10 @@ template <class T> typename Weights<T>::Forward Weights<T>::pack_forward(int lay
   }
   if (spec_.proj_size) packed.hr = pack_matrix(ops_, source.hr, spec_.proj_size, H, true);
 
-  // The GRU's candidate has two sums, each with its own bias: slots 2 and 3 of cells/gru.h.
-  const int shared = spec_.cell == Cell::gru ? 2 * H : rows;
+  // The GRU's candidate has two sums, each with its own bias: the slots n and hn of cells/gru.h.
+  int shared = 0;
+  for (const HiddenSlots& range : spec_.hidden_slots())
+    if (spec_.has_input(range)) shared += range.gates * H;
   packed.bias = Buffer<T>(rows);
   packed.bias_hh = Buffer<T>(H);
   std::fill_n(packed.bias.data(), rows, T(0));

@@ -59,7 +59,7 @@ template <class T> class Weights {
   std::size_t bytes() const noexcept { return bytes_; }  // of the packed matrices and biases for forward
   const CellOps<T>& cell() const noexcept {
     const FormatOps<T>& in_format = ops_.format[static_cast<int>(format_)];
-    return (spec_.is_standard() ? in_format.cell : in_format.chosen)[static_cast<int>(spec_.cell)];
+    return (spec_.is_standard() ? in_format.cell : in_format.chosen)[spec_.cell->index];
   }
   CellOptions<T> options(int layer, int direction) const noexcept {
     return {spec_.activation, spec_.recurrent_activation, forward(layer, direction).peephole.data()};

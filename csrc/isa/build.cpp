@@ -2,7 +2,7 @@
 // one with all kernels, and one without those that the C library does not call. The AVX-512 object has two more, for
 // CPUs with VNNI (simd/dot.h).
 #include "cells/elementwise.h"
-#include "cells/step.h"
+#include "cells/table.h"
 #include "dispatch/kernels.h"
 #include "kernels/checksum.h"
 #include "kernels/gemm.h"
@@ -14,38 +14,44 @@
 namespace pyrnn {
 namespace {
 
+// The functions that inference calls. The C library's table has nothing else: the linker's --gc-sections removes kernels
+// that no table lists, here two thirds of the code (csrc/capi).
+template <class T, bool training> constexpr Ops<T> shared_ops() noexcept {
+  Ops<T> ops = {};
+  ops.lanes = lanes<T>;
+  ops.panel_columns = panel_columns<T>;
+  ops.pack_matrix = pack_matrix<T>;
+  ops.gemm = gemm<T>;
+  ops.activate = activate<T>;
+  ops.softmax = softmax<T>;
+  ops.checksum = checksum<T>;
+  ops.format[static_cast<int>(Format::native)] = format_ops<T, Native<T>, training>();
+  return ops;
+}
+
 // D is the dot product of bytes. double has only the native format.
-template <class T, class D> constexpr Ops<T> make_ops() noexcept {
-  Ops<T> ops = {lanes<T>,       panel_columns<T>, pack_matrix<T>,   gemm<T>,         matvec<T>,
-                outer<T>,       outer_scratch<T>, column_sums<T>,   activate<T>,     softmax<T>,
-                column_dots<T>, checksum<T>,      multiply_adds<T>, read_through<T>, {format_ops<T, Native<T>>()}};
+template <class T, class D> constexpr Ops<T> all_ops() noexcept {
+  Ops<T> ops = shared_ops<T, true>();
+  ops.matvec = matvec<T>;
+  ops.outer = outer<T>;
+  ops.outer_scratch = outer_scratch<T>;
+  ops.column_sums = column_sums<T>;
+  ops.column_dots = column_dots<T>;
+  ops.multiply_adds = multiply_adds<T>;
+  ops.read_through = read_through<T>;
   if constexpr (sizeof(T) == sizeof(float)) {
-    ops.format[static_cast<int>(Format::bf16)] = format_ops<T, InBf16>();
-    ops.format[static_cast<int>(Format::int8)] = format_ops<T, InInt8<D>>();
+    ops.format[static_cast<int>(Format::bf16)] = format_ops<T, InBf16, true>();
+    ops.format[static_cast<int>(Format::int8)] = format_ops<T, InInt8<D>, true>();
   }
   return ops;
 }
 
 template <class D> constexpr Isa whole(const char* name) noexcept {
-  return {name, make_ops<float, D>(), make_ops<double, D>()};
+  return {name, AllCells::facts.of, AllCells::count, all_ops<float, D>(), all_ops<double, D>()};
 }
 
-// Keeps what inference in float32 needs. The linker's --gc-sections removes kernels that no table lists: here two
-// thirds of the code (csrc/capi).
-constexpr Isa only_inference(Isa isa) noexcept {
-  Ops<float>& ops = isa.f32;
-  for (FormatOps<float>& format : ops.format)
-    if (&format != ops.format) format = {};
-  for (CellOps<float>* cells : {ops.format[0].cell, ops.format[0].chosen})
-    for (int i = 0; i < cell_count; ++i) cells[i].backward = cells[i].backward_reset = nullptr;
-  ops.matvec = nullptr;
-  ops.outer = nullptr;
-  ops.column_sums = nullptr;
-  ops.column_dots = nullptr;
-  ops.multiply_adds = nullptr;
-  ops.read_through = nullptr;
-  isa.f64 = {};
-  return isa;
+constexpr Isa only_inference(const char* name) noexcept {
+  return {name, AllCells::facts.of, AllCells::count, shared_ops<float, false>(), {}};
 }
 
 }  // namespace
@@ -56,10 +62,10 @@ constexpr Isa only_inference(Isa isa) noexcept {
 #define PYRNN_JOIN(a, b) PYRNN_JOIN_OF(a, b)
 
 extern constinit const Isa PYRNN_JOIN(isa_, PYRNN_ISA) = whole<Dot>(PYRNN_TEXT(PYRNN_ISA));
-extern constinit const Isa PYRNN_JOIN(inference_, PYRNN_ISA) = only_inference(whole<Dot>(PYRNN_TEXT(PYRNN_ISA)));
+extern constinit const Isa PYRNN_JOIN(inference_, PYRNN_ISA) = only_inference(PYRNN_TEXT(PYRNN_ISA));
 #if PYRNN_VECTOR_BYTES == 64
 extern constinit const Isa isa_avx512vnni = whole<VnniDot>("avx512vnni");
-extern constinit const Isa inference_avx512vnni = only_inference(whole<VnniDot>("avx512vnni"));
+extern constinit const Isa inference_avx512vnni = only_inference("avx512vnni");
 #endif
 
 }  // namespace pyrnn

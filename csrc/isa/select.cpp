@@ -14,6 +14,10 @@ namespace pyrnn {
 extern const Isa PYRNN_TABLE(scalar), PYRNN_TABLE(avx2), PYRNN_TABLE(avx512), PYRNN_TABLE(avx512vnni),
     PYRNN_TABLE(neon);
 
+std::span<const CellFacts> cells() noexcept {
+  return {PYRNN_TABLE(scalar).cells, static_cast<std::size_t>(PYRNN_TABLE(scalar).cell_count)};
+}
+
 std::vector<const Isa*> available_isas() {
   std::vector<const Isa*> found = {&PYRNN_TABLE(scalar)};
 #if defined(PYRNN_HAS_avx2)

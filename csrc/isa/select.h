@@ -2,12 +2,16 @@
 // fastest of this CPU.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "dispatch/kernels.h"
 
 namespace pyrnn {
+
+// The facts about all cells; the table of every ISA has the same.
+std::span<const CellFacts> cells() noexcept;
 
 // The ISAs that this build contains and this CPU can run, slowest first.
 std::vector<const Isa*> available_isas();

@@ -62,6 +62,9 @@ template <int... numbers> struct SlotList {
 template <int... numbers> SlotList<numbers...> slots_from(std::integer_sequence<int, numbers...>);
 template <int count> using FirstSlots = decltype(slots_from(std::make_integer_sequence<int, count>()));
 
+// The stages of a cell, in the order in which a step runs them.
+template <class... Stages> struct StageList {};
+
 template <class T, int R, int U, int G> struct Tile {
   Vec<T> acc[R][U][G];
 

@@ -42,7 +42,7 @@ std::size_t packed_bytes(int K, int N, const Ops<float>& ops) {
 // Returns the bytes of the Weights of a network.
 std::size_t packed_bytes(const Spec& spec, const Ops<float>& ops) {
   const FormatOps<float>& native = ops.format[static_cast<int>(Format::native)];
-  const CellOps<float>& cell = (spec.is_standard() ? native.cell : native.chosen)[static_cast<int>(spec.cell)];
+  const CellOps<float>& cell = (spec.is_standard() ? native.cell : native.chosen)[spec.cell->index];
   const int H = spec.hidden_size, P = spec.recurrent_size();
   std::size_t bytes = 0;
   for (int layer = 0; layer < spec.num_layers; ++layer) {
@@ -59,16 +59,16 @@ std::size_t packed_bytes(const Spec& spec, const Ops<float>& ops) {
 void Reader::rnn(Arguments& arguments, const std::string& name) {
   const std::string nonlinearity = arguments.text("nonlinearity", "tanh");
   require(nonlinearity == "tanh" || nonlinearity == "relu", "nonlinearity should be tanh or relu");
-  Spec spec{nonlinearity == "relu" ? Cell::rnn_relu : Cell::rnn_tanh, 1, 1};
-  if (arguments.has("activation")) {  // replaces the nonlinearity
-    spec.cell = Cell::rnn_tanh;
+  Spec spec{cell_named("rnn_" + nonlinearity), 1, 1};
+  if (arguments.has("activation")) {  // takes the nonlinearity's place
+    spec.cell = cell_named("rnn_tanh");
     spec.activation = cell_activation_named(arguments.text("activation"), "activation");
   }
   recurrent(spec, arguments, name);
 }
 
 void Reader::lstm(Arguments& arguments, const std::string& name) {
-  Spec spec{Cell::lstm, 1, 1};
+  Spec spec{cell_named("lstm"), 1, 1};
   spec.proj_size = arguments.integer("proj_size", 0);
   spec.peephole = arguments.boolean("peephole", false);
   spec.activation = cell_activation_named(arguments.text("activation", "tanh"), "activation");
@@ -78,7 +78,7 @@ void Reader::lstm(Arguments& arguments, const std::string& name) {
 }
 
 void Reader::gru(Arguments& arguments, const std::string& name) {
-  Spec spec{arguments.boolean("reset_after", true) ? Cell::gru : Cell::gru_reset_before, 1, 1};
+  Spec spec{cell_named(arguments.boolean("reset_after", true) ? "gru" : "gru_reset_before"), 1, 1};
   spec.activation = cell_activation_named(arguments.text("activation", "tanh"), "activation");
   spec.recurrent_activation =
       cell_activation_named(arguments.text("recurrent_activation", "sigmoid"), "recurrent_activation");

@@ -12,6 +12,7 @@ from pyrnn.checks.arguments import MOST_UNITS, check_array, check_bools, check_n
 from pyrnn.checks.arrays import Array
 from pyrnn.weights.state_dict import OPTIONS
 
+from .facts import IS_PAIR
 from .initial import Random
 from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 class Cell(Specified):
     """Base class of the three cells: one layer and one step; its parameters have no suffix `_l0`."""
 
-    _is_pair = False
-
     def __init__(
         self, mode: str, input_size: int, hidden_size: int, bias: bool, dtype: DTypeLike, seed: int | None
     ) -> None:
@@ -32,6 +31,7 @@ class Cell(Specified):
         check_size("input_size", input_size, MOST_UNITS)
         check_size("hidden_size", hidden_size, MOST_UNITS)
         check_bools(bias=bias)
+        self.__dict__["_is_pair"] = IS_PAIR[mode]
         self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias
         random = Random(seed)
         for name, shape in self._spec().parameters:
@@ -183,8 +183,6 @@ class LSTMCell(Cell):
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
     """
-
-    _is_pair = True
 
     def __init__(
         self,

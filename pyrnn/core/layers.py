@@ -156,8 +156,6 @@ class LSTM(Quantizable):
     forget gate: Gers et al. 2000; the projection: Sak et al. 2014.
     """
 
-    _is_pair = True
-
     def __init__(
         self,
         input_size: int,

@@ -27,6 +27,7 @@ from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 from pyrnn.weights.state_dict import OPTIONS as STATE_OPTIONS
 
+from .facts import IS_PAIR
 from .initial import Random
 from .packing import Specified
 from .pullback import Pullback, state_of, state_parts
@@ -43,8 +44,6 @@ OPTIONS = ("lengths", "mask", "masked_output", "reset", "reset_state")  # option
 
 class Recurrent(Specified):
     """Base class of RNN, LSTM and GRU; `mode` is the name that the kernels give the cell."""
-
-    _is_pair = False
 
     def __init__(
         self,
@@ -70,6 +69,7 @@ class Recurrent(Specified):
         check_int("proj_size", proj_size, MOST_UNITS)
         check_bools(bias=bias, batch_first=batch_first, bidirectional=bidirectional, peephole=peephole)
         check_names(activation=activation, recurrent_activation=recurrent_activation)
+        self.__dict__["_is_pair"] = IS_PAIR[mode]
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size

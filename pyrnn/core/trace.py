@@ -13,6 +13,7 @@ from pyrnn.checks.arguments import check_arrays
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import MOST_NAMES, brief
 
+from .facts import FACTS
 from .pullback import state_parts
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .recurrent import Recurrent
 
 DIRECTIONS = ("forward", "reverse")
-FIELDS = {"lstm": "ifgoc", "gru": "rzn", "gru_reset_before": "rzn", "rnn_tanh": "", "rnn_relu": ""}
 
 
 class TraceKeyError(KeyError):
@@ -69,7 +69,8 @@ class Trace:
         layer, reverse = self._place(key)
         slots = self._tape.slots(layer * self._directions + reverse)
         slots = slots[::-1] if reverse else slots
-        fields = {name: slots[:, :, i] for i, name in enumerate(FIELDS[self._layer.mode])}
+        cell = FACTS[self._layer.mode]
+        fields = {name: slots[:, :, i] for i, name in enumerate(cell.slots) if name in (*cell.gates, *cell.states)}
         last = layer + 1 == self._layer.num_layers
         shown = self._by_time(self.output) if last else self._tape.input(layer + 1)
         width = shown.shape[-1] // self._directions

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from .functions import ACTIVATIONS, FLUSH, Function
+from .order import in_c
 
 _RNN = """\
 /* h' = f(a) */
@@ -20,17 +21,17 @@ static void NAME(const float *a, int H, float *h, float *y) {
 """
 
 _LSTM = """\
-/* a holds the sums of i, f, g, o.
+/* a holds the sums of SUMS.
    c' = f c + i g
    h' = o tanh(c') */
 static void NAME(const float *a, PEEPHOLE_ARGUMENTint H, float *h, float *c, float *y) {
   int u;
   for (u = 0; u < H; ++u) {
-    const float i = GATE(PEEP(p[u], c[u], a[u]));
-    const float f = GATE(PEEP(p[2 * H + u], c[u], a[H + u]));
-    const float g = STATE(a[2 * H + u]);
+    const float i = GATE(PEEP(p_i, c[u], a_i));
+    const float f = GATE(PEEP(p_f, c[u], a_f));
+    const float g = STATE(a_g);
     const float next = vad_flush(VAD_FMA(f, c[u], i * g));
-    const float o = GATE(PEEP(p[H + u], next, a[3 * H + u]));
+    const float o = GATE(PEEP(p_o, next, a_o));
     c[u] = next;
     y[u] = h[u] = vad_flush(o * STATE(next));
   }
@@ -38,34 +39,34 @@ static void NAME(const float *a, PEEPHOLE_ARGUMENTint H, float *h, float *c, flo
 """
 
 _GRU = """\
-/* a holds the sums of n, r, z, and W_hn h + b_hn.
+/* a holds the sums of SUMS.
    n = tanh(a_n + r (W_hn h + b_hn))
    h' = (1 - z) n + z h */
 static void NAME(const float *a, int H, float *h, float *y) {
   int u;
   for (u = 0; u < H; ++u) {
-    const float r = GATE(a[H + u]), z = GATE(a[2 * H + u]), n = STATE(VAD_FMA(r, a[3 * H + u], a[u]));
+    const float r = GATE(a_r), z = GATE(a_z), n = STATE(VAD_FMA(r, a_hn, a_n));
     y[u] = h[u] = vad_flush(VAD_FMA(h[u] - n, z, n));
   }
 }
 """
 
 _GRU_RESET = """\
-/* a holds the sums of n, r, z. This replaces that of r by r h, the vector that W_hn then multiplies. */
+/* a holds the sums of SUMS. This replaces that of r by r h, the vector that W_hn then multiplies. */
 static void NAME(float *a, int H, const float *h) {
   int u;
-  for (u = 0; u < H; ++u) a[H + u] = GATE(a[H + u]) * h[u];
+  for (u = 0; u < H; ++u) a_r = GATE(a_r) * h[u];
 }
 """
 
 _GRU_UPDATE = """\
-/* a holds the sums of n, r, z.
+/* a holds the sums of SUMS.
    n = tanh(a_n)
    h' = (1 - z) n + z h */
 static void NAME(const float *a, int H, float *h, float *y) {
   int u;
   for (u = 0; u < H; ++u) {
-    const float n = STATE(a[u]), z = GATE(a[2 * H + u]);
+    const float n = STATE(a_n), z = GATE(a_z);
     y[u] = h[u] = vad_flush(VAD_FMA(h[u] - n, z, n));
   }
 }
@@ -82,22 +83,22 @@ def lstm(state: str, gate: str, peephole: bool) -> Function:
     kind = "lstm_peephole" if peephole else "lstm"
     text = _LSTM.replace("PEEPHOLE_ARGUMENT", "const float *p, " if peephole else "")
     text = re.sub(r"PEEP\((.*?), (.*?), (.*?)\)", r"VAD_FMA(\1, \2, \3)" if peephole else r"\3", text)
-    return _cell(kind, text, state, gate)
+    return _cell(kind, in_c(text, "lstm"), state, gate)
 
 
 def gru(state: str, gate: str) -> Function:
     """Returns torch's GRU cell, whose reset gate comes after the product."""
-    return _cell("gru", _GRU, state, gate)
+    return _cell("gru", in_c(_GRU, "gru"), state, gate)
 
 
 def gru_reset(gate: str) -> Function:
     """Returns the first stage of the GRU whose reset gate comes before the product."""
-    return _cell("gru_reset", _GRU_RESET, None, gate)
+    return _cell("gru_reset", in_c(_GRU_RESET, "gru_reset_before"), None, gate)
 
 
 def gru_update(state: str, gate: str) -> Function:
     """Returns the second stage of that GRU."""
-    return _cell("gru_update", _GRU_UPDATE, state, gate)
+    return _cell("gru_update", in_c(_GRU_UPDATE, "gru_reset_before"), state, gate)
 
 
 def _cell(kind: str, text: str, state: str | None, gate: str | None) -> Function:

@@ -12,6 +12,7 @@ from pyrnn.core.recurrent import Recurrent
 from . import cells
 from .constants import Constant, panels, panels_int8, quantized
 from .functions import Function
+from .order import ROWS, rows_of
 from .products import COPY, MULTIPLY, MULTIPLY_INT8, ZERO
 
 INPUT, OUTPUT = "INPUT", "OUTPUT"  # placeholders in the lines for the arrays of inputs and outputs
@@ -134,13 +135,18 @@ def _finish(part: Part, name: str, layer: Recurrent, index: int, values: dict[st
 
 def order_of_rows(mode: str) -> dict[str, str]:
     """Returns the comments of the constants, which name the order of the rows."""
-    if mode == "lstm":
-        return {"bias": "b_ih + b_hh, rows i, f, g, o", "ih": "weight_ih: i, f, g, o", "hh": "weight_hh: i, f, g, o"}
+    if mode.startswith("rnn"):
+        return {"bias": "b_ih + b_hh", "ih": "weight_ih", "hh": "weight_hh"}
+    ih, hh = ", ".join(ROWS[mode]), ", ".join(_hidden(mode))
+    bias = f"b_ih + b_hh, rows {ih}" if mode == "lstm" else f"b_ih + b_hh: {ih}"
     if mode == "gru":
-        return {"bias": "b_in, b_ir + b_hr, b_iz + b_hz, b_hn", "ih": "weight_ih: n, r, z", "hh": "weight_hh: r, z, n"}
-    if mode == "gru_reset_before":
-        return {"bias": "b_ih + b_hh: n, r, z", "ih": "weight_ih: n, r, z", "hh": "weight_hh: r, z"}
-    return {"bias": "b_ih + b_hh", "ih": "weight_ih", "hh": "weight_hh"}
+        bias = ", ".join(["b_in", *(f"b_i{gate} + b_h{gate}" for gate in ROWS[mode][1:]), "b_hn"])
+    return {"bias": bias, "ih": f"weight_ih: {ih}", "hh": f"weight_hh: {hh}"}
+
+
+def _hidden(mode: str) -> tuple[str, ...]:
+    """Returns the gates whose rows of weight_hh the first product of a step takes, in the order of the sums."""
+    return {"gru": (*ROWS[mode][1:], *ROWS[mode][:1]), "gru_reset_before": ROWS[mode][1:]}.get(mode, ROWS[mode])
 
 
 def ordered(values: dict[str, Array], mode: str, H: int) -> dict[str, Array]:  # noqa: N803
@@ -151,8 +157,7 @@ def ordered(values: dict[str, Array], mode: str, H: int) -> dict[str, Array]:  #
     both = bias_ih + bias_hh
     if not mode.startswith("gru"):
         return {"bias": both, "ih": ih, "hh": hh}
-    n_first = np.r_[2 * H : 3 * H, 0 : 2 * H]
+    rows, hidden, n = (rows_of(mode, gates, H) for gates in (ROWS[mode], _hidden(mode), "n"))
     if mode == "gru_reset_before":
-        return {"bias": both[n_first], "ih": ih[n_first], "hh": hh[: 2 * H], "hn": hh[2 * H :]}
-    bias = np.concatenate([bias_ih[2 * H :], both[: 2 * H], bias_hh[2 * H :]])
-    return {"bias": bias, "ih": ih[n_first], "hh": hh}
+        return {"bias": both[rows], "ih": ih[rows], "hh": hh[hidden], "hn": hh[n]}
+    return {"bias": np.concatenate([bias_ih[n], both[rows[H:]], bias_hh[n]]), "ih": ih[rows], "hh": hh[hidden]}

@@ -14,6 +14,7 @@ from pyrnn.checks.arguments import arguments_of
 from pyrnn.checks.arrays import Array, to_array
 from pyrnn.checks.quoting import escaped, listed, quoted
 from pyrnn.core.cells import Cell, GRUCell, LSTMCell, RNNCell
+from pyrnn.core.facts import FACTS
 from pyrnn.core.initial import skip_init
 from pyrnn.core.layers import GRU, LSTM, RNN
 from pyrnn.core.recurrent import Recurrent
@@ -21,13 +22,13 @@ from pyrnn.weights.keys import IncompatibleKeys, mismatches
 from pyrnn.weights.parametrized import parameter_of, put_together
 from pyrnn.weights.state_dict import Metadata, checked
 
-# The key is the number of gates; the string is the kernels' name of the cell.
-KINDS: dict[int, tuple[type[Recurrent], type[Cell], str]] = {
-    1: (RNN, RNNCell, "rnn_tanh"),
-    3: (GRU, GRUCell, "gru"),
-    4: (LSTM, LSTMCell, "lstm"),
-}
-_OURS = re.compile(r"weight_|bias_|parametrizations\.")  # The names of a layer's parameters begin like this.
+CELLS: list[tuple[type[Recurrent], type[Cell], str]] = [
+    (RNN, RNNCell, "rnn_tanh"),
+    (GRU, GRUCell, "gru"),
+    (LSTM, LSTMCell, "lstm"),
+]
+KINDS = {len(FACTS[mode].gates): (layer, cell, mode) for layer, cell, mode in CELLS}  # weights tell how many
+_OURS = re.compile(r"weight_|bias_|parametrizations\.")  # begins what may be a layer's parameter
 _LAYER = re.compile(r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))_l(0|[1-9][0-9]{0,8})(?:_reverse)?")
 _DOUBT = (
     'the weights {} ... of an {} do not tell its nonlinearity: tanh is taken; say nonlinearity="tanh" or '
@@ -144,7 +145,7 @@ def _sizes(mine: Mapping[str, Array], end: str, prefix: str) -> tuple[int, dict[
             "(RNN, GRU, LSTM)"
         )
     gates = rows // hidden
-    if projection is not None and gates != 4:
+    if projection is not None and "proj_size" not in FACTS[KINDS[gates][2]].options:
         raise ValueError(
             f"{escaped(prefix)}weight_hr{end} is the projection of an LSTM, and the weights are of {gates} gates"
         )

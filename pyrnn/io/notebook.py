@@ -25,6 +25,7 @@ from pyrnn.checks.arguments import float_dtype
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.budget import Budget
 from pyrnn.checks.quoting import brief, listed, quoted
+from pyrnn.core.facts import GATES
 from pyrnn.core.initial import skip_init
 from pyrnn.core.module import Module
 from pyrnn.weights.files import replaced
@@ -35,8 +36,7 @@ from pyrnn.weights.source import printable
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-# The order is that of the file; the number is the place of each gate in torch's order i f g o.
-GATES = {"f": 1, "i": 0, "c": 2, "o": 3}
+NAMES = {"f": "f", "i": "i", "c": "g", "o": "o"}  # the file's names of the gates, in its order, and ours
 KEYS = {"type", "params", "return_sequences"}
 RECURRENT = ("h@U", "U@h")
 MAX_LAYERS = 1000
@@ -190,17 +190,17 @@ def _sequential(
 
 def _lstm(where: str, params: dict[str, Any], dtype: np.dtype[Any], transposed: bool) -> Module:
     """Makes the layer; `transposed` means that the file is for U @ h, so U has torch's layout already."""
-    _check_names(where, params, [f"{kind}_{gate}" for kind in "WUb" for gate in GATES])
+    _check_names(where, params, [f"{kind}_{gate}" for kind in "WUb" for gate in NAMES])
     inputs, hidden = _matrix(where, params, "W_f").shape
     blocks: dict[str, list[Array]] = {"weight_ih_l0": [], "weight_hh_l0": [], "bias_ih_l0": []}
-    for gate in sorted(GATES, key=GATES.__getitem__):
+    for gate in sorted(NAMES, key=lambda gate: GATES["LSTM"].index(NAMES[gate])):
         for kind, rows, name in (("W", inputs, "weight_ih_l0"), ("U", hidden, "weight_hh_l0")):
             block = _matrix(where, params, f"{kind}_{gate}", (rows, hidden))
             blocks[name].append(block if kind == "U" and transposed else block.T)
         blocks["bias_ih_l0"].append(_vector(where, params, f"b_{gate}", hidden))
     state = {name: np.concatenate(arrays) for name, arrays in blocks.items()}
     made = LSTM(inputs, hidden, batch_first=True, dtype=dtype, seed=0)
-    made.load_state_dict({**state, "bias_hh_l0": np.zeros(4 * hidden)})
+    made.load_state_dict({**state, "bias_hh_l0": np.zeros(len(NAMES) * hidden)})
     return made
 
 
@@ -285,10 +285,10 @@ def _entries(name: str, layer: Module) -> list[dict[str, Any]]:
 
 def _params(layer: LSTM, k: int) -> dict[str, Any]:
     state = layer.state_dict()
-    bias = state[f"bias_ih_l{k}"] + state[f"bias_hh_l{k}"] if layer.bias else np.zeros(4 * layer.hidden_size)
+    bias = state[f"bias_ih_l{k}"] + state[f"bias_hh_l{k}"] if layer.bias else np.zeros(len(NAMES) * layer.hidden_size)
     kinds = {"W": state[f"weight_ih_l{k}"], "U": state[f"weight_hh_l{k}"], "b": bias}
     return {
-        f"{kind}_{gate}": np.split(array, 4)[place].T.tolist()
+        f"{kind}_{gate}": np.split(array, len(NAMES))[GATES["LSTM"].index(name)].T.tolist()
         for kind, array in kinds.items()
-        for gate, place in GATES.items()
+        for gate, name in NAMES.items()
     }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 
 from pyrnn import _core
+from pyrnn.core.facts import IS_PAIR
 
 from .autograd import run
 from .call import Call, Inputs, parts_of, run_composed
@@ -82,7 +83,7 @@ class Cell(DropIn):
 
     def computed(self: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any) -> Any:
         """Computes a call with `execute`, on a batch of one if the input has no batch."""
-        is_pair = self._mode == "lstm"
+        is_pair = IS_PAIR[self._mode]
         initial = parts_of(hx, is_pair)
         if unbatched := input.dim() == 1:
             input, initial = input.unsqueeze(0), tuple(state.unsqueeze(0) for state in initial)
@@ -93,7 +94,7 @@ class Cell(DropIn):
         return final if is_pair else final[0]
 
     def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
-        return special_mode() or bad_weights(self.weights()) or bad_cell_call(self, input, hx, self._mode == "lstm")
+        return special_mode() or bad_weights(self.weights()) or bad_cell_call(self, input, hx, IS_PAIR[self._mode])
 
     def check_matrix_state(self: Any, input: Any, hx: Any) -> None:
         """Raises RuntimeError for a 2-D state with a 1-D input, where torch would read out of bounds."""

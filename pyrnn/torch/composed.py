@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pyrnn.core.facts import GATES_OF_CELL, IS_PAIR
+
 States = tuple[Tensor, ...]  # (h,) or (h, c)
 
 
@@ -82,7 +84,8 @@ class Cell:
         rectified = network.mode == "rnn_relu" and network.activation == "tanh"
         self.activation = ACTIVATIONS["relu" if rectified else network.activation]
         self.gate = ACTIVATIONS[network.recurrent_activation]
-        self.has_cell_state = network.mode == "lstm"
+        self.has_cell_state = IS_PAIR[network.mode]
+        self.gates = GATES_OF_CELL[network.mode]
         self.step = {"lstm": self.lstm, "gru": self.gru}.get(network.mode, self.rnn)
         rest = iter(weights)
         self.weight_ih, self.weight_hh = next(rest), next(rest)
@@ -97,6 +100,9 @@ class Cell:
     def project_state(self, h: Tensor) -> Tensor:
         return functional.linear(h, self.weight_hh, self.bias_hh)
 
+    def by_gate(self, sums: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.gates, sums.chunk(len(self.gates), -1), strict=True))
+
     def zeros(self, x: Tensor) -> States:
         """Returns the state before the first step, for x [T,B,I]."""
         recurrent = self.weight_hh.shape[1]
@@ -109,7 +115,8 @@ class Cell:
 
     def lstm(self, a: Tensor, state: States) -> States:
         h, c = state
-        i, f, g, o = (a + self.project_state(h)).chunk(4, -1)
+        sums = self.by_gate(a + self.project_state(h))
+        i, f, g, o = sums["i"], sums["f"], sums["g"], sums["o"]
         if self.peephole is not None:
             i, f = i + self.peephole[0] * c, f + self.peephole[2] * c
         c = self.gate(f) * c + self.gate(i) * self.activation(g)
@@ -120,9 +127,10 @@ class Cell:
 
     def gru(self, a: Tensor, state: States) -> States:
         (h,) = state
-        (x_r, x_z, x_n), (h_r, h_z, h_n) = a.chunk(3, -1), self.project_state(h).chunk(3, -1)
-        n = self.activation(x_n + self.gate(x_r + h_r) * h_n)
-        return ((h - n) * self.gate(x_z + h_z) + n,)
+        from_x, from_h = self.by_gate(a), self.by_gate(self.project_state(h))
+        r, z = (self.gate(from_x[gate] + from_h[gate]) for gate in "rz")
+        n = self.activation(from_x["n"] + r * from_h["n"])
+        return ((h - n) * z + n,)
 
 
 def scan(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrnn.checks.arguments import check_masked_output, check_size
+from pyrnn.core.facts import IS_PAIR
 
 from .call import Call
 
@@ -51,7 +52,7 @@ def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> t
         raise ValueError("reset_state is given without reset: say at which steps with reset=")
     if keywords.reset is not None and network.bidirectional:
         raise ValueError("reset is not possible in a bidirectional layer: its reverse direction comes from the future")
-    if keywords.return_states and network.mode != "lstm":
+    if keywords.return_states and not IS_PAIR[network.mode]:
         raise ValueError("return_states is for the LSTM's cell states; the states of an RNN or a GRU are its output")
     if keywords.checkpoint is not None:
         check_size("checkpoint", keywords.checkpoint, math.inf)
@@ -68,7 +69,7 @@ def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> t
         all_states=bool(keywords.return_states),
         every=min(keywords.checkpoint or 0, 2**31 - 1),
     )
-    return call, reset_parts(keywords.reset_state, network.mode == "lstm", x.device)
+    return call, reset_parts(keywords.reset_state, IS_PAIR[network.mode], x.device)
 
 
 def reset_parts(state: Any, is_pair: bool, device: torch.device) -> tuple[Tensor, ...]:

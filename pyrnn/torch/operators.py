@@ -16,12 +16,11 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from pyrnn import _core
 from pyrnn.checks.arguments import MOST_LAYERS, check_size
+from pyrnn.core.facts import GATES_OF_CELL, IS_PAIR
 
 from .call import Call, Inputs, compute, must_replay, recorded_gradients, replayed_gradients
 from .composed import Network
 from .kernels import pack, spec_of
-
-GATES = {"lstm": 4, "gru": 3}
 
 
 class Handle(np.ndarray[Any, Any]):
@@ -105,7 +104,7 @@ def _(*arguments: Any) -> list[Tensor]:
     directions = 1 + network.bidirectional
     runs, batch = network.num_layers * directions, x.shape[1:-1]
     found = [x.new_empty(*x.shape[:-1], directions * recurrent_size), x.new_empty(runs, *batch, recurrent_size)]
-    if network.mode == "lstm":
+    if IS_PAIR[network.mode]:
         found.append(x.new_empty(runs, *batch, hidden_size))
     if call.all_states:
         found.append(x.new_empty(*x.shape[:-1], directions * hidden_size))

@@ -16,15 +16,13 @@ from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 from pyrnn.core.module import Module
 from pyrnn.core.recurrent import Recurrent
+from pyrnn.io.keras.recurrent import LAYERS, ORDERS
 from pyrnn.io.keras.store import snake
 from pyrnn.io.loading import load
 
 from .compare import Passed, cast, direction_difference, layer_report, output_difference, walk
 from .equations import Cell, blocks
 from .report import Difference, LayerReport
-
-# The letters are the gates in the order of Keras' arrays.
-ORDERS = {"SimpleRNN": ("RNN", "h"), "LSTM": ("LSTM", "ifgo"), "GRU": ("GRU", "zrn")}
 
 
 def compare(
@@ -122,7 +120,8 @@ def _gate_differences(keras: Any, layer: Any, group: Sequence[Passed], tolerance
 def _cell(keras: Any, layer: Any) -> Cell:
     """Returns the equations of Keras' layer, with Keras' activations."""
     cell = layer.cell
-    kind, gates = ORDERS[type(layer).__name__]
+    keras_name = type(layer).__name__
+    kind, gates = LAYERS[keras_name], ORDERS[keras_name]
     kernel, recurrent, *rest = cell.get_weights()
     bias = rest[0] if rest else np.zeros(kernel.shape[-1])
     halves = bias if bias.ndim == 2 else (bias, np.zeros_like(bias))

@@ -13,11 +13,12 @@ from pyrnn.checks.budget import Budget
 from pyrnn.core.module import Module
 from pyrnn.core.recurrent import Recurrent
 from pyrnn.io.loading import load
+from pyrnn.io.onnx.node import ORDERS
 from pyrnn.io.onnx.package import attributes, onnx_package
 from pyrnn.io.onnx.reading import read_model
 
 from .compare import Passed, cast, layer_report, output_difference, walk
-from .onnx_gates import ORDERS, gate_differences
+from .onnx_gates import gate_differences
 from .report import Difference, LayerReport
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pyrnn.checks.arrays import Array
+from pyrnn.core.facts import GATES
 from pyrnn.core.module import Module
 from pyrnn.core.recurrent import Recurrent
 from pyrnn.core.trace import DIRECTIONS
@@ -16,7 +17,7 @@ from pyrnn.io.loading import load, named_arrays
 from pyrnn.weights.files import load_state_dict
 
 from .compare import cast, gate_difference, layer_report, output_difference
-from .equations import GATES, Cell, blocks
+from .equations import Cell, blocks
 from .report import Difference, LayerReport
 
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")

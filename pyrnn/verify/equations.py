@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pyrnn.checks.arrays import Array
+from pyrnn.core.facts import FACTS
 
 Function = Callable[[Array], Array]
-
-GATES = {"RNN": "h", "LSTM": "ifgo", "GRU": "rzn"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class Cell:
                 found["h"], found["c"] = np.where(keep, found["h"], h), np.where(keep, found.get("c", c), c)
                 h, c = found["h"], found["c"]
                 steps.append(found)
-        names = [*GATES[self.kind], *("ch" if self.kind == "LSTM" else "h" if self.kind == "GRU" else "")]
-        return {name: np.stack([found[name] for found in steps]) for name in names}
+        names = next((*facts.gates, *facts.states[::-1]) for facts in FACTS.values() if facts.layer == self.kind)
+        return {name: np.stack([found[name] for found in steps]) for name in dict.fromkeys(names)}
 
     def _sums(self, gate: str, x: Array, h: Array) -> tuple[Array, Array]:
         """Returns the sums of the input and of the state, each with its bias."""
@@ -89,6 +88,6 @@ class Cell:
         return {"r": r, "z": z, "n": n, "h": (1 - z) * n + z * h}
 
 
-def blocks(matrix: Array, gates: str) -> dict[str, Array]:
+def blocks(matrix: Array, gates: Sequence[str]) -> dict[str, Array]:
     """Splits the last axis by gate, in float64."""
     return dict(zip(gates, np.split(matrix.astype(np.float64), len(gates), axis=-1), strict=True))

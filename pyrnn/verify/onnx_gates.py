@@ -11,6 +11,7 @@ from pyrnn import nn
 from pyrnn.checks.arrays import Array
 from pyrnn.core.recurrent import Recurrent
 from pyrnn.core.trace import DIRECTIONS
+from pyrnn.io.onnx.node import ORDERS
 from pyrnn.io.onnx.package import attributes
 from pyrnn.io.onnx.reading import to_array
 
@@ -18,7 +19,6 @@ from .compare import Passed, direction_difference
 from .equations import Cell, blocks
 from .report import Difference
 
-ORDERS = {"RNN": "h", "LSTM": "iofg", "GRU": "zrn"}  # The letters are the gates in the order of W, R and B.
 DEFAULTS = {"RNN": ["Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import reference
 from numpy.typing import NDArray
 
-import pyrnn
+from pyrnn.core import layers
+from pyrnn.core.facts import FACTS
 
 Array = NDArray[Any]
 DTYPES = (np.float32, np.float64)
@@ -73,7 +74,7 @@ class Config:
 
     def pyrnn_layer(self, **more: Any) -> Any:
         form = {"reset_after": False} if self.cell == "gru_reset_before" else {}
-        kind = getattr(pyrnn, class_name(self.cell))
+        kind = getattr(layers, class_name(self.cell))
         return kind(self.I, self.H, **self.options(), **form, dtype=self.dtype, **more)
 
     def sequence_shape(self, width: int) -> tuple[int, ...]:
@@ -90,13 +91,13 @@ class Config:
 
     def draw_states(self, rng: np.random.Generator) -> tuple[Array, ...]:
         """(h,) or (h, c): a state, or the gradient of one."""
-        widths = {"lstm": (self.H, self.H), "lstm_proj": (self.P, self.H)}.get(self.cell, (self.H,))
+        widths = (self.P if self.cell == "lstm_proj" else self.H, self.H)[: len(FACTS[self.equations].states)]
         batch = (self.B,) if self.batched else ()
         return tuple(rng.uniform(-1, 1, (self.runs, *batch, w)).astype(self.dtype) for w in widths)
 
 
 def class_name(cell: str) -> str:
-    return cell.split("_")[0].upper()
+    return FACTS[cell.removesuffix("_proj")].layer
 
 
 def as_given(states: tuple[Any, ...]) -> Any:

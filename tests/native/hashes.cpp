@@ -83,11 +83,10 @@ struct Case {
   Format format = Format::native;
 
   std::string name() const {
-    constexpr const char* cells[] = {"rnn_tanh", "rnn_relu", "lstm", "gru", "gru_reset_before"};
     constexpr const char* scales[] = {"", " large", " tiny"};
     constexpr const char* formats[] = {"", " bf16", " int8"};
     const auto part = [](const char* letter, int n) { return std::string(" ") + letter + std::to_string(n); };
-    return cells[static_cast<int>(spec.cell)] + part("T", steps) + part("B", batch) + part("I", spec.input_size) +
+    return spec.cell->name + part("T", steps) + part("B", batch) + part("I", spec.input_size) +
            part("H", spec.hidden_size) + part("P", spec.proj_size) + part("L", spec.num_layers) +
            part("D", spec.directions()) + (spec.bias ? " bias" : " no-bias") + scales[static_cast<int>(scale)] +
            (flags ? " flags" : "") + formats[static_cast<int>(format)] +
@@ -98,16 +97,17 @@ struct Case {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (Cell cell : {Cell::rnn_tanh, Cell::rnn_relu, Cell::lstm, Cell::gru, Cell::gru_reset_before}) {
-    const bool lstm = cell == Cell::lstm;
+  for (const CellFacts& facts : cells()) {
+    const CellFacts* const cell = &facts;
+    const bool lstm = cell->peephole;
     all.push_back({{cell, 1, 1}, 1, 1});
     all.push_back({{cell, 13, 33, 1, true, true}, 1, 1});
     all.push_back({{cell, 41, 70, 1, false, false}, 1, 1});
     all.push_back({{cell, 40, 70}, 20, 1});
     all.push_back({{cell, 3, 17, 1, true, true}, 3, 97});      // more rows than a block of the product
     all.push_back({{cell, 600, 140, 1, false, false}, 3, 2});  // more terms than a block of the product
-    const int enough = cell == Cell::rnn_tanh || cell == Cell::rnn_relu ? 160 : 48;  // steps that two threads share
-    all.push_back({{cell, 16, 240}, enough, 1});  // a team shares the units
+    const int enough = cell->gates.count() == 1 ? 160 : 48;  // steps worth two threads
+    all.push_back({{cell, 16, 240}, enough, 1});  // units shared by a team
     all.push_back({{cell, 16, 240}, enough / 2, 2, Scale::one, 1, false, 20});
     all.push_back({{cell, 40, 70, 2}, enough, 3});  // a wavefront of layers
     all.push_back({{cell, 13, 33, 3, true, true}, 9, 9, Scale::one, 4});

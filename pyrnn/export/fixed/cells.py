@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from pyrnn.checks.arrays import Array
 
+from .. import order
 from ..functions import Function
+from ..order import SUMS
 from .functions import ACTIVATIONS, CLAMP, INT16, SHIFTED, TIMES, clamp, int16, shifted, times
 
 LONG = 29  # fraction bits of a GRU's g
@@ -31,14 +33,14 @@ def rnn(a: Array, bits: int, state: str) -> Array:
 
 
 _LSTM = """\
-/* a holds the sums of i, f, g, o; c has c_bits fraction bits, from 17 to 29.
+/* a holds the sums of SUMS; c has c_bits fraction bits, from 17 to 29.
    c' = f c + i g
    h' = o tanh(c') */
 static void NAME(const int32_t *a, int bits, int H, int c_bits, int32_t *c, int16_t *h, int16_t *y) {
   int u;
   for (u = 0; u < H; ++u) {
-    const int32_t i = GATE(a[u], bits), f = GATE(a[H + u], bits);
-    const int32_t g = STATE(a[2 * H + u], bits), o = GATE(a[3 * H + u], bits);
+    const int32_t i = GATE(a_i, bits), f = GATE(a_f, bits);
+    const int32_t g = STATE(a_g, bits), o = GATE(a_o, bits);
     c[u] = vad_clamp(vad_times(c[u], f) + vad_shifted(i * g, 30 - c_bits));
     y[u] = h[u] = vad_int16(vad_shifted(o * STATE(c[u] >> (c_bits - 17), 17), 15));
   }
@@ -49,21 +51,22 @@ static void NAME(const int32_t *a, int bits, int H, int c_bits, int32_t *c, int1
 def lstm(a: Array, bits: int, c: Array, c_bits: int, names: tuple[str, str]) -> tuple[Array, Array]:
     """Returns h' and c', given sums a of shape [4,H]."""
     state, gate = _named(names)
-    i, f, o = gate(a[[0, 1, 3]], bits)
-    c = clamp(times(c, f) + shifted(i * state(a[2], bits), 30 - c_bits))
+    sums = dict(zip(SUMS["lstm"], a, strict=True))
+    i, f, o = (gate(sums[name], bits) for name in "ifo")
+    c = clamp(times(c, f) + shifted(i * state(sums["g"], bits), 30 - c_bits))
     return int16(shifted(o * state(c >> (c_bits - 17), 17), 15)), c
 
 
 _GRU = """\
-/* a holds the sums of n, r, z, and W_hn h + b_hn; g is h with 29 fraction bits.
+/* a holds the sums of SUMS; g is h with 29 fraction bits.
    n = tanh(a_n + r (W_hn h + b_hn))
    g' = (1 - z) n + z g
    h' = g' rounded to 15 fraction bits */
 static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int16_t *y) {
   int u;
   for (u = 0; u < H; ++u) {
-    const int32_t r = GATE(a[H + u], bits), z = GATE(a[2 * H + u], bits);
-    const int32_t n = 16384 * STATE(a[u] + vad_times(a[3 * H + u], r), bits);
+    const int32_t r = GATE(a_r, bits), z = GATE(a_z, bits);
+    const int32_t n = 16384 * STATE(a_n + vad_times(a_hn, r), bits);
     g[u] = n + vad_times(g[u] - n, z);
     y[u] = h[u] = vad_int16(vad_shifted(g[u], 14));
   }
@@ -74,17 +77,18 @@ static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int1
 def gru(a: Array, bits: int, g: Array, names: tuple[str, str]) -> tuple[Array, Array]:
     """Returns h' and g', given sums a of shape [4,H]."""
     state, gate = _named(names)
-    r, z = gate(a[1:3], bits)
-    n = state(a[0] + times(a[3], r), bits) << 14
+    sums = dict(zip(SUMS["gru"], a, strict=True))
+    r, z = (gate(sums[name], bits) for name in "rz")
+    n = state(sums["n"] + times(sums["hn"], r), bits) << 14
     g = n + times(g - n, z)
     return int16(shifted(g, 14)), g
 
 
 _GRU_RESET = """\
-/* a holds the sums of n, r, z. y = r h, the vector that W_hn then multiplies. */
+/* a holds the sums of SUMS. y = r h, the vector that W_hn then multiplies. */
 static void NAME(const int32_t *a, int bits, int H, const int16_t *h, int16_t *y) {
   int u;
-  for (u = 0; u < H; ++u) y[u] = vad_int16(vad_shifted(GATE(a[H + u], bits) * h[u], 15));
+  for (u = 0; u < H; ++u) y[u] = vad_int16(vad_shifted(GATE(a_r, bits) * h[u], 15));
 }
 """
 
@@ -95,14 +99,14 @@ def gru_reset(a_r: Array, bits: int, h: Array, gate: str) -> Array:
 
 
 _GRU_UPDATE = """\
-/* a holds the sums of n, r, z; g is h with 29 fraction bits.
+/* a holds the sums of SUMS; g is h with 29 fraction bits.
    n = tanh(a_n)
    g' = (1 - z) n + z g
    h' = g' rounded to 15 fraction bits */
 static void NAME(const int32_t *a, int bits, int H, int32_t *g, int16_t *h, int16_t *y) {
   int u;
   for (u = 0; u < H; ++u) {
-    const int32_t z = GATE(a[2 * H + u], bits), n = 16384 * STATE(a[u], bits);
+    const int32_t z = GATE(a_z, bits), n = 16384 * STATE(a_n, bits);
     g[u] = n + vad_times(g[u] - n, z);
     y[u] = h[u] = vad_int16(vad_shifted(g[u], 14));
   }
@@ -118,7 +122,13 @@ def gru_update(a_n: Array, a_z: Array, bits: int, g: Array, names: tuple[str, st
     return int16(shifted(g, 14)), g
 
 
-_TEXTS = {"rnn": _RNN, "lstm": _LSTM, "gru": _GRU, "gru_reset": _GRU_RESET, "gru_update": _GRU_UPDATE}
+_TEXTS = {
+    "rnn": _RNN,
+    "lstm": order.in_c(_LSTM, "lstm"),
+    "gru": order.in_c(_GRU, "gru"),
+    "gru_reset": order.in_c(_GRU_RESET, "gru_reset_before"),
+    "gru_update": order.in_c(_GRU_UPDATE, "gru_reset_before"),
+}
 
 
 def in_c(kind: str, names: tuple[str, str]) -> Function:

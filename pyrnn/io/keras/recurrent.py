@@ -16,12 +16,13 @@ import numpy as np
 
 from pyrnn import GRU, LSTM, RNN
 from pyrnn.checks.arrays import Array
+from pyrnn.core.facts import GATES, reordered
 
 from .activations import of_cell
 from .config import Layer
 
-# The numbers are the places of torch's gates in Keras' order.
-ORDERS = {"SimpleRNN": (0,), "LSTM": (0, 1, 2, 3), "GRU": (1, 0, 2)}
+LAYERS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}  # Keras' names, and ours
+ORDERS = {"SimpleRNN": ("h",), "LSTM": ("i", "f", "g", "o"), "GRU": ("z", "r", "n")}  # of the gates in Keras' arrays
 CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 KINDS = (*ORDERS, *CUDNN)
 ARRAYS = ("kernel", "recurrent_kernel", "bias")
@@ -70,7 +71,7 @@ class Cell:
 
     def weights(self, arrays: dict[str, Array]) -> dict[str, Array]:
         """Renames the arrays and gives them torch's layout; raises ValueError if a shape is wrong."""
-        order, hidden = ORDERS[self.kind], self.hidden
+        order, gates, hidden = ORDERS[self.kind], GATES[LAYERS[self.kind]], self.hidden
         rows = len(order) * hidden
         kernel, recurrent = arrays["kernel"], arrays["recurrent_kernel"]
         for name, array, first in (("kernel", kernel, None), ("recurrent_kernel", recurrent, hidden)):
@@ -78,14 +79,14 @@ class Cell:
                 expected = f"({'inputs' if first is None else first}, {rows})"
                 raise ValueError(f"{name} should have shape {expected}, got {array.shape}")
         bias = arrays["bias"] if self.bias else None
-        blocks = [np.split(array, len(order), axis=1) for array in (kernel, recurrent)]
+        blocks = [np.split(array.T, len(order)) for array in (kernel, recurrent)]
         if bias is not None and self.kind != "SimpleRNN" and bias.shape == (2 * rows,):
-            blocks = [[_from_cudnn(block) for block in blocks[0]], [block.T for block in blocks[1]]]
+            blocks = [[_from_cudnn(block.T).T for block in blocks[0]], [block.T for block in blocks[1]]]
             if self.kind == "GRU" and not self.reset_after:
                 raise ValueError("it has the biases of a CuDNNGRU, which is reset_after=True, but reset_after=False")
         found = {
-            "weight_ih_l0": np.concatenate([blocks[0][gate].T for gate in order]),
-            "weight_hh_l0": np.concatenate([blocks[1][gate].T for gate in order]),
+            "weight_ih_l0": reordered(np.concatenate(blocks[0]), order, gates),
+            "weight_hh_l0": reordered(np.concatenate(blocks[1]), order, gates),
         }
         if bias is not None:
             inputs, states = self._biases(bias)
@@ -93,7 +94,8 @@ class Cell:
         return found
 
     def _biases(self, bias: Array) -> tuple[Array, Array]:
-        order, rows = ORDERS[self.kind], len(ORDERS[self.kind]) * self.hidden
+        order, gates = ORDERS[self.kind], GATES[LAYERS[self.kind]]
+        rows = len(order) * self.hidden
         two = self.kind == "GRU" and self.reset_after
         if bias.shape == (2 * rows,) and self.kind != "SimpleRNN":
             bias = bias.reshape(2, rows)
@@ -101,7 +103,7 @@ class Cell:
             shape = (2, rows) if two else (rows,)
             raise ValueError(f"bias should have shape {shape}, got {bias.shape}{self._advice(bias, rows)}")
         both = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
-        inputs, states = (np.concatenate([np.split(half, len(order))[gate] for gate in order]) for half in both)
+        inputs, states = (reordered(half, order, gates) for half in both)
         return inputs, states
 
     def _advice(self, bias: Array, rows: int) -> str:

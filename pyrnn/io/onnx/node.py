@@ -17,6 +17,7 @@ import numpy as np
 from pyrnn import GRU, LSTM, RNN
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import quoted
+from pyrnn.core.facts import GATES, reordered
 
 from .activations import activations
 from .package import attributes, title
@@ -24,8 +25,7 @@ from .package import attributes, title
 OPS = ("RNN", "LSTM", "GRU")
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 OUTPUTS = ("Y", "Y_h", "Y_c")
-# The numbers are the places of torch's gates in ONNX's order.
-GATES = {"RNN": (0,), "LSTM": (0, 2, 3, 1), "GRU": (1, 0, 2)}
+ORDERS = {"RNN": ("h",), "LSTM": ("i", "o", "f", "g"), "GRU": ("z", "r", "n")}  # of the gates in ONNX's W, R and B
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 
 
@@ -117,8 +117,7 @@ def _state_dict(op: str, parts: dict[str, Array]) -> dict[str, Array]:
 
 def torch_order(op: str, value: Array) -> Array:
     """Reorders the gates in rows [G*H, ...] from ONNX's order to torch's."""
-    blocks = np.split(value, len(GATES[op]))
-    return np.concatenate([blocks[gate] for gate in GATES[op]])
+    return reordered(value, ORDERS[op], GATES[op])
 
 
 def check_weights(options: Options, given: Mapping[str, Array | None], input_size: int) -> dict[str, Array]:
@@ -129,7 +128,7 @@ def check_weights(options: Options, given: Mapping[str, Array | None], input_siz
     weights = {name: value for name in ("W", "R", "B", "P") if (value := given.get(name)) is not None}
     if weights["R"].ndim != 3:
         raise ValueError(f"{options.title}: R should have 3 axes, got shape {weights['R'].shape}")
-    gates, directions, hidden = len(GATES[options.op]), DIRECTIONS[options.direction], weights["R"].shape[-1]
+    gates, directions, hidden = len(ORDERS[options.op]), DIRECTIONS[options.direction], weights["R"].shape[-1]
     if options.hidden_size not in (None, hidden):
         raise ValueError(f"{options.title} has hidden_size={options.hidden_size}, and its R is for {hidden}")
     expected = {

@@ -8,9 +8,10 @@ import numpy as np
 
 from pyrnn import GRU, LSTM, RNN, nn
 from pyrnn.checks.arrays import Array
+from pyrnn.core.facts import GATES, reordered
 
 from .activations import DEFAULTS, onnx_activation
-from .node import GATES
+from .node import ORDERS
 from .written import Write, Writer
 
 Layer = RNN | LSTM | GRU
@@ -104,8 +105,7 @@ def _activations(op: str, layers: list[Any]) -> dict[str, Any]:
 
 def onnx_order(op: str, value: Array) -> Array:
     """Reorders the gates in rows [G*H, ...] from torch's order to ONNX's."""
-    blocks = np.split(value, len(GATES[op]))
-    return np.concatenate([blocks[gate] for gate in np.argsort(GATES[op])])
+    return reordered(value, GATES[op], ORDERS[op])
 
 
 WRITERS: dict[type, Write] = {RNN: recurrent, LSTM: recurrent, GRU: recurrent, nn.Bidirectional: bidirectional}
