@@ -38,7 +38,7 @@ _packed: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 def sizes_of(network: Network, weights: list[Tensor]) -> tuple[int, int]:
     """Returns H, and the size of the recurrent state: P, or H without a projection."""
-    return len(weights[0]) // GATES.get(network.mode, 1), weights[1].shape[1]
+    return len(weights[0]) // len(GATES_OF_CELL[network.mode]), weights[1].shape[1]
 
 
 def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:
