@@ -51,7 +51,7 @@ struct HiddenSlots {
 };
 constexpr int most_products = 2;
 
-// The facts about a cell. cells/NAME.h states the first part beside the equations; cells/table.h derives the rest from
+// The facts about a cell. Each cell of cells/ states the first part beside the equations; cells/table.h derives the rest from
 // the stages. The engine, the readers and Python (`_core.cells()`) read them from the kernel table.
 struct CellFacts {
   const char* name;  // "gru_reset_before"

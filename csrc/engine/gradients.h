@@ -25,7 +25,12 @@ template <class T> void add_matrix(Tasks& tasks, const Ops<T>& ops, Outer<T> all
   };
   for (Right<T>& each : all.right) {
     if (each.N == 0 || 2 * each.N >= ops.lanes || each.N >= all.M) continue;
-    add({each.N, all.K, each.b, {{all.M, all.a, each.c, each.c_column, each.c_row}}, all.accumulate, nullptr});
+    add({.M = each.N,
+         .K = all.K,
+         .a = each.b,
+         .right = {{all.M, all.a, each.c, each.c_column, each.c_row}},
+         .accumulate = all.accumulate,
+         .scratch = nullptr});
     each.N = 0;
   }
   if (all.right[0].N || all.right[1].N) add(all);

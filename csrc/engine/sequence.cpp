@@ -29,39 +29,39 @@ Units units_of(const Team& team, int H, int granule) noexcept {
 template <class T> void SequenceForward<T>::run(int first, int count, const Team& team) const {
   if (count == 0) return;
   const IeeeMode mode;
-  const Spec& spec = this->weights.spec();
-  const LayerTape<T>& tape = this->tape;
+  const Spec& spec = sequence.weights.spec();
+  const LayerTape<T>& tape = sequence.tape;
   const std::size_t P = spec.recurrent_size(), H = spec.hidden_size;
   const int block = team.block ? std::min(team.block, tape.block) : tape.block;
   const bool fused = is_fused(count);
-  StepForward<T> s = this->weights.step(this->layer, this->direction);
+  StepForward<T> s = sequence.weights.step(sequence.layer, sequence.direction);
   s.gates_stride = tape.gates.width;
   s.keep = keep;
   s.scratch = scratch(first);
-  s.units = units_of(team, spec.hidden_size, this->weights.ops().lanes);
-  ActiveRows rows(this->options.active, first, count,
+  s.units = units_of(team, spec.hidden_size, sequence.weights.ops().lanes);
+  ActiveRows rows(sequence.options.active, first, count,
                   tape.listed.data() + static_cast<std::ptrdiff_t>(first) * tape.block);
   if (team.member == 0) {
     copy_or_zero(row_of(initial.h, first, P), tape.h.at(0, first), count * P);
     if (tape.c) copy_or_zero(row_of(initial.c, first, H), tape.c.at(0, first), count * H);
   }
   team.synchronize();
-  for (int t = 0; t < this->steps; ++t) {
+  for (int t = 0; t < sequence.steps; ++t) {
     if (t % block == 0) {
-      const int end = std::min(t + block, this->steps);
+      const int end = std::min(t + block, sequence.steps);
       rows.fill(t, end);
       team.await(end);
       if (!fused) project_inputs(t, end, first, count, rows, s.units);
     }
-    if (this->options.reset.data) reset(t, first, count);
+    if (sequence.options.reset.data) reset(t, first, count);
     if (rows.count(t, t + 1)) step(s, t, t % block, first, count, rows, fused);
     finish_rows(t, first, count);
     team.synchronize();
     team.done(t + 1);
   }
   if (team.member > 0) return;
-  std::copy_n(tape.h.at(this->steps, first), count * P, final.h + first * P);
-  if (tape.c) std::copy_n(tape.c.at(this->steps, first), count * H, final.c + first * H);
+  std::copy_n(tape.h.at(sequence.steps, first), count * P, final.h + first * P);
+  if (tape.c) std::copy_n(tape.c.at(sequence.steps, first), count * H, final.c + first * H);
 }
 
 // Returns whether a step computes the inputs' part of its sums itself (is fused). One product for several steps reads
@@ -69,32 +69,32 @@ template <class T> void SequenceForward<T>::run(int first, int count, const Team
 // fit into a 1 MB L2 (LSTM, H = 128), and up to 10 % slower if they do not (GRU, H = 512); from 16 rows on it is never
 // slower.
 template <class T> bool SequenceForward<T>::is_fused(int count) const noexcept {
-  const Spec& spec = this->weights.spec();
+  const Spec& spec = sequence.weights.spec();
   const double bytes = sizeof(T) * static_cast<double>(spec.gates()) * spec.hidden_size *
-                       (spec.layer_input_size(this->layer) + spec.recurrent_size());
-  return std::min(this->tape.block, this->steps) == 1 || count >= (bytes < 1e6 ? 8 : 16);
+                       (spec.layer_input_size(sequence.layer) + spec.recurrent_size());
+  return std::min(sequence.tape.block, sequence.steps) == 1 || count >= (bytes < 1e6 ? 8 : 16);
 }
 
 // Writes gates[t .. end) = bias + W_ih x.
 template <class T>
 void SequenceForward<T>::project_inputs(int t, int end, int first, int count, const ActiveRows& rows,
                                         Units units) const noexcept {
-  const auto& packed = this->weights.forward(this->layer, this->direction);
-  const Spec& spec = this->weights.spec();
-  this->weights.cell().project({.M = rows.count(t, end),
-                                .I = spec.layer_input_size(this->layer),
-                                .H = spec.hidden_size,
-                                .units = units,
-                                .x = only(part(x, t, first, count), rows.from(t)),
-                                .weight_ih = packed.ih.data(),
-                                .bias = packed.bias.data(),
-                                .gates = only(this->tape.gates.rows(keep ? t : 0, first, count), rows.from(t)),
-                                .scratch = scratch(first)});
+  const auto& packed = sequence.weights.forward(sequence.layer, sequence.direction);
+  const Spec& spec = sequence.weights.spec();
+  sequence.weights.cell().project({.M = rows.count(t, end),
+                                   .I = spec.layer_input_size(sequence.layer),
+                                   .H = spec.hidden_size,
+                                   .units = units,
+                                   .x = only(part(x, t, first, count), rows.from(t)),
+                                   .weight_ih = packed.ih.data(),
+                                   .bias = packed.bias.data(),
+                                   .gates = only(sequence.tape.gates.rows(keep ? t : 0, first, count), rows.from(t)),
+                                   .scratch = scratch(first)});
 }
 
 template <class T> void SequenceForward<T>::reset(int t, int first, int count) const noexcept {
-  const LayerTape<T>& tape = this->tape;
-  const auto& [active, hold, flags, to] = this->options;
+  const LayerTape<T>& tape = sequence.tape;
+  const auto& [active, hold, flags, to] = sequence.options;
   for (int row = first; row < first + count; ++row) {
     if (!flag(flags, t, row)) continue;
     copy_or_zero(row_of(to.h, row, tape.h.width), tape.h.at(t, row), tape.h.width);
@@ -105,7 +105,7 @@ template <class T> void SequenceForward<T>::reset(int t, int first, int count) c
 template <class T>
 void SequenceForward<T>::step(StepForward<T>& s, int t, int in_block, int first, int count, const ActiveRows& rows,
                               bool fused) const noexcept {
-  const LayerTape<T>& tape = this->tape;
+  const LayerTape<T>& tape = sequence.tape;
   const int active = rows.count(t, t + 1);
   const RowAt* const list = rows.from(t);
   const Rows<T> out = part(y, t, first, count);
@@ -121,12 +121,12 @@ void SequenceForward<T>::step(StepForward<T>& s, int t, int in_block, int first,
   s.c = tape.c.at(t + 1, first);
   s.y = projected ? nullptr : out.data;
   s.y_stride = out.row_stride;
-  this->weights.cell().forward(s);
+  sequence.weights.cell().forward(s);
   if (!projected) return;
   const Rows<T> h = tape.h.rows(t + 1, first, count);
-  const auto& hr = this->weights.forward(this->layer, this->direction).hr;
-  this->weights.ops().gemm(product<T>(active, as_const(one_step(tape.m.rows(t, first, count), list)), hr, 0, s.H,
-                                      one_step(h, list), nullptr, false));
+  const auto& hr = sequence.weights.forward(sequence.layer, sequence.direction).hr;
+  sequence.weights.ops().gemm(product<T>(active, as_const(one_step(tape.m.rows(t, first, count), list)), hr, 0, s.H,
+                                         one_step(h, list), nullptr, false));
   for (int i = 0; i < active; ++i) {
     const int row = list ? list[i].row : i;
     std::copy_n(h.data + row * h.row_stride, s.P, out.data + row * out.row_stride);
@@ -135,11 +135,11 @@ void SequenceForward<T>::step(StepForward<T>& s, int t, int in_block, int first,
 
 // Copies the state of inactive rows to the next step, and copies the cell states to the caller if c_all is given.
 template <class T> void SequenceForward<T>::finish_rows(int t, int first, int count) const noexcept {
-  const LayerTape<T>& tape = this->tape;
-  const Flags& active = this->options.active;
+  const LayerTape<T>& tape = sequence.tape;
+  const Flags& active = sequence.options.active;
   if (!active.data && !c_all.data) return;
   for (int row = first; row < first + count; ++row) {
-    const bool sat_out = active.data && !flag(active, t, row), shown = !sat_out || this->options.hold;
+    const bool sat_out = active.data && !flag(active, t, row), shown = !sat_out || sequence.options.hold;
     if (sat_out) {
       std::copy_n(tape.h.at(t, row), tape.h.width, tape.h.at(t + 1, row));
       if (tape.c && tape.c.steps > 1) std::copy_n(tape.c.at(t, row), tape.c.width, tape.c.at(t + 1, row));
@@ -152,21 +152,21 @@ template <class T> void SequenceForward<T>::finish_rows(int t, int first, int co
 template <class T> void SequenceBackward<T>::run(int first, int count, const Team& team) const {
   if (count == 0) return;
   const IeeeMode mode;
-  const Units units = units_of(team, this->weights.spec().hidden_size, this->weights.ops().panel_columns);
-  const Buffer<RowAt> list = this->options.active.data ? Buffer<RowAt>(count) : Buffer<RowAt>();
-  ActiveRows rows(this->options.active, first, count, list.data());
-  for (int t = this->steps - 1; t >= 0; --t) {
+  const Units units = units_of(team, sequence.weights.spec().hidden_size, sequence.weights.ops().panel_columns);
+  const Buffer<RowAt> list = sequence.options.active.data ? Buffer<RowAt>(count) : Buffer<RowAt>();
+  ActiveRows rows(sequence.options.active, first, count, list.data());
+  for (int t = sequence.steps - 1; t >= 0; --t) {
     rows.fill(t, t + 1);
     before_step(t, first, count);
     if (rows.count(t, t + 1)) step(t, first, count, rows, team, units);
-    if (this->options.reset.data) cut_at_resets(t, first, count);
+    if (sequence.options.reset.data) cut_at_resets(t, first, count);
   }
 }
 
 // Adds the gradients that reach the state from outside of the step: that of a held output, and that of the cell states
 // given to the caller.
 template <class T> void SequenceBackward<T>::before_step(int t, int first, int count) const noexcept {
-  const auto& [active, hold, reset, reset_to] = this->options;
+  const auto& [active, hold, reset, reset_to] = sequence.options;
   const auto add = [](const T* from, T* to_, int n) {
     for (int i = 0; i < n; ++i) to_[i] += from[i];
   };
@@ -181,17 +181,17 @@ template <class T> void SequenceBackward<T>::before_step(int t, int first, int c
 template <class T>
 void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& rows, const Team& team,
                                Units units) const noexcept {
-  const Spec& spec = this->weights.spec();
-  const LayerTape<T>& tape = this->tape;
+  const Spec& spec = sequence.weights.spec();
+  const LayerTape<T>& tape = sequence.tape;
   const int H = spec.hidden_size, P = spec.recurrent_size(), active = rows.count(t, t + 1);
-  const auto& hh = this->weights.backward(this->layer, this->direction).hh;
+  const auto& hh = sequence.weights.backward(sequence.layer, sequence.direction).hh;
   if (spec.proj_size) project_back(t, first, count, rows);
   const Rows<const T> out = spec.proj_size || !dy.data ? Rows<const T>{} : part(dy, t, first, count);
   StepBackward<T> s = {.B = active,
                        .H = H,
                        .units = units,
                        .rows = rows.from(t),
-                       .options = this->weights.options(this->layer, this->direction),
+                       .options = sequence.weights.options(sequence.layer, sequence.direction),
                        .gates = tape.gates.at(kept_from + t, first),
                        .da = to.da.at(t, first),
                        .gates_stride = tape.gates.width,
@@ -206,16 +206,16 @@ void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& ro
                        .dy_stride = out.row_stride,
                        .dh_total = to.dh_total.at(t, first),
                        .dc_total = to.dc_total.at(t, first)};
-  this->weights.cell().backward(s);
-  if (this->weights.cell().backward_first) {
+  sequence.weights.cell().backward(s);
+  if (sequence.weights.cell().backward_first) {
     const HiddenSlots &first_stage = spec.hidden_slots()[0], &second = spec.hidden_slots()[1];
     const Rows<T> dn = {s.da + second.slot * H, 0, to.da.width, count};
-    this->weights.ops().gemm(product<T>(active, as_const(one_step(dn, s.rows)), hh, first_stage.gates * H,
-                                        second.gates * H, one_step(to.dc.rows(0, first, count), s.rows), nullptr,
-                                        false));
+    sequence.weights.ops().gemm(product<T>(active, as_const(one_step(dn, s.rows)), hh, first_stage.gates * H,
+                                           second.gates * H, one_step(to.dc.rows(0, first, count), s.rows), nullptr,
+                                           false));
     s.product = s.dy = nullptr;
     s.dh_total = nullptr;
-    this->weights.cell().backward_first(s);
+    sequence.weights.cell().backward_first(s);
   }
   // Now da is complete. A member reads only the dh that it wrote itself, so one synchronization per step suffices.
   team.synchronize();
@@ -225,7 +225,7 @@ void SequenceBackward<T>::step(int t, int first, int count, const ActiveRows& ro
 // Propagates the gradient of the projected h through W_hr, to the gradient of o tanh(c).
 template <class T>
 void SequenceBackward<T>::project_back(int t, int first, int count, const ActiveRows& rows) const noexcept {
-  const int P = this->weights.spec().recurrent_size(), active = rows.count(t, t + 1);
+  const int P = sequence.weights.spec().recurrent_size(), active = rows.count(t, t + 1);
   const RowAt* const list = rows.from(t);
   for (int i = 0; i < active; ++i) {
     const int row = first + (list ? list[i].row : i);
@@ -233,17 +233,17 @@ void SequenceBackward<T>::project_back(int t, int first, int count, const Active
     const T* const out = dy.data ? part(dy, t, row, 1).data : nullptr;
     for (int p = 0; p < P; ++p) total[p] = to.dh.at(0, row)[p] + (out ? out[p] : T(0));
   }
-  this->weights.ops().gemm(product<T>(active, as_const(one_step(to.dproj.rows(t, first, count), list)),
-                                      this->weights.backward(this->layer, this->direction).hr, 0, P,
-                                      one_step(to.dm.rows(0, first, count), list), nullptr, false));
+  sequence.weights.ops().gemm(product<T>(active, as_const(one_step(to.dproj.rows(t, first, count), list)),
+                                         sequence.weights.backward(sequence.layer, sequence.direction).hr, 0, P,
+                                         one_step(to.dm.rows(0, first, count), list), nullptr, false));
 }
 
 // Computes dh = da W_hh, summed over the gates that have h as their input, in the order of W_hh's rows.
 template <class T>
 void SequenceBackward<T>::recurrent_product(int t, int first, int count, const ActiveRows& rows,
                                             Units units) const noexcept {
-  const Spec& spec = this->weights.spec();
-  const auto& hh = this->weights.backward(this->layer, this->direction).hh;
+  const Spec& spec = sequence.weights.spec();
+  const auto& hh = sequence.weights.backward(sequence.layer, sequence.direction).hh;
   const RowAt* const list = rows.from(t);
   int done = 0;
   for (const HiddenSlots& range : spec.hidden_slots()) {
@@ -257,7 +257,7 @@ void SequenceBackward<T>::recurrent_product(int t, int first, int count, const A
       dh.c.data += units.first;
       dh.N = units.end - units.first;
     }
-    this->weights.ops().gemm(dh);
+    sequence.weights.ops().gemm(dh);
     done += K;
   }
 }
@@ -265,7 +265,7 @@ void SequenceBackward<T>::recurrent_product(int t, int first, int count, const A
 // Moves the gradient of the state before a reset to the gradient of the reset state.
 template <class T> void SequenceBackward<T>::cut_at_resets(int t, int first, int count) const noexcept {
   for (int row = first; row < first + count; ++row) {
-    if (!flag(this->options.reset, t, row)) continue;
+    if (!flag(sequence.options.reset, t, row)) continue;
     const auto move = [row](const StepBuffer<T>& from, T* to_) {
       for (int i = 0; i < from.width; ++i) {
         if (to_) to_[static_cast<std::size_t>(row) * from.width + i] += from.at(0, row)[i];
@@ -274,7 +274,7 @@ template <class T> void SequenceBackward<T>::cut_at_resets(int t, int first, int
     };
     move(to.direct, dreset.h);
     move(to.dh, dreset.h);
-    if (this->tape.c) move(to.dc, dreset.c);
+    if (sequence.tape.c) move(to.dc, dreset.c);
   }
 }
 

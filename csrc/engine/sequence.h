@@ -8,6 +8,8 @@
 // scan order: step 0 of the reverse direction is the last time.
 #pragma once
 
+#include <vector>
+
 #include "engine/tape.h"
 #include "threads/team.h"
 #include "engine/weights.h"
@@ -91,6 +93,22 @@ class ActiveRows {
   int begin_[rows_at_once + 1];
 };
 
+// The active rows of `steps` steps: how many, and a list of them if some are not active.
+struct ListedRows {
+  int rows;
+  std::vector<RowAt> list;
+};
+
+// Lists the active ones of the first `rows` rows, from the first step on or from the last, numbered in that order.
+inline ListedRows listed_rows(const Flags& active, int steps, int rows, bool last_first) {
+  if (!active.data) return {steps * rows, {}};
+  std::vector<RowAt> list(static_cast<std::size_t>(steps) * rows);
+  RowAt* end = list.data();
+  for (int i = 0; i < steps; ++i) end = list_active(active, last_first ? steps - 1 - i : i, i, 0, rows, end);
+  list.resize(end - list.data());
+  return {static_cast<int>(list.size()), std::move(list)};
+}
+
 // The members that the forward and the backward scan have in common.
 template <class T> struct Sequence {
   const Weights<T>& weights;
@@ -99,7 +117,8 @@ template <class T> struct Sequence {
   const LayerTape<T>& tape;
 };
 
-template <class T> struct SequenceForward : Sequence<T> {
+template <class T> struct SequenceForward {
+  Sequence<T> sequence;
   Rows<const T> x;         // [T,B,I]
   Rows<T> y, c_all;        // [T,B,P], [T,B,H]; c_all may have null data
   State<const T> initial;  // [B,P], [B,H]; null: zero
@@ -110,7 +129,7 @@ template <class T> struct SequenceForward : Sequence<T> {
 
  private:
   bool is_fused(int count) const noexcept;
-  char* scratch(int first) const noexcept { return this->tape.scratch.data() + first * this->tape.row_scratch; }
+  char* scratch(int first) const noexcept { return sequence.tape.scratch.data() + first * sequence.tape.row_scratch; }
   void project_inputs(int t, int end, int first, int count, const ActiveRows& rows, Units units) const noexcept;
   void reset(int t, int first, int count) const noexcept;
   void step(StepForward<T>& s, int t, int in_block, int first, int count, const ActiveRows& rows,
@@ -129,7 +148,8 @@ template <class T> struct BackwardBuffers {
   StepBuffer<T> dh_total, dc_total;  // [T,B,H] if the caller wants them: dLoss/dh_t, dLoss/dc_t
 };
 
-template <class T> struct SequenceBackward : Sequence<T> {
+template <class T> struct SequenceBackward {
+  Sequence<T> sequence;
   Rows<const T> dy, dc_all;  // [T,B,P], [T,B,H]; data null: zero
   const BackwardBuffers<T>& to;
   int kept_from;    // the step of the tape that step 0 here corresponds to

@@ -35,13 +35,18 @@ void direction_forward(const Weights<T>& weights, const Call<T>& call, int layer
     const bool ends = from + length == steps;
     const State<T> after = ends ? layer_part(call.final, spec, index, B) : State<T>{scan.h[d].at(j), scan.c[d].at(j)};
     SequenceForward<T>{
-        {weights, layer, d, length, in_layer(call.options, spec, layer, d, steps, B, from), scan.tapes[d]},
-        here(x),
-        here(columns(y, static_cast<std::ptrdiff_t>(d) * spec.recurrent_size())),
-        last ? here(columns(call.c_all, static_cast<std::ptrdiff_t>(d) * spec.hidden_size)) : Rows<T>{},
-        before,
-        after,
-        scan.keep}
+        .sequence = {.weights = weights,
+                     .layer = layer,
+                     .direction = d,
+                     .steps = length,
+                     .options = in_layer(call.options, spec, layer, d, steps, B, from),
+                     .tape = scan.tapes[d]},
+        .x = here(x),
+        .y = here(columns(y, static_cast<std::ptrdiff_t>(d) * spec.recurrent_size())),
+        .c_all = last ? here(columns(call.c_all, static_cast<std::ptrdiff_t>(d) * spec.hidden_size)) : Rows<T>{},
+        .initial = before,
+        .final = after,
+        .keep = scan.keep}
         .run(first, count, team);
     team.synchronize();  // the next segment starts from the state that this one leaves
     before = {after.h, after.c};

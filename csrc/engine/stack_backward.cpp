@@ -39,11 +39,6 @@ template <class T> class LayerBackward {
   void start(int d);
   void finish(int d);
   void clear(Rows<T> rows) const;
-  struct Listed {
-    int rows;
-    std::vector<RowAt> list;
-  };
-  Listed listed(const Flags& active, int steps, int rows, bool last_first) const;
   bool dense() const { return !tape_.options.active.data; }
   void recompute(const Segment& s, int d);
   void scan(const Segment& s, int from, int to);
@@ -69,7 +64,7 @@ template <class T> class LayerBackward {
   std::vector<BackwardBuffers<T>> to_;
   std::vector<LayerTape<T>> recomputed_;  // with checkpoints: the recomputed steps of a segment
   std::vector<Buffer<T>> lost_;           // the `lost` of the bias gradients' column_sums (kernels/rows.h)
-  std::vector<Listed> listed_;            // the active rows of a segment, the last step first
+  std::vector<ListedRows> listed_;            // the active rows of a segment, the last step first
 };
 
 // The products run block by block right after the scan, so `da` is still in the cache and is never stored whole: one
@@ -126,19 +121,6 @@ template <class T> void LayerBackward<T>::clear(Rows<T> rows) const {
     for (int b = 0; b < tape_.B; ++b) std::fill_n(part(rows, t, b, 1).data, spec_.layer_input_size(layer_), T(0));
 }
 
-// Counts the active ones of the first `rows` rows of all steps, and lists them unless all are active, in the given
-// order.
-template <class T>
-typename LayerBackward<T>::Listed LayerBackward<T>::listed(const Flags& active, int steps, int rows,
-                                                           bool last_first) const {
-  if (dense()) return {steps * rows, {}};
-  std::vector<RowAt> list(static_cast<std::size_t>(steps) * rows);
-  RowAt* end = list.data();
-  for (int i = 0; i < steps; ++i) end = list_active(active, last_first ? steps - 1 - i : i, i, 0, rows, end);
-  list.resize(end - list.data());
-  return {static_cast<int>(list.size()), std::move(list)};
-}
-
 template <class T> void LayerBackward<T>::run() {
   const int D = spec_.directions(), T_ = tape_.T_;
   // All directions run at once; in segments they run one by one, because the second adds its dx to the finished dx of
@@ -165,9 +147,13 @@ template <class T> void LayerBackward<T>::recompute(const Segment& s, int d) {
   const StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B, s.from);
   over_rows(spec_, layer_, d, d + 1, s.length, B, can_share(weights_, options, false, B),
             [&](int, int first, int count, const Team& team) {
-              SequenceForward<T>{
-                  {weights_, layer_, d, s.length, options, recomputed_[d]}, here(input(), s, d),  unread, {},
-                  {tape_.h[index(d)].at(j), tape_.c[index(d)].at(j)},       {hT.at(0), cT.at(0)}, true}
+              SequenceForward<T>{.sequence = {weights_, layer_, d, s.length, options, recomputed_[d]},
+                                 .x = here(input(), s, d),
+                                 .y = unread,
+                                 .c_all = {},
+                                 .initial = {tape_.h[index(d)].at(j), tape_.c[index(d)].at(j)},
+                                 .final = {hT.at(0), cT.at(0)},
+                                 .keep = true}
                   .run(first, count, team);
             });
 }
@@ -179,13 +165,13 @@ template <class T> void LayerBackward<T>::scan(const Segment& s, int from, int t
             [&](int d, int first, int count, const Team& team) {
               const StepOptions<T> options = in_layer(tape_.options, spec_, layer_, d, tape_.T_, B, s.from);
               const bool last = layer_ + 1 == spec_.num_layers;
-              SequenceBackward<T>{
-                  {weights_, layer_, d, s.length, options, kept(d)},
-                  here(columns(dy_, static_cast<std::ptrdiff_t>(d) * P), s, d),
-                  last ? here(columns(out_.dc_all, static_cast<std::ptrdiff_t>(d) * H), s, d) : Rows<const T>{},
-                  to_[d],
-                  kept_from(s),
-                  layer_part(out_.dreset, spec_, index(d), B)}
+              SequenceBackward<T>{.sequence = {weights_, layer_, d, s.length, options, kept(d)},
+                                  .dy = here(columns(dy_, static_cast<std::ptrdiff_t>(d) * P), s, d),
+                                  .dc_all = last ? here(columns(out_.dc_all, static_cast<std::ptrdiff_t>(d) * H), s, d)
+                                                 : Rows<const T>{},
+                                  .to = to_[d],
+                                  .kept_from = kept_from(s),
+                                  .dreset = layer_part(out_.dreset, spec_, index(d), B)}
                   .run(first, count, team);
             });
 }
@@ -207,7 +193,7 @@ template <class T> void LayerBackward<T>::inputs(const Segment& s, int from, int
       const bool by_time = d == 1 && to - from > 1;
       const int begin = by_rows ? 0 : by_time ? s.length - first - count : first;
       const auto here_of = [&](auto all) { return part(here(all, s, d), begin, row, rows); };
-      const auto [M, list] = listed(here_of(tape_.options.active), steps, rows, false);
+      const auto [M, list] = listed_rows(here_of(tape_.options.active), steps, rows, false);
       const RowAt* const active = dense() ? nullptr : list.data();
       weights_.ops().gemm(product<T>(M, only(as_const(to_[d].da.rows(begin, row, rows)), active),
                                      weights_.backward(layer_, d).ih, 0, K, only(here_of(dx_), active), nullptr,
@@ -231,7 +217,7 @@ template <class T> void LayerBackward<T>::direction_parameters(Tasks& tasks, con
   const bool resume = s.from + s.length < tape_.T_;
   const std::size_t per_direction = out_.parameters.size() / (spec_.num_layers * spec_.directions());
   T* const* gradient = out_.parameters.data() + index(d) * per_direction;
-  const auto& [K, list] = listed_[d] = listed(here(tape_.options.active, s, d), s.length, tape_.B, true);
+  const auto& [K, list] = listed_[d] = listed_rows(here(tape_.options.active, s, d), s.length, tape_.B, true);
   const auto last_first = [&, rows = dense() ? nullptr : list.data()](auto all) {
     return only(as_const(in_scan_order(all, s.length, true)), rows);
   };

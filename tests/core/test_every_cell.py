@@ -50,7 +50,7 @@ def test_every_instruction_set_and_the_steps_of_a_stream_give_the_same_bits(conf
         assert weights.run(x, list(states), False, [], False)[0].tobytes() == y.tobytes()
     if not config.bidirectional:
         stream = layer.stream(config.B)
-        stream.set_state(cases.as_given(states))
+        stream.state = cases.as_given(states)
         assert np.stack([stream.step(x_t) for x_t in x]).tobytes() == y.tobytes()
         for one, other in zip(cases.as_states(stream.state), cases.as_states(state), strict=True):
             assert one.tobytes() == other.tobytes()
