@@ -31,9 +31,20 @@ build_aarch64() {
     -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
 }
 
-hash_with() {  # hash_with NAME [RUNNER...]: the hashes of a build, equal to those of the first
+tables_alone() {  # tables_alone NAME: the objects of ISAs export their tables; all else might replace another ISA's
+  local object strangers
+  for object in "$scratch/$1"/CMakeFiles/isa_*.dir/csrc/isa/build.cpp.o; do
+    nm --extern-only --defined-only "$object" >"$scratch/$1.symbols"
+    grep -q ' _ZN5pyrnn[0-9]*isa_' "$scratch/$1.symbols"
+    strangers=$(grep -vE ' _ZN5pyrnn[0-9]+(isa|inference)_[a-z0-9]+E$' "$scratch/$1.symbols" || true)
+    [[ -z $strangers ]] || { printf '%s exports more than its tables:\n%s\n' "$object" "$strangers"; return 1; }
+  done
+}
+
+hash_with() {  # hash_with NAME [RUNNER...]: the hashes of a build, equal to those of the first; and its exports
   local name=$1
   shift
+  tables_alone "$name"
   PYRNN_THREADS=2 "$@" "$scratch/$name/hashes" >"$scratch/$name.txt"
   cut -d' ' -f2- "$scratch/$name.txt" | sort -u >"$scratch/$name.hashes"
   cmp "$scratch/gcc.hashes" "$scratch/$name.hashes"

@@ -28,9 +28,16 @@ readme_command() {  # readme_command N [OPTIONS]: runs the Nth line of README.md
   PYTEST_ADDOPTS="${strict:+--no-skips} ${2:-}" bash -euo pipefail -c "$line"
 }
 
+one_pybind11() {  # each build by pip has another folder of its header, by which ccache would miss
+  pip install -q "pybind11>=3.0"
+  CMAKE_ARGS="-Dpybind11_DIR=$(python -m pybind11 --cmakedir)"
+  export CMAKE_ARGS
+}
+
 pyrnn_is_installed=
 pyrnn_installed() {  # activates the environment of most stages, and installs pyrnn and all extras once a run
   environment venv
+  one_pybind11
   [[ -n $pyrnn_is_installed ]] || pip install -q ".[dev]"
   pyrnn_is_installed=1
 }
@@ -58,6 +65,7 @@ demo() {
 
 tests() {
   environment venv
+  one_pybind11
   readme_command 2 "--numprocesses=auto --maxprocesses=4 --dist=loadfile"  # a process with all frameworks takes 1 GB
 }
 
@@ -116,6 +124,7 @@ targets() {
 
 wheel() {
   environment venv
+  one_pybind11
   rm -rf "$scratch/wheel"
   pip wheel -q --no-deps -w "$scratch/wheel" .
   local size

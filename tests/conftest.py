@@ -26,7 +26,7 @@ FOLDERS |= {"capi": "native", "export": "native", "native": "native"}
 FRAMEWORKS = ("torch", "keras", "onnx", "jax", "matplotlib", "rich", "safetensors")
 MARKS = {
     "core": "needs NumPy, pytest and hypothesis alone",
-    "slow": "takes longer than the core tests may",
+    "slow": "trains or compiles for more than three seconds",
     "native": "needs compilers for C and C++",
     **{name: f"needs {name}" for name in FRAMEWORKS},
 }

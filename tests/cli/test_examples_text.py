@@ -21,6 +21,7 @@ def writer() -> tuple[nn.Sequential, dict[str, float]]:
     return generate.main(epochs=1, hidden_size=64)
 
 
+@pytest.mark.slow
 def test_sentiment_tells_good_reviews_from_bad() -> None:
     found = sentiment.main(reviews=4000, epochs=6)
     accuracy, f1 = found["bidirectional LSTM"]

@@ -181,6 +181,7 @@ def test_the_words_are_those_of_the_dictionary() -> None:
     assert len(words) == len(set(words)) > 60_000
 
 
+@pytest.mark.slow
 def test_seq2seq_says_some_new_words_right_after_a_short_training() -> None:
     nothing_learnt = seq2seq.main(epochs=1, hidden=16, words=300)
     words, phonemes = seq2seq.main(epochs=1, hidden=64)
