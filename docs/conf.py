@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE))  # docstrings, tables
-sys.path.append(str(HERE.parent / "tests" / "helpers"))  # nn_samples, which tables tries
+sys.path.append(str(HERE))  # docstrings, coverage_tables
+sys.path.append(str(HERE.parent / "tests" / "helpers"))  # nn_samples, which coverage_tables tries
 
 project = "pyrnn"
 author = "the pyrnn authors"
 release = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "docstrings", "tables"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "docstrings", "coverage_tables"]
 myst_heading_anchors = 3  # links to headings, as a Git host makes them
 html_theme = "furo"
 html_title = f"pyrnn {release}"

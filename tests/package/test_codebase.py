@@ -256,14 +256,3 @@ def test_no_file_names_a_path_of_a_machine() -> None:
     machine = re.compile(r"(?<![\w.:/])/(?:work|root|home|opt)/\w")
     found = {str(path.relative_to(ROOT)): machine.findall(path.read_text()) for path in project_files("")}
     assert {name: hits for name, hits in found.items() if hits} == {}
-
-
-def test_the_code_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    readme = (ROOT / "README.md").read_text()
-    blocks = list(re.finditer(r"^```python\n(.*?)^```", readme, re.M | re.S))
-    assert len(blocks) >= 3
-    names = {"__name__": "readme"}  # later blocks go on with what earlier ones made
-    for block in blocks:
-        line = readme.count("\n", 0, block.start(1))
-        exec(compile("\n" * line + block[1], "README.md", "exec"), names)

@@ -1,4 +1,4 @@
-"""Draws layers.svg, the folders of pyrnn/ and csrc/, from the tables of their maps: `python docs/layers.py`.
+"""Draws layers.svg, the folders of pyrnn/ and csrc/, from the tables of their maps: `python docs/layer_picture.py`.
 
 A line leads from a folder down to one that it uses. Left out are lines that others imply: of A to C where A uses B and
 B uses C. A line that passes a row runs through a place of its own in that row.
@@ -88,8 +88,9 @@ def panel(tree: str, left: float, rows_in_all: int) -> tuple[list[str], float]:
     ground = MARGIN + 44 + (rows_in_all - 1) * ROW
     top = {place: ground - number * ROW for number, row in enumerate(rows) for place in row}
     wide = last - first + 2 * MARGIN
+    high = ground + HEIGHT + MARGIN - 4
     drawn = [
-        f'<rect x="{left:.0f}" y="4" width="{wide:.0f}" height="{ground + HEIGHT + MARGIN - 4:.0f}" rx="8" class="panel"/>',
+        f'<rect x="{left:.0f}" y="4" width="{wide:.0f}" height="{high:.0f}" rx="8" class="panel"/>',
         f'<text x="{left + MARGIN:.0f}" y="32" class="title">{TITLES[tree]}</text>',
     ]
     for one, other in lines:
