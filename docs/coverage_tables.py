@@ -52,30 +52,29 @@ OF_KERAS = {"Dense": "Linear", "TimeDistributed": "Linear", "ELU": "Activation",
 
 def layers() -> Table:
     """The layers of pyrnn.nn, their counterparts, and what each can do."""
-    head = ["layer", "torch.nn", "Keras", "ONNX nodes written", "`export.c`", "C library", "`quantize`", "`stream`"]
+    head = ["layer", "torch.nn", "Keras", "ONNX nodes written", "works with"]
     keras = keras_names()
     rows = []
     for name, kind in sorted(nn.LAYERS.items()):
         layer, shape = form_of(name)
         module = "pyrnn" if name in pyrnn.__all__ else "pyrnn.nn"
+        works = {
+            "`export.c`": any(map(is_exported, chains(layer))),
+            "C library": any(map(is_loaded_by_c, chains(layer))),
+            "`quantize`": any(isinstance(module, Recurrent) for _, module in layer.named_modules()),
+            "`stream`": hasattr(kind, "stream"),
+        }
         rows.append(
             [
                 f"{{py:class}}`~{module}.{name}`",
                 YES if hasattr(torch.nn, name) else "",
                 ", ".join(keras.pop(name, [])),
                 ", ".join(onnx_nodes(layer, shape)),
-                tick(any(map(is_exported, chains(layer)))),
-                tick(any(map(is_loaded_by_c, chains(layer)))),
-                tick(any(isinstance(module, Recurrent) for _, module in layer.named_modules())),
-                tick(hasattr(kind, "stream")),
+                ", ".join(each for each, holds in works.items() if holds),
             ]
         )
     assert set(keras) == {"InputLayer"}, f"no layer of pyrnn.nn has a name that leads to {keras}"
     return head, rows
-
-
-def tick(holds: bool) -> str:
-    return YES if holds else ""
 
 
 def form_of(name: str) -> tuple[Module, tuple[int, ...]]:

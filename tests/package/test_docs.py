@@ -1,4 +1,4 @@
-"""What README.md and the pages of docs/ say: their Python runs, their links lead somewhere, the picture is as the maps."""
+"""README.md and the pages of docs/: their Python runs, their links lead somewhere, the picture shows the maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEEDS = {"torch": r"\btorch\b", "safetensors": r"\.safetensors", "matplotlib": r
 
 sys.path.append(str(DOCS))
 
-import layer_picture  # noqa: E402
+import layer_picture
 
 
 def pages_with_python() -> list[object]:
