@@ -19,6 +19,7 @@ myst_heading_anchors = 3  # links to headings, as a Git host makes them
 html_theme = "furo"
 html_title = f"pyrnn {release}"
 html_copy_source = False
+html_show_copyright = False
 
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
