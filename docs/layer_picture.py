@@ -20,10 +20,15 @@ THIN = 8  # the width that a passing line takes
 Uses = dict[str, list[str]]
 
 
+def map_of(tree: Path) -> Uses:
+    """The folders in the order of the map, and the folders that each may use."""
+    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", (tree / "README.md").read_text(), re.M)
+    return {folder: re.findall(r"`(\w+)`", uses) for folder, uses in rows}
+
+
 def uses_of(tree: str) -> Uses:
-    """The folders of a map in its order, the compiled core among them, and those that each uses."""
-    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", (ROOT / tree / "README.md").read_text(), re.M)
-    uses = {folder: re.findall(r"`(\w+)`", used) for folder, used in rows}
+    """The map of a tree with the compiled core, if it is used, on the ground."""
+    uses = map_of(ROOT / tree)
     return {"_core": [], **uses} if any("_core" in used for used in uses.values()) else uses
 
 

@@ -14,6 +14,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
+from layer_picture import map_of
 
 import pyrnn
 from pyrnn import _core
@@ -39,12 +40,6 @@ def project_files(*endings: str) -> list[Path]:
 
 
 # -- the maps: one way down --------------------------------------------------------------------------------
-
-
-def map_of(tree: Path) -> dict[str, list[str]]:
-    """The folders in the order of the map, and the folders that each may use."""
-    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", (tree / "README.md").read_text(), re.M)
-    return {folder: re.findall(r"`(\w+)`", uses) for folder, uses in rows}
 
 
 @pytest.mark.parametrize("tree", [CSRC, PACKAGE], ids=lambda path: path.name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
+import layer_picture
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -15,10 +15,6 @@ PYTHON = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 
 # What the Python of a page needs beside NumPy, by what stands in it.
 NEEDS = {"torch": r"\btorch\b", "safetensors": r"\.safetensors", "matplotlib": r"\.plot\("}
-
-sys.path.append(str(DOCS))
-
-import layer_picture
 
 
 def pages_with_python() -> list[object]:
