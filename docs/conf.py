@@ -21,13 +21,17 @@ html_title = f"pyrnn {release}"
 html_copy_source = False
 html_show_copyright = False
 
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 napoleon_use_ivar = True  # attributes of a docstring stand beside those of the class
 
 MODULES = ("pyrnn", "pyrnn.nn", "pyrnn.train", "pyrnn.torch", "pyrnn.io.keras", "pyrnn.io.onnx", "pyrnn.io.notebook")
 MODULES += ("pyrnn.io.conversion", "pyrnn.export", "pyrnn.verify")
-ELSEWHERE = {"pyrnn.nn": "GRU, LSTM, RNN, Linear"}  # names of a module that the page of another has
+OPTIONS = {
+    "pyrnn": [":inherited-members: Module, tuple", ":special-members: __call__"],
+    "pyrnn.nn": [":exclude-members: GRU, LSTM, RNN, Linear"],  # which the page of pyrnn has
+}
 
 
 # Pages that files of the repository are part of, and what such a file links to by its path.
@@ -41,7 +45,7 @@ def write_api(app: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in MODULES:
         lines = [name, "=" * len(name), "", f".. automodule:: {name}"]
-        lines += [f"   :exclude-members: {ELSEWHERE[name]}"] if name in ELSEWHERE else []
+        lines += [f"   {option}" for option in OPTIONS.get(name, [])]
         (folder / f"{name}.rst").write_text("\n".join([*lines, ""]))
 
 
