@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import nn_samples
-import numpy as np
 import onnx
 import torch
 from sphinx.util.docutils import SphinxDirective
@@ -55,14 +54,14 @@ def layers() -> Table:
     head = ["layer", "torch.nn", "Keras", "ONNX nodes written", "works with"]
     keras = keras_names()
     rows = []
-    for name, kind in sorted(nn.LAYERS.items()):
+    for name in sorted(nn_samples.SAMPLES):
         layer, shape = form_of(name)
         module = "pyrnn" if name in pyrnn.__all__ else "pyrnn.nn"
         works = {
             "`export.c`": any(map(is_exported, chains(layer))),
             "C library": any(map(is_loaded_by_c, chains(layer))),
             "`quantize`": any(isinstance(module, Recurrent) for _, module in layer.named_modules()),
-            "`stream`": hasattr(kind, "stream"),
+            "`stream`": hasattr(layer, "stream"),
         }
         rows.append(
             [
@@ -188,16 +187,15 @@ def extras() -> Table:
 
 
 def cells() -> Table:
-    """What the compiled package says of each cell."""
-    found = [dict(cell) for cell in getattr(pyrnn._core, "cells", list)()]
-    names = list(found[0]) if found else []
-    return names, [[shown(cell[name]) for name in names] for cell in found]
+    """What the compiled package says of each cell; no rows where it says nothing yet."""
+    head = ["name", "layer", "gates", "slots", "states", "options"]
+    known = getattr(pyrnn._core, "cells", dict)()
+    return head, [[shown(getattr(cell, name)) for name in head] for cell in known.values()]
 
 
-def shown(value: Any) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return YES if value else ""
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+def shown(value: str | tuple[str, ...]) -> str:
+    names = (value,) if isinstance(value, str) else value
+    return ", ".join(f"`{name}`" for name in names)
 
 
 TABLES = {each.__name__: each for each in (layers, keras, onnx_operators, formats, isas, extras, cells)}
