@@ -51,7 +51,7 @@ OF_KERAS = {"Dense": "Linear", "TimeDistributed": "Linear", "ELU": "Activation",
 
 def layers() -> Table:
     """The layers of pyrnn.nn, their counterparts, and what each can do."""
-    head = ["layer", "torch.nn", "Keras", "ONNX nodes written", "works with"]
+    head = ["layer", "torch", "Keras", "ONNX", "works with"]
     keras = keras_names()
     rows = []
     for name in sorted(nn_samples.SAMPLES):
