@@ -46,7 +46,7 @@ style() {
   environment venv
   requirements dev | grep -E '^(clang-format|codespell|ruff|shellcheck)' | xargs -d '\n' pip install -q
   ruff check .
-  ruff format --check benchmarks csrc examples pyrnn tests
+  ruff format --check benchmarks csrc docs examples pyrnn tests
   git ls-files '*.c' '*.cpp' '*.h' '*.hpp' | xargs clang-format --dry-run -Werror
   git ls-files | xargs codespell
   shellcheck -x .ci/run tests/fuzz/run.sh
@@ -107,6 +107,11 @@ new_cell() {  # the patch that adds a cell applies, the package builds, and the 
     pip install -q -Ccmake.define.PYRNN_C=OFF -Ccmake.define.PYRNN_ONLY=$isa ".[test-core]"
     pytest tests/core/test_every_cell.py
   )
+}
+
+docs() {
+  pyrnn_installed
+  sphinx-build -q -W --keep-going -b html docs "$scratch/docs"  # not python -m: the clone's pyrnn has no compiled core
 }
 
 extras() {

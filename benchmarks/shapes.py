@@ -1,4 +1,4 @@
-"""The sizes that are measured: T, B, I, H as in the tables of the README."""
+"""The sizes that are measured: T, B, I, H as in the tables of docs/performance.md."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Quantized(Recurrent):
         if wrong:
             raise ValueError(f"a layer to quantize should be of float32, got {wrong.pop()}; make one with "
                              "dtype=np.float32 and load the state dict into it")  # fmt: skip
-        self.__dict__.update(_shared(layer), format=format, report=None, _of=type(layer), _is_pair=layer._is_pair)
+        self.__dict__.update(_shared(layer), format=format, report=None, _of=type(layer))
         self._weights()
         if data is not None:
             self.__dict__["report"] = self.error(data)
@@ -126,7 +126,7 @@ class Quantized(Recurrent):
     def unquantized(self) -> Recurrent:
         """Returns the float32 layer in evaluation mode; the two share the parameters that this one has now."""
         layer: Recurrent = object.__new__(self._of)
-        extra = ("format", "report", "_of", "_is_pair")
+        extra = ("format", "report", "_of")
         layer.__dict__.update({name: value for name, value in _shared(self).items() if name not in extra})
         return layer
 

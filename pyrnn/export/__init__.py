@@ -57,8 +57,8 @@ def c(
         profile: "float32" computes the bits of the model's own run, on every CPU with IEEE floats. "int8" computes
             those of `model.quantize("int8")`, with a quarter of the weights' memory. "int16" computes with integers
             only, for chips without an FPU: all weights are int8; inputs, outputs and h are int16 with fraction bits
-                that the header
-            states. It has no Softmax, Conv1d of groups, peepholes, or states without bounds, such as those of relu.
+            that the header states. It has no Softmax, Conv1d of groups, peepholes, or states without bounds, such as
+            those of relu.
         test_steps: the number of steps of the test's long run, at least 1.
 
     Returns:

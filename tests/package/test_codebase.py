@@ -14,6 +14,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
+from layer_picture import map_of
 
 import pyrnn
 from pyrnn import _core
@@ -39,12 +40,6 @@ def project_files(*endings: str) -> list[Path]:
 
 
 # -- the maps: one way down --------------------------------------------------------------------------------
-
-
-def map_of(tree: Path) -> dict[str, list[str]]:
-    """The folders in the order of the map, and the folders that each may use."""
-    rows = re.findall(r"^\| `(\w+)/` \|.*\|([^|]*)\|$", (tree / "README.md").read_text(), re.M)
-    return {folder: re.findall(r"`(\w+)`", uses) for folder, uses in rows}
 
 
 @pytest.mark.parametrize("tree", [CSRC, PACKAGE], ids=lambda path: path.name)
@@ -255,14 +250,3 @@ def test_no_file_names_a_path_of_a_machine() -> None:
     machine = re.compile(r"(?<![\w.:/])/(?:work|root|home|opt)/\w")
     found = {str(path.relative_to(ROOT)): machine.findall(path.read_text()) for path in project_files("")}
     assert {name: hits for name, hits in found.items() if hits} == {}
-
-
-def test_the_code_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    readme = (ROOT / "README.md").read_text()
-    blocks = list(re.finditer(r"^```python\n(.*?)^```", readme, re.M | re.S))
-    assert len(blocks) >= 3
-    names = {"__name__": "readme"}  # later blocks go on with what earlier ones made
-    for block in blocks:
-        line = readme.count("\n", 0, block.start(1))
-        exec(compile("\n" * line + block[1], "README.md", "exec"), names)
