@@ -116,7 +116,7 @@ def way_back(network: Any, x: Any) -> Call:
     dy = np.ones_like(network(x))
 
     def call() -> Any:
-        return network.vjp(x)[1](dy)
+        return network.vjp(x)[2](dy)
 
     return call
 

@@ -65,7 +65,7 @@ class Classifier(Module):
     def gradients(self, x: Array, lengths: Array, makers: Array) -> tuple[float, dict[str, Array]]:
         """The loss, and its gradient by name of the parameter."""
         _, state, to_gru = self.gru.vjp(x, lengths=lengths)
-        scores, to_head = self.head.vjp(state[-1])
+        scores, _, to_head = self.head.vjp(state[-1])
         loss, slope = cross_entropy(scores, makers)
         head = to_head(slope)
         parts = {"gru": to_gru(None, head.input[None]).parameters, "head": head.parameters}

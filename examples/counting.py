@@ -40,8 +40,8 @@ class Counter(Module):
         """Half the squared error of all steps, and its gradients, by the steps forward and then backward."""
         loss, state, steps = 0.0, None, []
         for number, following in pairwise(numbers):
-            state, cell_pullback = self.cell.vjp(_tens(number), state)
-            said, head_pullback = self.head.vjp(state[0])
+            _, state, cell_pullback = self.cell.vjp(_tens(number), state)
+            said, _, head_pullback = self.head.vjp(state[0])
             error = said - _tens(following)
             loss += 0.5 * float(error[0, 0]) ** 2
             steps.append((error, head_pullback, cell_pullback))
@@ -49,7 +49,7 @@ class Counter(Module):
         dh = dc = np.zeros((1, HIDDEN), np.float32)  # no step follows the last
         for error, head_pullback, cell_pullback in reversed(steps):
             head = head_pullback(error)
-            cell = cell_pullback((dh + head.input, dc))
+            cell = cell_pullback(head.input, (dh, dc))
             dh, dc = cell.state
             for prefix, part in (("head", head), ("cell", cell)):
                 for name, gradient in part.parameters.items():

@@ -33,11 +33,11 @@ class Speaker(Module):
         """Logits [B,8,C] of [B,7+8], the letters and, for teacher forcing, the phoneme before each phoneme."""
         return self.vjp(x)[0]
 
-    def vjp(self, x: Array) -> tuple[Array, Callable[[Array], Gradients]]:
+    def vjp(self, x: Array) -> tuple[Array, None, Callable[[Array], Gradients]]:
         """The logits, and a pullback through the decoder to its first state, which is the encoder's last."""
         _, state, encoder_pullback = self.encoder.vjp(one_hot(x[:, :LONGEST], self.encoder))
         said, _, decoder_pullback = self.decoder.vjp(one_hot(x[:, LONGEST:], self.decoder), state)
-        logits, head_pullback = self.head.vjp(said)
+        logits, _, head_pullback = self.head.vjp(said)
 
         def pullback(grad: Array) -> Gradients:
             parts = {"head": head_pullback(grad)}
@@ -46,7 +46,7 @@ class Speaker(Module):
             named = {f"{part}.{name}": g for part, found in parts.items() for name, g in found.parameters.items()}
             return Gradients(parts["encoder"].input, None, named)  # .input is that of the one-hot letters
 
-        return logits, pullback
+        return logits, None, pullback
 
     def say(self, letters: Array) -> Array:
         """Phonemes [B,8] of letters [B,7]: the likeliest at each step is the input of the next; PAD follows END."""

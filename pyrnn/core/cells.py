@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyrnn import _core
-from pyrnn.checks.arguments import MOST_UNITS, check_array, check_bools, check_nonlinearity, check_size, float_dtype
+from pyrnn.checks.arguments import (
+    MOST_UNITS,
+    check_array,
+    check_arrays,
+    check_bools,
+    check_nonlinearity,
+    check_size,
+    float_dtype,
+)
 from pyrnn.checks.arrays import Array
 from pyrnn.weights.state_dict import OPTIONS
 
@@ -44,25 +52,25 @@ class Cell(Specified):
     def _spec(self) -> _core.Spec:
         return _core.Spec.make(self.mode, self.input_size, self.hidden_size, bias=self.bias)
 
-    def __call__(self, input: Array, state: Any = None) -> Any:
-        """Computes one step.
+    def __call__(self, input: Array, hx: Any = None) -> Any:
+        """One step.
 
         Args:
             input: [B,I] or [I], of the cell's dtype.
-            state: hx, the state before the step: h of shape [B,H] or [H]; for LSTMCell a pair (h, c). None for zeros.
+            hx: h of [B,H] or [H]; for LSTMCell a pair (h, c); None for zeros.
 
         Returns:
-            The state after the step: h, or for LSTMCell the pair (h, c), of shapes [B,H] or [H].
+            The new state, shaped as `hx`.
 
         Raises:
-            TypeError: if input or state is not a NumPy array.
+            TypeError: if input or hx is not a NumPy array.
             ValueError: if a number of dimensions or the dtype is wrong.
             RuntimeError: if a size is wrong, as in torch.
         """
-        _, final, _, _ = self._run(input, state, record=False)
+        _, final, _, _ = self._run(input, hx, record=False)
         return self._state_of(final)
 
-    def vjp(self, input: Array, state: Any = None) -> tuple[Any, Callable[[Any], Gradients]]:
+    def vjp(self, input: Array, hx: Any = None) -> tuple[Array, Any, Callable[..., Gradients]]:
         """Computes one step and returns a function for its gradients.
 
         Args:
@@ -76,23 +84,25 @@ class Cell(Specified):
         Raises:
             TypeError, ValueError, RuntimeError: as a call.
         """
-        _, final, _, tape = self._run(input, state, record=True)
+        output, final, _, tape = self._run(input, hx, record=True)
         whole = Pullback(tape, list(self._parameters), self._is_pair)
 
-        def pullback(grad_state: Any) -> Gradients:
+        def pullback(grad_output: Array | None = None, grad_state: Any = None) -> Gradients:
+            check_arrays(grad_output=grad_output)
             parts = [
                 None if part is None else part[None] for part in state_parts(grad_state, self._is_pair, "grad_state")
             ]
-            grads = whole(None, (tuple(parts) if self._is_pair else parts[0]) if parts else None)
+            grad_output = None if grad_output is None else grad_output[None]
+            grads = whole(grad_output, (tuple(parts) if self._is_pair else parts[0]) if parts else None)
             before = [grads.state] if not self._is_pair else list(grads.state)
             return Gradients(grads.input[0], self._state_of(before), grads.parameters)
 
-        return self._state_of(final), pullback
+        return output[0], self._state_of(final), pullback
 
     def _state_of(self, parts: list[Array]) -> Any:
         return (parts[0][0], parts[1][0]) if self._is_pair else parts[0][0]
 
-    def _run(self, input: Array, state: Any, record: bool) -> tuple[Any, ...]:
+    def _run(self, input: Array, hx: Any, record: bool) -> tuple[Any, ...]:
         name = type(self).__name__
         if type(input) is not np.ndarray:
             check_array(f"{name}: input", input)
@@ -100,7 +110,7 @@ class Cell(Specified):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
         if input.shape[-1] != self.input_size:
             raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]} expected {self.input_size}")
-        parts = state_parts(state, self._is_pair, "hx")
+        parts = state_parts(hx, self._is_pair, "hx")
         for i, part in enumerate(parts):
             self._check_hidden(input, part, i)
         return self._weights().run(input[None], [part[None] for part in parts], False, [], record)
@@ -211,8 +221,8 @@ class GRUCell(Cell):
 
     Example:
         >>> import numpy as np, pyrnn
-        >>> h = pyrnn.GRUCell(3, 5, seed=0)(np.zeros((2, 3), np.float32))
-        >>> h.shape
+        >>> h, _, pullback = pyrnn.GRUCell(3, 5, seed=0).vjp(np.zeros((2, 3), np.float32))
+        >>> pullback(np.ones_like(h)).state.shape
         (2, 5)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GRUCell.html

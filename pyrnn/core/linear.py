@@ -37,7 +37,7 @@ class Linear(Packing[_core.Linear]):
     Example:
         >>> import numpy as np, pyrnn
         >>> linear = pyrnn.Linear(5, 2, seed=0)
-        >>> y, pullback = linear.vjp(np.ones((7, 3, 5), np.float32))
+        >>> y, _, pullback = linear.vjp(np.ones((7, 3, 5), np.float32))
         >>> y.shape, pullback(np.ones_like(y)).parameters["weight"].shape
         ((7, 3, 2), (2, 5))
 
@@ -77,7 +77,7 @@ class Linear(Packing[_core.Linear]):
         """
         return self._weights().forward(self._rows(input)).reshape(*input.shape[:-1], self.out_features)
 
-    def vjp(self, input: Array) -> tuple[Array, Callable[[Array], Gradients]]:
+    def vjp(self, input: Array) -> tuple[Array, None, Callable[[Array], Gradients]]:
         """Computes the output and returns a function for its gradients.
 
         Args:
@@ -106,7 +106,7 @@ class Linear(Packing[_core.Linear]):
                 {name: grad for name, grad in zip(names, grads[1:], strict=False) if grad is not None},
             )
 
-        return output, pullback
+        return output, None, pullback
 
     def _rows(self, input: Array) -> Array:
         check_array("Linear: input", input)

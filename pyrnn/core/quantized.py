@@ -109,7 +109,7 @@ class Quantized(Recurrent):
         """The size in bytes of the packed weights: the matrices in the format, their scales and the biases."""
         return self._weights().nbytes
 
-    def error(self, input: Array, state: Any = None, **options: Any) -> QuantizationError:
+    def error(self, input: Array, hx: Any = None, **options: Any) -> QuantizationError:
         """Measures how far the outputs are from those of the float32 layer.
 
         Args:
@@ -120,8 +120,8 @@ class Quantized(Recurrent):
         Returns:
             The `QuantizationError` of the outputs.
         """
-        exact = self.unquantized()(input, state, **options)[0]
-        return QuantizationError.between(exact, self(input, state, **options)[0])
+        exact = self.unquantized()(input, hx, **options)[0]
+        return QuantizationError.between(exact, self(input, hx, **options)[0])
 
     def unquantized(self) -> Recurrent:
         """Returns the float32 layer in evaluation mode; the two share the parameters that this one has now."""
@@ -158,9 +158,9 @@ class Quantized(Recurrent):
         return _core.Weights.pack(self._spec(), list(parameters.values()), format=self.format)
 
     def _run(
-        self, input: Array, state: Any, record: bool, asked: dict[str, Any], dropout: bool = False
+        self, input: Array, hx: Any, record: bool, asked: dict[str, Any], dropout: bool = False
     ) -> tuple[Any, ...]:
-        return super()._run(input, state, record, asked, dropout=False)
+        return super()._run(input, hx, record, asked, dropout=False)
 
 
 def check_format(format: Any) -> None:

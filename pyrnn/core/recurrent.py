@@ -82,7 +82,7 @@ class Recurrent(Specified):
     def __call__(
         self,
         input: Array,
-        state: Any = None,
+        hx: Any = None,
         *,
         lengths: Any = None,
         mask: Array | None = None,
@@ -95,23 +95,23 @@ class Recurrent(Specified):
 
         Args:
             input: [T,B,I], [B,T,I] with batch_first, or [T,I]; of the layer's dtype; read in place.
-            state: hx, the initial state: h of shape [L*D,B,P] ([L*D,P] without a batch); for the LSTM a pair (h, c),
-                c of shape [L*D,B,H]. None for zeros.
-            lengths: [B] integers from 0 to T, in any order: each sequence ends after so many steps. Outputs past the
-                end are zero (or as masked_output says), the final state is the one at the end, and the reverse
-                direction starts there. Steps past the end are not computed.
-            mask: bool, [T,B], [B,T] or [T], laid out as the input: a step marked False leaves the state alone, in both
-                directions. So padding may stand in front, and holes in the middle.
-            masked_output: the output at such a step: "zero", or "hold" for the state, which the step left alone; by
-                default the layer's own `masked_output`.
-            reset: bool, laid out as `mask`: before a step marked True, the state of that sequence becomes zero, or
-                `reset_state`, in every layer. Not for bidirectional layers.
-            reset_state: shaped as the initial state.
-            return_states: whether to return the cell states of all steps of the last layer too (LSTM only).
+            hx: the initial hidden state [L*D,B,P] ([L*D,P] without a batch); for the LSTM a pair (h, c), c of
+                [L*D,B,H]; None for zeros.
+            lengths: [B] integers from 0 to T, in any order: each sequence ends after so many steps. Outputs past
+                the end are zero (or as masked_output says), the final state is that at the end, and the reverse
+                direction starts there. Work is done for the steps that are left.
+            mask: bool, [T,B] or [B,T] or [T] as the input is: a step marked False leaves the state alone (padding
+                in front, holes in the middle), in both directions.
+            masked_output: what the output of such a step is: "zero", or "hold" for the state that was left alone;
+                by default, what the layer was made with.
+            reset: bool, laid out as `mask`: before a step marked True the row's state of every layer becomes zero,
+                or `reset_state`. Not for bidirectional layers.
+            reset_state: shaped as `hx`.
+            return_states: also return the cell states of all steps of the last layer (LSTM only).
 
         Returns:
-            The output of the last layer, [T,B,D*P] in the input's layout; the final state, shaped as the initial one;
-            and with return_states the cell states, [T,B,D*H] in the input's layout.
+            The output of the last layer, [T,B,D*P] in the input's layout, the final state, shaped as `hx`, and
+            with return_states the cell states, [T,B,D*H] in the input's layout.
 
         Raises:
             TypeError: if an argument is not a NumPy array.
@@ -125,14 +125,14 @@ class Recurrent(Specified):
             (True, True)
         """
         asked = self._asked(input, lengths, mask, masked_output, reset, reset_state, return_states)
-        output, final, states, _ = self._run(input, state, False, asked)
+        output, final, states, _ = self._run(input, hx, False, asked)
         final = state_of(final, self._is_pair)
         return (output, final, states) if return_states else (output, final)
 
     def vjp(
         self,
         input: Array,
-        state: Any = None,
+        hx: Any = None,
         *,
         lengths: Any = None,
         mask: Array | None = None,
@@ -157,13 +157,13 @@ class Recurrent(Specified):
         if checkpoint is not None:
             check_size("checkpoint", checkpoint, math.inf)  # a number above T acts as T
             asked["every"] = min(checkpoint, 2**31 - 1)
-        output, final, states, tape = self._run(input, state, True, asked)
+        output, final, states, tape = self._run(input, hx, True, asked)
         pullback = Pullback(tape, list(self._parameters), self._is_pair)
         final = state_of(final, self._is_pair)
         return (output, final, states, pullback) if return_states else (output, final, pullback)
 
-    def trace(self, input: Array, state: Any = None, **options: Any) -> Trace:
-        """Runs the layers without dropout, and returns a `Trace` of every gate and state of every layer and direction.
+    def trace(self, input: Array, hx: Any = None, **options: Any) -> Trace:
+        """Runs the layers and keeps every gate and state of every layer and direction: see `Trace`.
 
         It takes the arguments of a call except return_states, and raises the same errors.
         """
@@ -175,8 +175,8 @@ class Recurrent(Specified):
                     f"{type(self).__name__}.trace() does not take {brief(name)}, only {', '.join(OPTIONS)}"
                 )
         asked = self._asked(input, **options)
-        output, final, _, tape = self._run(input, state, True, asked, dropout=False)
-        active = asked["active"].copy() if asked.get("active") is not None else None  # the caller may change its own
+        output, final, _, tape = self._run(input, hx, True, asked, dropout=False)
+        active = asked["active"].copy() if asked.get("active") is not None else None  # the caller's may change
         return Trace(self, output, state_of(final, self._is_pair), tape, active)
 
     def stream(self, batch: int = 1) -> Stream:
@@ -226,13 +226,13 @@ class Recurrent(Specified):
         }
 
     def _run(
-        self, input: Array, state: Any, record: bool, asked: dict[str, Any], dropout: bool = True
+        self, input: Array, hx: Any, record: bool, asked: dict[str, Any], dropout: bool = True
     ) -> tuple[Any, ...]:
         if type(input) is not np.ndarray:  # saves 0.2 us: the name for the error is then not formatted
             check_array(f"{type(self).__name__}: input", input)
-        parts = state_parts(state, self._is_pair, "the state")
+        parts = state_parts(hx, self._is_pair, "hx")
         if any(part is None for part in parts):
-            raise TypeError("the state should be a pair (h, c) of NumPy arrays, got None in it")
+            raise TypeError("hx should be a pair (h, c) of NumPy arrays, got None in it")
         dropping = dropout and self.training and self.dropout and self.num_layers > 1
         masks = self._dropout_masks(input) if dropping else []
         return self._weights().run(input, parts, self.batch_first, masks, record, **asked)

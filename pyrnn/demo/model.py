@@ -20,7 +20,7 @@ class Forecaster(Module):
     Example:
         >>> import numpy as np
         >>> model, x = Forecaster(seed=0), np.ones((2, 72, 4), np.float32)
-        >>> y, pullback = model.vjp(x)
+        >>> y, _, pullback = model.vjp(x)
         >>> y.shape, pullback(np.ones_like(y)).parameters["gru.weight_hh_l0"].shape
         ((2, 24), (192, 64))
     """
@@ -34,10 +34,10 @@ class Forecaster(Module):
         _, state = self.gru(x)
         return self.head(state[-1])
 
-    def vjp(self, x: Array) -> tuple[Array, Callable[[Array], Gradients]]:
-        """Returns the output, and a function that maps its gradient to those of input and parameters."""
+    def vjp(self, x: Array) -> tuple[Array, None, Callable[[Array], Gradients]]:
+        """The output, None for its state, and the way back: the same two layers in reverse."""
         _, state, gru_pullback = self.gru.vjp(x)
-        y, head_pullback = self.head.vjp(state[-1])
+        y, _, head_pullback = self.head.vjp(state[-1])
 
         def pullback(dy: Array) -> Gradients:
             head = head_pullback(dy)
@@ -47,4 +47,4 @@ class Forecaster(Module):
             parameters |= {f"head.{name}": gradient for name, gradient in head.parameters.items()}
             return Gradients(gru.input, None, parameters)
 
-        return y, pullback
+        return y, None, pullback

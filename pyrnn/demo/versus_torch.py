@@ -88,7 +88,7 @@ def _training_step(torch: Any, model: Forecaster, twin: Any, train: Part) -> tup
     torch_x, torch_target = torch.from_numpy(x), torch.from_numpy(target)
 
     def ours() -> None:
-        y, pullback = copy.vjp(x)
+        y, _, pullback = copy.vjp(x)
         optimizer.step(pullback(mse_loss(y, target)[1]).parameters)
 
     def theirs() -> None:

@@ -15,7 +15,7 @@ from pyrnn.core.pullback import Gradients
 from pyrnn.core.recurrent import Recurrent
 
 from .architecture import describe
-from .layer import Way, pullback_of
+from .layer import Recorded, pullback_of
 
 MERGE_MODES = ("concat", "sum", "mul", "ave")
 
@@ -101,7 +101,7 @@ class Bidirectional(Module):
         ]
         return self._merged(parts)
 
-    def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
+    def vjp(self, input: Array, *, mask: Array | None = None) -> Recorded:
         """Returns the output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
         ways: list[tuple[str, Callable[[Array], Gradients]]] = []
         parts = []
@@ -121,7 +121,7 @@ class Bidirectional(Module):
             return Gradients(inputs[0] + inputs[1], None, parameters)
 
         output = self._merged(parts)
-        return output, pullback_of(output, back)
+        return output, None, pullback_of(output, back)
 
     def config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, with the layers as descriptions {"type", "config"}."""

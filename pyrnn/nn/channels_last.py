@@ -52,7 +52,7 @@ class ChannelsLast(Layer):
         return np.moveaxis(array, -1, 1)
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
-        output, *_, pullback = self.layer.vjp(input)
+        output, _, pullback = self.layer.vjp(input)
 
         def back(grad: Array) -> Gradients:
             found = pullback(np.moveaxis(grad, -1, 1))

@@ -182,7 +182,7 @@ class Conv1d(Conv):
     Example:
         >>> import numpy as np, pyrnn.nn as nn
         >>> conv = nn.Conv1d(3, 8, 4, padding="same", seed=0)
-        >>> y, pullback = conv.vjp(np.ones((2, 3, 10), np.float32))
+        >>> y, _, pullback = conv.vjp(np.ones((2, 3, 10), np.float32))
         >>> y.shape, pullback(y).parameters["weight"].shape
         ((2, 8, 10), (8, 3, 4))
 

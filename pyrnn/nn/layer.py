@@ -17,6 +17,7 @@ from pyrnn.core.recurrent import Recurrent
 
 Back = Callable[[Array], Any]
 Way = Callable[[Array], Gradients]
+Recorded = tuple[Array, None, Way]  # what `vjp` returns
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -48,11 +49,11 @@ class Layer(Module):
         return self._forward(self._array(input))[0]
 
     @quiet
-    def vjp(self, input: Array) -> tuple[Array, Way]:
+    def vjp(self, input: Array) -> Recorded:
         """Returns the output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
         # The caller's array may change before the pullback runs.
         output, back = self._forward(self._array(input).copy())
-        return output, pullback_of(output, back)
+        return output, None, pullback_of(output, back)
 
     def _array(self, input: Any) -> Array:
         return float_array(self, input)
@@ -92,10 +93,10 @@ class MaskedLayer(Layer):
         return self._forward(self._array(input), mask)[0]
 
     @quiet
-    def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
+    def vjp(self, input: Array, *, mask: Array | None = None) -> Recorded:
         """Returns the output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None)."""
         output, back = self._forward(self._array(input), mask)
-        return output, pullback_of(output, back)
+        return output, None, pullback_of(output, back)
 
     def _array(self, input: Any) -> Array:
         array = float_array(self, input)

@@ -18,7 +18,7 @@ from pyrnn.core.recurrent import Recurrent
 
 from . import file
 from .architecture import describe
-from .layer import Naming, Way, mask_after, options_beside, plain_array, pullback_of
+from .layer import Naming, Recorded, Way, mask_after, options_beside, plain_array, pullback_of
 from .layout import check_cuts, check_layout
 from .quantized import QuantizedNetwork, quantized_layers
 from .summary import Shapes, table
@@ -110,14 +110,14 @@ class Sequential(Module):
         self._check(input, mask)
         return self._through(input, mask, [])[0]
 
-    def vjp(self, input: Array, *, mask: Array | None = None) -> tuple[Array, Way]:
-        """Returns the output, and a pullback from its gradient to `.input` and `.parameters` (`.state` is None).
+    def vjp(self, input: Array, *, mask: Array | None = None) -> Recorded:
+        """The output, None for its state, and a pullback from its gradient to `.input` and `.parameters`.
 
         `.input` is None if the network begins with an Embedding, because integers have no gradient.
         """
         self._check(input, mask)
         output, _, way = self._recorded(input, mask)
-        return output, way
+        return output, None, way
 
     def predict(self, input: Array, batch_size: int = 256, batch_axis: Axis = 0) -> Array:
         """Computes the output in evaluation mode (no dropout), a batch at a time; the training flags stay as they are.
@@ -256,7 +256,7 @@ class Sequential(Module):
                 if isinstance(layer, Sequential):
                     input, after, way = layer._recorded(input, mask)
                 else:
-                    input, *_, way = layer.vjp(input, **options_beside(layer, mask))
+                    input, _, way = layer.vjp(input, **options_beside(layer, mask))
             mask = after
             ways.append((name, way))
 

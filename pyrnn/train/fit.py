@@ -67,7 +67,7 @@ def fit(
     the last step stay.
 
     Args:
-        model: a Module with a call, `y = model(x)`, and `vjp`: `y, pullback = model.vjp(x)`, where
+        model: a Module that can be called, `y = model(x)`, and has `vjp`, which returns `(y, None, pullback)`;
             `pullback(gradient of y).parameters` are gradients by parameter name.
         data: (inputs, targets), two arrays; or an iterable of such pairs, the batches, which every epoch iterates.
             Lists, tensors and DataFrames stand for arrays. If the first layer takes floats, the inputs get its dtype.
@@ -98,12 +98,21 @@ def fit(
         TypeError: if the model, the data or the loss is not of the kind described, and for unknown arguments.
         RuntimeError: if a loss or a gradient is not finite; it names epoch and batch.
 
-    Example:
-        >>> import pyrnn.nn as nn
-        >>> model, x = nn.Linear(1, 1, dtype=np.float64, seed=0), np.linspace(-1, 1, 64)[:, None]
-        >>> history = fit(model, (x, 3 * x), epochs=60, batch_size=4, optimizer="sgd", seed=0, progress=False)
-        >>> round(float(model.weight[0, 0]), 2), history.stopped
-        (3.0, 'epochs')
+    >>> from types import SimpleNamespace
+    >>> from pyrnn.train import Adam
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self._add_parameter("weight", np.array(0.0))
+    ...     def __call__(self, x):
+    ...         return x * self.weight
+    ...     def vjp(self, x):
+    ...         pullback = lambda dy: SimpleNamespace(parameters={"weight": np.array((dy * x).sum())})
+    ...         return self(x), None, pullback
+    >>> model, x = Scale(), np.linspace(-1, 1, 64)
+    >>> history = fit(model, (x, 3 * x), optimizer=Adam(model, lr=0.1), epochs=60, seed=0, progress=False)
+    >>> round(float(model.weight), 2), history.stopped
+    (3.0, 'epochs')
     """
     refuse(unknown)
     check_model(model)
@@ -192,12 +201,15 @@ class _Run:
 
     def _step(self, inputs: Array, targets: Array, where: str) -> float:
         result = self.model.vjp(inputs)
-        if len(result) != 2:
+        if not isinstance(result, tuple) or len(result) != 3:
+            got = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
+            raise TypeError(f"model.vjp(x) should return (y, None, pullback), got {got}")
+        output, state, pullback = result
+        if state is not None:
             raise TypeError(
-                f"model.vjp(x) should return (y, pullback), got {len(result)} values; a layer that returns "
-                "its state as well has to be wrapped in a module that picks the output."
+                "model.vjp(x) should return (y, None, pullback), got a state beside y; a layer that returns its state "
+                "as well has to be wrapped in a module that picks the output."
             )
-        output, pullback = result
         value, gradient = _value_and_gradient(self.loss(output, targets))
         _require_finite("The loss", value, where, inputs, targets)
         gradients = pullback(gradient).parameters

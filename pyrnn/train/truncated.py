@@ -26,7 +26,7 @@ def truncated_bptt(
     target: Array,
     loss: LossFunction | str,
     steps: int,
-    state: Any = None,
+    hx: Any = None,
 ) -> Iterator[Stretch]:
     """Cuts sequences into stretches, carries the state from one to the next, and cuts the gradient between them.
 
@@ -36,10 +36,10 @@ def truncated_bptt(
     Args:
         layer: an RNN, LSTM or GRU, not bidirectional.
         input: [T,B,I], or [B,T,I] if the layer is batch_first.
-        target: of the same layout, one entry for each step.
-        loss: a function of a stretch's output and target that returns (value, gradient), as `mse_loss`; or its name.
-        steps: the number of steps of a stretch, at least 1; the last may be shorter.
-        state: hx, the state before the first step; None for zeros.
+        target: of the same layout, one entry a step.
+        loss: such as `mse_loss`: from the output of a stretch and its target to (value, gradient); or its name.
+        steps: of a stretch, at least 1; the last may be shorter.
+        hx: the state before the first step; None for zeros.
 
     Yields:
         One `Stretch` after the other.
@@ -67,6 +67,6 @@ def truncated_bptt(
     axis = 1 if layer.batch_first and input.ndim == 3 else 0
     for begin in range(0, input.shape[axis], steps):
         cut = (slice(None),) * axis + (slice(begin, begin + steps),)
-        output, state, pullback = layer.vjp(input[cut], state)
+        output, hx, pullback = layer.vjp(input[cut], hx)
         value, gradient = function(output, target[cut])
-        yield Stretch(value, pullback(gradient), state)
+        yield Stretch(value, pullback(gradient), hx)

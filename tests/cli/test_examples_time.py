@@ -131,7 +131,7 @@ def speaking_loss() -> tuple[Module, Callable[[], tuple[float, dict[str, Array]]
     x = np.random.default_rng(0).integers(1, 27, (3, 15))
 
     def loss() -> tuple[float, dict[str, Array]]:
-        logits, pullback = model.vjp(x)
+        logits, _, pullback = model.vjp(x)
         value, gradient = cross_entropy(logits, x[:, 7:], dim=-1)
         return value, pullback(gradient).parameters
 

@@ -252,10 +252,23 @@ def test_layer_pullback_refuses_what_is_not_like_the_outputs(name: str) -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_cell_pullback_refuses_what_is_not_like_the_state(name: str) -> None:
-    _, pullback = make(name).vjp(zeros(2, 3))
+    _, _, pullback = make(name).vjp(zeros(2, 3))
     for wrong in (state_of(name, 2, 6), state_of(name, 1, 5), state_of(name, 5), np.zeros((2, 5)), "text"):
         with pytest.raises(REFUSED, match="grad_state"):
+            pullback(None, wrong)
+    for wrong in (zeros(2, 6), zeros(1, 5), zeros(5), np.zeros((2, 5)), "text"):
+        with pytest.raises(REFUSED, match="grad_output"):
             pullback(wrong)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cells_pullback_adds_the_gradient_of_the_output_to_that_of_the_state(name: str) -> None:
+    _, _, pullback = make(name).vjp(zeros(2, 3) + 1)
+    ones = zeros(2, 5) + 1
+    assert (pullback(ones, state_of(name, 2, 5)).input == pullback(ones).input).all()
+    doubled = (2 * ones, None) if name == "LSTMCell" else 2 * ones
+    half = (ones, None) if name == "LSTMCell" else ones
+    assert (pullback(ones, half).input == pullback(None, doubled).input).all()
 
 
 # -- Linear ---------------------------------------------------------------------------------------------
@@ -267,7 +280,7 @@ def test_linear_refuses_what_it_cannot_multiply() -> None:
         for method in (linear, linear.vjp):
             with pytest.raises(REFUSED):
                 method(wrong)
-    _, pullback = linear.vjp(zeros(2, 3))
+    _, _, pullback = linear.vjp(zeros(2, 3))
     for wrong in (zeros(2, 4), zeros(1, 5), np.zeros((2, 5)), "text"):
         with pytest.raises(REFUSED):
             pullback(wrong)

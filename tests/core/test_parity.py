@@ -87,9 +87,10 @@ def test_a_cell_agrees_with_torchs(cell: str, bias: bool, batch: tuple[int, ...]
     states, dstates = (tuple(rng.uniform(-1, 1, (count, *batch, 5)).astype(dtype)) for _ in range(2))
     states = states if has_state else ()
     _, expected_states, expected = torch_vjp(module, x, states, None, dstates)
-    state, pullback = vjp(ours, x, states)
+    output, state, pullback = vjp(ours, x, states)
     cases.assert_outputs(None, state, None, expected_states, dtype)
-    cases.assert_gradients(pullback(cases.as_given(dstates)), expected, dtype)
+    cases.assert_gradients(pullback(None, cases.as_given(dstates)), expected, dtype)
+    assert_identical([output], cases.as_states(state)[:1])
     assert_identical(cases.as_states(call(ours, x, states)), cases.as_states(state))
 
 
@@ -102,7 +103,7 @@ def test_gru_cell_with_the_reset_before_the_product_agrees_with_the_reference(dt
     y, _, tape = reference.forward("gru_reset_before", named, x[None], (h[None],))
     found = reference.backward(tape, np.zeros_like(y), (dh[None],))
     parameters = {name.removesuffix("_l0"): value for name, value in found.parameters.items()}
-    state, pullback = cell.vjp(x, h)
+    state, _, pullback = cell.vjp(x, h)
     cases.assert_near(state, y[0], cases.OUTPUT[dtype], "h", dtype)
     expected = reference.Gradients(found.input[0], (found.states[0][0],), parameters)
     cases.assert_gradients(pullback(dh), expected, dtype)
@@ -118,7 +119,7 @@ def test_linear_agrees_with_torchs(leading: tuple[int, ...], bias: bool, dtype: 
     ours.load_state_dict(module.state_dict())
     x, dy = (rng.standard_normal((*leading, width)).astype(dtype) for width in (7, 19))
     _, (expected_y,), expected = torch_vjp(module, x, None, None, (dy,))
-    y, pullback = ours.vjp(x)
+    y, _, pullback = ours.vjp(x)
     cases.assert_near(y, expected_y, cases.OUTPUT[dtype], "output", dtype)
     cases.assert_gradients(pullback(dy), expected, dtype)
     assert_identical([ours(x)], [y])

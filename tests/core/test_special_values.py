@@ -60,7 +60,7 @@ def test_activations_are_torchs_at_special_values(name: str, dtype: Any) -> None
         given = torch.tensor(x, requires_grad=True)
         expected = THEIRS[name](given)
         expected.backward(torch.tensor(grad))
-        y, pullback = nn.Activation(name).vjp(x)
+        y, _, pullback = nn.Activation(name).vjp(x)
         assert_same_places(y, expected.detach())
         assert_same_places(pullback(grad).input, given.grad)
 
@@ -111,7 +111,7 @@ def test_a_relu_cell_passes_special_values_as_torchs(dtype: Any, value: float, p
     theirs.load_state_dict({name: torch.tensor(weight) for name, weight in cell.state_dict().items()})
     x = np.random.default_rng(0).standard_normal((4, 3)).astype(dtype)
     x[1, 2] = value if place == "input" else x[1, 2]
-    y, pullback = cell.vjp(x)
+    y, _, pullback = cell.vjp(x)
     dy = np.ones_like(y)
     dy[2, ::2] = value if place == "gradient" else 1
     given = torch.tensor(x, requires_grad=True)
@@ -196,7 +196,7 @@ def test_norms_of_extreme_numbers_are_right_or_nan_as_torchs(case: str, dtype: A
     layer = nn.LayerNorm(4, eps=eps, dtype=dtype)
     batch = nn.BatchNorm1d(3, eps=eps, dtype=dtype)
     expected = normalised(x, eps)
-    for y, pullback in (layer.vjp(rows), batch.vjp(rows.T)):
+    for y, _, pullback in (layer.vjp(rows), batch.vjp(rows.T)):
         found = y if y.shape == rows.shape else y.T
         np.testing.assert_allclose(found[1], expected, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(found[::2], [normalised(ordinary, eps)] * 2, rtol=1e-5)
@@ -232,7 +232,7 @@ POOLS: dict[str, tuple[Any, Any]] = {
 def test_pools_pass_special_values_as_torchs(name: str, values: list[float]) -> None:
     x = np.array(values * 2, np.float64).reshape(1, 1, 6)
     ours, theirs = POOLS[name]
-    y, pullback = ours.vjp(x)
+    y, _, pullback = ours.vjp(x)
     given = torch.tensor(x, requires_grad=True)
     expected = theirs(given)
     expected.backward(torch.full_like(expected, 2.0))
@@ -242,7 +242,7 @@ def test_pools_pass_special_values_as_torchs(name: str, values: list[float]) -> 
 
 def test_a_maximum_of_minus_infinities_is_not_taken_from_a_masked_step() -> None:
     x, mask = np.array([[[5.0], [-np.inf], [7.0]]]), np.array([[False, True, False]])
-    y, pullback = nn.GlobalMaxPool1d(batch_first=True).vjp(x, mask=mask)
+    y, _, pullback = nn.GlobalMaxPool1d(batch_first=True).vjp(x, mask=mask)
     assert y.item() == -np.inf
     np.testing.assert_array_equal(pullback(np.ones_like(y)).input[0, :, 0], [0, 1, 0])
 
@@ -251,6 +251,6 @@ def test_layers_do_not_warn_of_numbers_that_are_not_finite() -> None:
     x = np.array([[np.nan, np.inf, -np.inf, 3e38]], np.float32)
     with np.errstate(all="raise"):
         for layer in (*map(nn.Activation, BACKWARD), nn.LayerNorm(4), nn.Softmax(), nn.BatchNorm1d(4).eval()):
-            y, pullback = layer.vjp(x)
+            y, _, pullback = layer.vjp(x)
             layer(x)
             pullback(np.full_like(y, np.inf))

@@ -78,7 +78,7 @@ CALLS: dict[str, Callable[[], Callable[[], Any]]] = {
     "step": of(lambda: lstm().stream(3), lambda stream: (stream.reset(), stream.step(x[0]))[1]),
     "int8": of(lstm, lambda layer: layer.quantize("int8")(x)[0]),
     "cell": of(lambda: pyrnn.GRUCell(200, 8, seed=0), lambda cell: cell(x[0])),
-    "linear": of(lambda: pyrnn.Linear(200, 5, seed=0), lambda layer: layer.vjp(x)[1](x[..., :5].copy()).input),
+    "linear": of(lambda: pyrnn.Linear(200, 5, seed=0), lambda layer: layer.vjp(x)[2](x[..., :5].copy()).input),
     "relu": of(nn.ReLU, lambda layer: layer(x)),
     "network": of(network, lambda model: model(x)),
     "load .npz": lambda: loaded(".npz"),

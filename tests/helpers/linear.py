@@ -30,13 +30,13 @@ class Linear(Module):
         self.calls.append(self.training)
         return x @ self.weight + self.bias
 
-    def vjp(self, x: Array) -> tuple[Array, Callable[[Array], Any]]:
+    def vjp(self, x: Array) -> tuple[Array, None, Callable[[Array], Any]]:
         def pullback(dy: Array) -> Any:
             flat_x, flat_dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
             parameters = {"weight": flat_x.T @ flat_dy, "bias": flat_dy.sum(axis=0)}
             return SimpleNamespace(input=dy @ self.weight.T, parameters=parameters)
 
-        return self(x), pullback
+        return self(x), None, pullback
 
 
 def problem(sequences: int = 48, seed: int = 0) -> tuple[Array, Array]:

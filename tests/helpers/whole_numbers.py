@@ -30,7 +30,7 @@ def with_whole_weights(layer: Any, seed: int) -> Any:
 
 def gradients(layer: Any, x: Array, seed: int) -> tuple[Array, Array, dict[str, Array]]:
     """Output, gradient of the input and of the parameters; the call alone gives the same output."""
-    y, pullback = layer.vjp(x)
+    y, _, pullback = layer.vjp(x)
     np.testing.assert_array_equal(layer(x), y, strict=True)
     found = pullback(whole(seed, y.shape, x.dtype))
     return y, found.input, found.parameters

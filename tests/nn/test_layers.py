@@ -149,8 +149,8 @@ def test_float32_stays_float32(name: str) -> None:
     assert {array.dtype for array in got} == {np.dtype(np.float32)}
 
 
-def test_a_gradient_of_another_shape_than_the_output_is_refused() -> None:
-    _, pullback = nn.ReLU().vjp(draws(2, 3))
+def test_a_column_of_gradients_needs_the_output_s_shape() -> None:
+    _, _, pullback = nn.ReLU().vjp(draws(2, 3))
     with pytest.raises(ValueError, match=r"of the output's shape and dtype, \(2, 3\) of float64, got \(3, 2\)"):
         pullback(draws(3, 2))
 

@@ -88,7 +88,7 @@ def test_a_layer_agrees_with_torchs(case: str) -> None:
     assert list(ours.state_dict()) == list(theirs.state_dict())
     tensor = torch.tensor(x, requires_grad=x.dtype.kind == "f")
     expected = theirs(tensor)
-    y, pullback = ours.vjp(x)
+    y, _, pullback = ours.vjp(x)
     dy = np.random.default_rng(8).normal(size=y.shape)
     wanted = [(name, p) for name, p in theirs.named_parameters()]
     inputs = [tensor] if tensor.requires_grad else []
@@ -142,7 +142,7 @@ def test_bidirectional_concat_is_the_layer_with_two_directions(cell: Any) -> Non
     )
     x, mask = draws(2, 5, 3), np.array([[0, 1, 1, 0, 1], [1, 1, 0, 0, 0]], bool)
     expected, final, pullback = whole.vjp(x, mask=mask)
-    y, ours = both.vjp(x, mask=mask)
+    y, _, ours = both.vjp(x, mask=mask)
     np.testing.assert_array_equal(y, expected)
     dy = draws(*y.shape)
     # nn.Bidirectional adds two gradients; the layer with two directions sums them in one pass.

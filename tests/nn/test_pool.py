@@ -73,7 +73,7 @@ def test_averages_leave_the_padding_of_same_out(dims: int, data: st.DataObject) 
     pads = keras_pads(lengths, kernel, stride, [1] * dims)
     wide = np.pad(x, [(0, 0), (0, 0), *pads], constant_values=np.nan)
     counts = [(n + sum(p) - k) // s + 1 for n, p, k, s in zip(lengths, pads, kernel, stride, strict=True)]
-    y, pullback = layer.vjp(x)
+    y, _, pullback = layer.vjp(x)
     assert y.shape[2:] == tuple(-(-n // s) for n, s in zip(lengths, stride, strict=True))
     for place in itertools.product(*map(range, counts)):
         window = wide[(..., *(slice(i * s, i * s + k) for i, s, k in zip(place, stride, kernel, strict=True)))]
@@ -91,7 +91,7 @@ def test_a_maximum_with_nan_is_nan_as_in_torch(dims: int) -> None:
     tensor = torch.tensor(x, requires_grad=True)
     expected = {1: F.max_pool1d, 2: F.max_pool2d}[dims](tensor, 2)
     expected.backward(torch.ones_like(expected))
-    y, pullback = MAX_POOLS[dims](2).vjp(x)
+    y, _, pullback = MAX_POOLS[dims](2).vjp(x)
     np.testing.assert_array_equal(y, expected.detach().numpy(), strict=True)
     np.testing.assert_array_equal(pullback(np.ones_like(y)).input, tensor.grad.numpy(), strict=True)
 

@@ -145,14 +145,14 @@ def test_masked_steps_are_zero_and_have_no_gradient() -> None:
     kept = np.ones((2, 5, 3))
     kept[0, 1] = kept[1, 4] = 0
     for dtype in (np.float32, np.float64):  # 0.1 is another number in each
-        y, pullback = nn.Masking(0.1).vjp(x.astype(dtype))
+        y, _, pullback = nn.Masking(0.1).vjp(x.astype(dtype))
         np.testing.assert_array_equal(y, (x * kept).astype(dtype))
         np.testing.assert_array_equal(pullback(np.ones_like(y)).input, kept)
 
 
 def test_words_have_no_gradient_whatever_moves_them_about() -> None:
     words, turned = np.array([[1, 2, 3]]), nn.Sequential(nn.Reverse(True), nn.Embedding(6, 3, padding_idx=3, **F64))
-    y, pullback = turned.vjp(words)
+    y, _, pullback = turned.vjp(words)
     found = pullback(np.ones_like(y))
     assert found.input is None
     np.testing.assert_array_equal(found.parameters["1.weight"], [[0] * 3, [1] * 3, [1] * 3, [0] * 3, [0] * 3, [0] * 3])
@@ -273,7 +273,7 @@ def test_dropout_zeroes_a_share_of_p_and_keeps_the_mean() -> None:
 
 
 def test_the_pullback_of_dropout_drops_what_the_call_dropped() -> None:
-    y, pullback = nn.Dropout(0.5, seed=1).vjp(np.ones((4, 5)))
+    y, _, pullback = nn.Dropout(0.5, seed=1).vjp(np.ones((4, 5)))
     np.testing.assert_array_equal(pullback(np.ones((4, 5))).input, y)
 
 

@@ -36,7 +36,7 @@ def shape_for(layer: Any) -> tuple[int, ...]:
 def test_gradients_are_those_of_finite_differences(layer: Any) -> None:
     random = np.random.default_rng(0)
     x, start = random.standard_normal(shape_for(layer)), layer.state_dict()
-    y, pullback = layer.vjp(x)
+    y, _, pullback = layer.vjp(x)
     dy, dx = random.standard_normal(y.shape), random.standard_normal(x.shape)
     directions = {name: random.standard_normal(value.shape) for name, value in start.items()}
     found = pullback(dy)
@@ -55,7 +55,7 @@ def test_gradients_are_those_of_finite_differences(layer: Any) -> None:
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
 def test_the_input_may_be_written_into_before_the_pullback(layer: Any) -> None:
     x = whole(0, shape_for(layer))
-    y, pullback = layer.vjp(x)
+    y, _, pullback = layer.vjp(x)
     first, x[...] = pullback(np.ones_like(y)), 7
     second = pullback(np.ones_like(y))
     np.testing.assert_array_equal(first.input, second.input)
@@ -83,8 +83,8 @@ def test_channels_last_gives_the_layers_results_with_axes_moved(inner: Any) -> N
     shape = (5, 6, 7, 3) if type(inner).__name__.endswith("2d") else (5, 6, 3)
     x = whole(0, shape, np.float32)
     first = np.ascontiguousarray(np.moveaxis(x, -1, 1))
-    y, pullback = layer.vjp(x)
-    expected, expected_pullback = inner.vjp(first)
+    y, _, pullback = layer.vjp(x)
+    expected, _, expected_pullback = inner.vjp(first)
     np.testing.assert_array_equal(y, np.moveaxis(expected, 1, -1), strict=True)
     dy = whole(1, y.shape, np.float32)
     found, wanted = pullback(dy), expected_pullback(np.moveaxis(dy, -1, 1))
@@ -158,7 +158,7 @@ def test_wrong_types_are_refused() -> None:
         nn.Conv1d(3, 4, 2, bias=1)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="layer should be a pyrnn module, got int"):
         nn.ChannelsLast(3)  # type: ignore[arg-type]
-    y, pullback = nn.MaxPool1d(2).vjp(np.zeros((2, 3, 9)))
+    y, _, pullback = nn.MaxPool1d(2).vjp(np.zeros((2, 3, 9)))
     with pytest.raises(
         ValueError, match=r"grad_output should be an array of the output's shape and dtype, \(2, 3, 4\)"
     ):

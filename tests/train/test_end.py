@@ -149,9 +149,14 @@ def test_an_error_in_the_loss_passes_through_and_restores() -> None:
 STRANGE = CosineAnnealingLR(SGD(Linear(), lr=0.1), T_max=3)
 
 
-class ThreeValues(Linear):
+class WithState(Linear):
     def vjp(self, x: Array) -> Any:
         return x, x, None
+
+
+class TwoValues(Linear):
+    def vjp(self, x: Array) -> Any:
+        return x, None
 
 
 @pytest.mark.parametrize(
@@ -163,7 +168,8 @@ class ThreeValues(Linear):
         (Linear(), problem(), {"optimizer": SGD(Linear(), lr=0.1)}, ValueError, "made for another model"),
         (Linear(), problem(), {"scheduler": STRANGE}, ValueError, "The scheduler drives another optimizer"),
         (Module(), problem(), {}, TypeError, "can be called and has vjp; a Module is none"),
-        (ThreeValues(), problem(), {}, TypeError, r"should return \(y, pullback\), got 3 values"),
+        (TwoValues(), problem(), {}, TypeError, r"should return \(y, None, pullback\), got 2 values"),
+        (WithState(), problem(), {}, TypeError, "got a state beside y; .* a module that picks the output"),
         (Linear(), problem(), {"loss": lambda y, t: 1.0}, TypeError, "loss should return a pair.*got float"),
         (Linear(), 3, {}, TypeError, "pair .* or an iterable of such pairs, got int"),
         (Linear(), iter([]), {}, ValueError, "data is an iterator, spent after one epoch"),

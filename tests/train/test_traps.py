@@ -37,9 +37,9 @@ class Own(Module):
         return self.vjp(x)[0]
 
     def vjp(self, x: Array) -> Any:
-        start, to_before = self.before.vjp(x)
+        start, _, to_before = self.before.vjp(x)
         hidden, _, to_rnn = self.rnn.vjp(self.turn(start))
-        output, to_head = self.head.vjp(self.turn(hidden))
+        output, _, to_head = self.head.vjp(self.turn(hidden))
 
         def pullback(grad: Array) -> Gradients:
             head = to_head(grad)
@@ -48,7 +48,7 @@ class Own(Module):
             found = {f"{part}.{name}": g for part, grads in parts.items() for name, g in grads.parameters.items()}
             return Gradients(parts["before"].input, None, found)
 
-        return output, pullback
+        return output, None, pullback
 
 
 def one(*layers: Any) -> Module:
@@ -140,13 +140,13 @@ class Ends(Module):
         return self.layers(x)
 
     def vjp(self, x: Array) -> Any:
-        output, way = self.layers.vjp(x)
+        output, _, way = self.layers.vjp(x)
 
         def pullback(grad: Array) -> Gradients:
             found = way(grad)
             return Gradients(None, None, {f"layers.{name}": value for name, value in found.parameters.items()})
 
-        return output, pullback
+        return output, None, pullback
 
 
 @functools.wraps(cross_entropy)
