@@ -20,7 +20,7 @@ from pyrnn.checks.arguments import (
 from pyrnn.checks.arrays import Array
 from pyrnn.weights.state_dict import OPTIONS
 
-from .facts import IS_PAIR
+from .architecture import known
 from .initial import Random
 from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
@@ -138,6 +138,7 @@ class Cell(Specified):
         return shown
 
 
+@known
 class RNNCell(Cell):
     """One step of an Elman RNN: torch.nn.RNNCell on NumPy arrays.
 
@@ -173,6 +174,7 @@ class RNNCell(Cell):
         super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, bias, dtype, seed)
 
 
+@known
 class LSTMCell(Cell):
     """One step of an LSTM: torch.nn.LSTMCell on NumPy arrays.
 
@@ -206,6 +208,7 @@ class LSTMCell(Cell):
         super().__init__("lstm", input_size, hidden_size, bias, dtype, seed)
 
 
+@known
 class GRUCell(Cell):
     """One step of a GRU: torch.nn.GRUCell on NumPy arrays.
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,27 +12,7 @@ import numpy as np
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 
-from .module import check_room
-
-_SKIPPED: ContextVar[bool] = ContextVar("initial parameters are zeros", default=False)
-
-
-@contextmanager
-def skip_init() -> Iterator[None]:
-    """Gives the layers that are made inside the block parameters of zeros, for a loader, which replaces them all.
-
-    Nothing is drawn then, and NumPy does not import numpy.random, which takes 9 of the 24 ms of loading a small LSTM.
-    """
-    token = _SKIPPED.set(True)
-    try:
-        yield
-    finally:
-        _SKIPPED.reset(token)
-
-
-def is_skipped() -> bool:
-    """Whether a loader is making the layers, whose weights and order come from the file."""
-    return _SKIPPED.get()
+from .making import check_room, is_loading
 
 
 def generator_of(seed: Any) -> np.random.Generator:
@@ -51,15 +29,15 @@ class Random:
 
     def __init__(self, seed: int | None) -> None:
         self._generator: np.random.Generator | None = None
-        if not _SKIPPED.get():
-            self._generator = generator_of(seed)  # here, so that a wrong seed is an error of the constructor
-        # With None, a copy of the layer would draw other numbers than the layer does.
+        if not is_loading():
+            self._generator = generator_of(seed)  # at once: a wrong seed is the constructor's error
+        # Not None, or a copy of the layer would draw other numbers than the layer.
         self._seed = int.from_bytes(os.urandom(16)) if seed is None else seed
 
     def uniform(self, shape: Sequence[int], fan: int, dtype: np.dtype[Any]) -> Array:
         """Draws from U(-1/sqrt(fan), 1/sqrt(fan)), torch's initial distribution."""
         check_room(shape, dtype)
-        if _SKIPPED.get():
+        if is_loading():
             return np.zeros(shape, dtype)
         bound = 1 / math.sqrt(fan)
         return self._drawn().uniform(-bound, bound, shape).astype(dtype)
@@ -67,7 +45,7 @@ class Random:
     def normal(self, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
         """Draws from the normal distribution of mean 0 and variance 1."""
         check_room(shape, dtype)
-        if _SKIPPED.get():
+        if is_loading():
             return np.zeros(shape, dtype)
         return self._drawn().standard_normal(shape, np.float64).astype(dtype)
 

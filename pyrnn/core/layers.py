@@ -9,6 +9,7 @@ import numpy as np
 from pyrnn.checks.arguments import check_bools, check_nonlinearity
 from pyrnn.checks.arrays import Array
 
+from .architecture import known
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Quantizable(Recurrent):
         return Quantized(self, format, data)
 
 
+@known
 class RNN(Quantizable):
     """Elman RNN: torch.nn.RNN on NumPy arrays.
 
@@ -107,6 +109,7 @@ class RNN(Quantizable):
         return {**super().config(), "activation": None if self.mode == "rnn_relu" else self.activation}
 
 
+@known
 class LSTM(Quantizable):
     """Long short-term memory: torch.nn.LSTM on NumPy arrays.
 
@@ -180,6 +183,7 @@ class LSTM(Quantizable):
         )  # fmt: skip
 
 
+@known
 class GRU(Quantizable):
     """Gated recurrent unit: torch.nn.GRU on NumPy arrays.
 

@@ -11,6 +11,7 @@ from pyrnn import _core
 from pyrnn.checks.arguments import MOST_UNITS, check_array, check_size, float_dtype
 from pyrnn.checks.arrays import Array
 
+from .architecture import known
 from .initial import Random
 from .packing import Packing
 from .pullback import Gradients
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike  # at run time this import would take a tenth of `import pyrnn`
 
 
+@known
 class Linear(Packing[_core.Linear]):
     """Linear layer over the last axis: torch.nn.Linear on NumPy arrays.
 

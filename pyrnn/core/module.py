@@ -7,12 +7,10 @@ by `load_state_dict`, and the next call packs the weights again.
 
 from __future__ import annotations
 
-import math
+import os
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Iterator, Mapping
 from operator import setitem
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,13 +21,13 @@ from pyrnn.checks.arrays import Array, to_array
 from pyrnn.checks.quoting import brief
 from pyrnn.weights.state_dict import FUNCTIONS, Metadata, as_state_dict, checked
 
+from .architecture import describe
+from .making import spend
+
 if TYPE_CHECKING:
-    from pyrnn.checks.budget import Budget
     from pyrnn.weights.keys import IncompatibleKeys
 
 KINDS = ("_parameters", "_buffers")
-_LARGER = "parameters of shape {} are larger than the file that should hold them: they"
-_BUDGET: ContextVar[Budget | None] = ContextVar("what the parameters of modules may take", default=None)
 
 
 class Module:
@@ -74,11 +72,11 @@ class Module:
         return [*super().__dir__(), *self._parameters, *self._buffers]
 
     def _add_parameter(self, name: str, value: Array) -> None:
-        _spend(value)
+        spend(value)
         self._parameters[name] = _read_only(value)
 
     def _add_buffer(self, name: str, value: Array) -> None:
-        _spend(value)
+        spend(value)
         self._buffers[name] = _read_only(value)
 
     def _replace(self, values: Mapping[str, Array]) -> None:
@@ -195,6 +193,28 @@ class Module:
         """
         return {name: getattr(self, name) for name in arguments_of(type(self)) if name not in ("dtype", "seed")}
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes architecture, parameters and buffers to a `.safetensors` file, which `pyrnn.load` reads.
+
+        Raises:
+            ValueError: if the path has another suffix.
+            TypeError: if the class of this module, or of one in it, is not in `pyrnn.nn.LAYERS`.
+            ImportError: if the package safetensors is not installed.
+
+        >>> import tempfile, pyrnn
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pyrnn.GRU(3, 5, batch_first=True).save(f"{folder}/gru.safetensors")
+        ...     pyrnn.load(f"{folder}/gru.safetensors")
+        GRU(3, 5, batch_first=True)
+        """
+        from .file import save  # at its first use, to keep `import pyrnn` short
+
+        save(path, self._architecture(), self.state_dict())
+
+    def _architecture(self) -> Any:
+        """What a file holds beside the arrays: see `architecture`."""
+        return describe(self)
+
     def train(self, mode: bool = True) -> Self:
         """Sets training mode (dropout on) or, with False, evaluation mode. Modules start in training mode."""
         if not isinstance(mode, bool):
@@ -244,35 +264,6 @@ def _swap(new: Iterable[tuple[dict[str, Any], str, Any]]) -> None:
     old = [target[key] for target, key in zip(targets, keys, strict=True)]
     deque(map(setitem, targets, keys, values), maxlen=0)
     del old
-
-
-@contextmanager
-def at_most(budget: Budget) -> Iterator[None]:
-    """Makes all parameters and buffers that are created inside the block count against the budget.
-
-    Loaders use it, because their sizes come from a file.
-    """
-    token = _BUDGET.set(budget)
-    try:
-        yield
-    finally:
-        _BUDGET.reset(token)
-
-
-def check_room(shape: Sequence[int], dtype: np.dtype[Any]) -> None:
-    """Raises ValueError if an array of this shape would exceed `at_most`, MemoryError from 2**60 bytes on."""
-    size = math.prod(shape) * dtype.itemsize
-    budget = _BUDGET.get()
-    if budget is not None:
-        budget.check(size, _LARGER.format(tuple(shape)))
-    if size >= 2**60:  # NumPy's own error there would not name the parameters
-        raise MemoryError(f"not enough memory: parameters of shape {tuple(shape)} take {size} bytes")
-
-
-def _spend(value: Array) -> None:
-    budget = _BUDGET.get()
-    if budget is not None:
-        budget.spend(value.nbytes, _LARGER.format(value.shape))
 
 
 def _cast(value: Array, dtype: np.dtype[Any], name: str) -> Array:

@@ -22,6 +22,7 @@ from pyrnn import _core
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 
+from .architecture import describe, known
 from .module import Module
 from .recurrent import Recurrent
 
@@ -60,6 +61,7 @@ class QuantizationError(NamedTuple):
         )
 
 
+@known
 class Quantized(Recurrent):
     """A recurrent layer with smaller weights, made by `layer.quantize(format)`.
 
@@ -93,6 +95,8 @@ class Quantized(Recurrent):
 
     def __init__(self, layer: Recurrent, format: str, data: Array | None = None) -> None:
         check_format(format)
+        if not isinstance(layer, Recurrent):
+            raise TypeError(f"layer should be an RNN, LSTM or GRU, got {type(layer).__name__}")
         if isinstance(layer, Quantized):
             layer.quantize()  # raises: the layer is quantized already
         wrong = {value.dtype.name for value in layer.parameters().values()} - {"float32"}
@@ -144,9 +148,9 @@ class Quantized(Recurrent):
         """Raises AttributeError, because quantized layers are for inference."""
         raise AttributeError("a quantized layer has no trace, it keeps no gates; trace the float32 layer")
 
-    def config(self) -> NoReturn:
+    def config(self) -> dict[str, Any]:
         """Raises TypeError, because files hold the float32 layer."""
-        raise TypeError("a quantized layer has no config; save the float32 layer, and quantize what is loaded")
+        return {"layer": describe(self.unquantized()), "format": self.format}
 
     def _options(self) -> dict[str, Any]:
         return self.unquantized()._options()

@@ -14,9 +14,8 @@ from pyrnn.checks.arguments import arguments_of
 from pyrnn.checks.arrays import Array, to_array
 from pyrnn.checks.quoting import escaped, listed, quoted
 from pyrnn.core.cells import Cell, GRUCell, LSTMCell, RNNCell
-from pyrnn.core.facts import FACTS
-from pyrnn.core.initial import skip_init
 from pyrnn.core.layers import GRU, LSTM, RNN
+from pyrnn.core.making import loading
 from pyrnn.core.recurrent import Recurrent
 from pyrnn.weights.keys import IncompatibleKeys, mismatches
 from pyrnn.weights.parametrized import parameter_of, put_together
@@ -38,6 +37,8 @@ _DOUBT = (
 
 def from_state_dict(state_dict: Mapping[str, Any], prefix: str = "", **options: Any) -> Recurrent | Cell:
     """Makes the layer that a state dict describes: cell, sizes, layers, directions, bias, projection, peepholes.
+
+    It is the second half of `pyrnn.load`, for a state dict that is in memory.
 
     Parameters that torch keeps in parts (weight_norm, spectral_norm, pruning) are put together.
 
@@ -113,7 +114,7 @@ def described(
         # It would replace the nonlinearity.
         stored = {name: value for name, value in stored.items() if name != "activation"}
     taken = {name: value for name, value in stored.items() if name in known} | dict(options)
-    with skip_init():
+    with loading():
         layer = made(**sizes, dtype=dtype, seed=0, **taken)
     layer.load_state_dict(mine)
     in_doubt = gates == 1 and not {"nonlinearity", "activation"} & set(taken)

@@ -37,7 +37,7 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
 
     Args:
         path: a file that holds the layers: `.keras`, `.h5` or `.hdf5` of Keras, `.onnx`, `.json` of the from-scratch
-            notebooks, `.safetensors` of `nn.Sequential.save`; or a state dict with one recurrent layer: `.pt`
+            notebooks, `.safetensors` of a model's `save`; or a state dict with one recurrent layer: `.pt`
             (`.pth`, `.ckpt`, `.bin` ...) of torch, `.npz`, `.safetensors`. It is given as a path, as a file open in
             binary mode, or as bytes.
         limit: the number of bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
@@ -46,7 +46,8 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
             takes output, and `.json` takes return_sequences, dtype and recurrent.
 
     Returns:
-        An `nn.Sequential` in evaluation mode; for a state dict the RNN, LSTM, GRU or cell.
+        An `nn.Sequential` in evaluation mode; for a file of a model's `save` that model; for a state dict the RNN, LSTM,
+        GRU or cell.
 
     Raises:
         ValueError: if the file is damaged, would take more than the limit or has another format, which the message
@@ -62,13 +63,8 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
     GRU(3, 5, batch_first=True)
     """
     with opened(path, limit) as source:
-        if source.kind not in FORMATS.values():
-            module: Any = import_module(READERS[source.kind])
-            return _model(module.load, source, limit, options)
-        if source.kind == "safetensors" and _has_architecture(source):
-            from pyrnn.nn import Sequential
-
-            return _model(Sequential.load, source, limit, options)
+        if _holds_layers(source):
+            return _model(source, limit, options)
         tree = arrays_of(source, limit)
     try:
         layer, doubt = _recurrent(tree, dict(options))
@@ -79,15 +75,29 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
     return layer
 
 
+def load_kind(kind: str, path: File, limit: int | None, **options: Any) -> Any:
+    """`load` for a file that should be of one kind, a key of READERS; ValueError for another."""
+    with opened(path, limit) as source:
+        if source.kind != kind:
+            raise ValueError(
+                f"{source.name} cannot be loaded: it is a file of {source.kind}, and {kind} was expected; read it "
+                "with pyrnn.load, whatever its format."
+            )
+        return _model(source, limit, options)
+
+
 def holds_layers(path: str | os.PathLike[str]) -> str:
     """Returns the kind of a file that holds the layers too, a key of READERS; "" for a state dict."""
     with opened(path) as source:
-        alone = source.kind in FORMATS.values() and not (source.kind == "safetensors" and _has_architecture(source))
-        return "" if alone else source.kind
+        return source.kind if _holds_layers(source) else ""
+
+
+def _holds_layers(source: Source) -> bool:
+    return source.kind not in FORMATS.values() or (source.kind == "safetensors" and _has_architecture(source))
 
 
 def _has_architecture(source: Source) -> bool:
-    """Tells whether `nn.Sequential.save` wrote a `.safetensors` file, so that it holds the layers too."""
+    """Tells whether `Module.save` wrote a `.safetensors` file, so that it holds the layers too."""
     from pyrnn.weights.safetensors import ARCHITECTURE, metadata
 
     return ARCHITECTURE in metadata(source.file)
@@ -106,15 +116,20 @@ def _leaves(tree: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, An
             yield f"{before}{name}", value
 
 
-def _model(read: Any, source: Source, limit: int | None, options: Mapping[str, Any]) -> Module:
-    taken = [name for name in signature(read).parameters if name not in ("path", "limit")]
+def _model(source: Source, limit: int | None, options: Mapping[str, Any]) -> Module:
+
+    module: Any = import_module("pyrnn.core.file" if source.kind == "safetensors" else READERS[source.kind])
+    taken = [name for name in signature(module.read).parameters if name not in ("path", "limit")]
     for name in options:
         if name not in taken:
             known = f"only {', '.join(taken)}" if taken else "no options"
             raise TypeError(f"a file of {source.kind} that holds the layers takes {known}, got {escaped(name)}=")
-    more = {} if limit is None else {"limit": limit}
     with source.on_disk() as path:
-        model: Module = read(path, **options, **more)
+        try:
+            model: Module = module.read(path, limit, **options)
+        except (RecursionError, ValueError) as error:
+            why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+            raise ValueError(f"{source.name} cannot be loaded: {why}.") from error
     return model
 
 

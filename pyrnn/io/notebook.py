@@ -21,17 +21,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyrnn import LSTM, Linear, nn
-from pyrnn.checks.arguments import float_dtype
+from pyrnn.checks.arguments import check_bools, float_dtype
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.budget import Budget
 from pyrnn.checks.quoting import brief, listed, quoted
-from pyrnn.core.facts import GATES
-from pyrnn.core.initial import skip_init
+from pyrnn.core.making import loading
 from pyrnn.core.module import Module
+from pyrnn.io.loading import load_kind
 from pyrnn.weights.files import replaced
 from pyrnn.weights.foreign import named
-from pyrnn.weights.kinds import HEAD, folder, foreign
-from pyrnn.weights.source import printable
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -51,7 +49,7 @@ def load(
     recurrent: str = "h@U",
     limit: int | None = None,
 ) -> nn.Sequential:
-    """Reads a JSON file of from-scratch notebooks as a Sequential.
+    """`pyrnn.load` for the JSON of a notebook.
 
     Args:
         path: the path of the file. A bias may have shape [H], [H,1] or [1,H].
@@ -78,16 +76,27 @@ def load(
     True
     array([[6.]])
     """
+    kind = float_dtype(dtype)
+    model: nn.Sequential = load_kind(
+        "json", path, limit, return_sequences=return_sequences, dtype=kind, recurrent=recurrent
+    )
+    return model
+
+
+def read(
+    path: str,
+    limit: int | None = None,
+    return_sequences: bool = False,
+    dtype: DTypeLike = np.float64,
+    recurrent: str = "h@U",
+) -> nn.Sequential:
+    """The layers of a file; see `load`."""
+    check_bools(return_sequences=return_sequences)
     if recurrent not in RECURRENT:
         raise ValueError(f'recurrent should be "h@U" or "U@h", got {quoted(recurrent)}')
-    kind = float_dtype(dtype)
-    try:
-        entries = _read(path, limit)
-        with skip_init():
-            return _sequential(entries, return_sequences, kind, recurrent == "U@h")
-    except (RecursionError, ValueError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise ValueError(f"{printable(path)} cannot be loaded: {why}.") from error
+    entries = _read(path, limit)
+    with loading():
+        return _sequential(entries, return_sequences, float_dtype(dtype), recurrent == "U@h")
 
 
 def save(model: Module, path: str | os.PathLike[str]) -> None:
@@ -135,11 +144,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
 
 
 def _read(path: str | os.PathLike[str], limit: int | None) -> list[dict[str, Any]]:
-    if why := folder(path):
-        raise ValueError(why)
     content = Path(path).read_bytes()
-    if refusal := foreign(content[:HEAD]):
-        raise ValueError(refusal)
     Budget(len(content), limit).spend(JSON_RATIO * len(content), "its JSON")
     try:
         entries = json.loads(content, parse_constant=_refuse_constant, parse_int=float)

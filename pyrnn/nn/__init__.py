@@ -1,19 +1,18 @@
 """The layers around the recurrence on NumPy arrays, with torch's names; a `Sequential` makes a network of them.
 
-Example:
-    from pyrnn import LSTM, nn, train
-    model = nn.Sequential(LSTM(5, 32, batch_first=True), nn.LastStep(batch_first=True), nn.Linear(32, 1))
-    train.fit(model, (x, y), epochs=20)       # x: float32 [N,T,5]
-    model.save("model.safetensors")           # nn.Sequential.load reads it
+from pyrnn import LSTM, nn, train
+model = nn.Sequential(LSTM(5, 32, batch_first=True), nn.LastStep(batch_first=True), nn.Linear(32, 1))
+train.fit(model, (x, y), epochs=20)       # x: float32 [N,T,5]
+model.save("model.safetensors")                 # pyrnn.load reads it
 """
 
 from __future__ import annotations
 
+from pyrnn.core.architecture import LAYERS, build, describe
 from pyrnn.core.layers import GRU, LSTM, RNN
 from pyrnn.core.linear import Linear
 
 from .activations import Activation, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from .architecture import LAYERS, build, describe
 from .batchnorm import BatchNorm1d, BatchNorm2d
 from .bidirectional import Bidirectional
 from .channels_last import ChannelsLast

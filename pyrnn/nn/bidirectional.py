@@ -10,11 +10,11 @@ import numpy as np
 from pyrnn.checks.arguments import check_bools
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
+from pyrnn.core.architecture import describe
 from pyrnn.core.module import Module
 from pyrnn.core.pullback import Gradients
 from pyrnn.core.recurrent import Recurrent
 
-from .architecture import describe
 from .layer import Recorded, pullback_of
 
 MERGE_MODES = ("concat", "sum", "mul", "ave")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from pyrnn.checks.arrays import Array
+from pyrnn.core.architecture import describe
 from pyrnn.core.module import Module
 from pyrnn.core.pullback import Gradients
 
-from .architecture import describe
 from .layer import Back, Layer, float_array, shape_error
 
 

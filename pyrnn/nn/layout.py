@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.caution import caution
-from pyrnn.core.initial import is_skipped
 from pyrnn.core.linear import Linear
+from pyrnn.core.making import is_loading
 from pyrnn.core.module import Module
 from pyrnn.core.recurrent import Recurrent
 
@@ -83,7 +83,7 @@ def check_layout(layers: Iterable[tuple[str, Module]]) -> None:
     Args:
         layers: the network's layers in order, with their names.
     """
-    if is_skipped():
+    if is_loading():
         return
     before: Output | None = None
     for name, layer in layers:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pyrnn.checks.arguments import check_bools, check_not_negative, check_size, float_dtype
 from pyrnn.checks.arrays import Array
-from pyrnn.core.module import check_room
+from pyrnn.core.making import check_room
 from pyrnn.core.pullback import Gradients
 
 from .layer import Back, Layer, shape_error

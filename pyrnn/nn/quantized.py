@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, NoReturn
 
 from pyrnn.checks.arrays import Array
@@ -51,7 +50,7 @@ class QuantizedNetwork(Module):
     def error(self, input: Array, *, mask: Array | None = None) -> QuantizationError:
         """Measures how far the outputs are from those of the float32 network; it takes the arguments of a call."""
         small: Any = self
-        exact: Any = converted(self, lambda layer: layer.unquantized())
+        exact = self._unquantized()
         return QuantizationError.between(exact(input, mask=mask), small(input, mask=mask))
 
     def vjp(self, *args: Any, **options: Any) -> NoReturn:
@@ -60,13 +59,8 @@ class QuantizedNetwork(Module):
             "a quantized network has no vjp, it is for inference; train the float32 one and quantize it"
         )
 
-    def config(self) -> NoReturn:
-        """Raises TypeError, because files hold the float32 network."""
-        raise TypeError("a quantized network is not saved; save the float32 one, and quantize what is loaded")
-
-    def save(self, path: str | os.PathLike[str]) -> NoReturn:
-        """Raises TypeError, because files hold the float32 network."""
-        self.config()
+    def _unquantized(self) -> Any:
+        return converted(self, lambda layer: layer.unquantized())
 
     def extra_repr(self) -> str:
         return f"format={self.format!r}"

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
 from pyrnn.checks.arguments import check_arrays, check_size
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
+from pyrnn.core import file
+from pyrnn.core.architecture import describe, known
 from pyrnn.core.module import Module
 from pyrnn.core.pullback import Gradients
 from pyrnn.core.recurrent import Recurrent
+from pyrnn.weights.source import printable
 
-from . import file
-from .architecture import describe
 from .layer import Naming, Recorded, Way, mask_after, options_beside, plain_array, pullback_of
 from .layout import check_cuts, check_layout
 from .quantized import QuantizedNetwork, quantized_layers
@@ -92,10 +93,19 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
-    def __getitem__(self, key: int | str) -> Module:
+    @overload
+    def __getitem__(self, key: int | str) -> Any: ...
+    @overload
+    def __getitem__(self, key: slice) -> Sequential: ...
+    def __getitem__(self, key: Any) -> Any:
         """Returns a layer, by its place or its name."""
-        found: Module = self._modules[key] if isinstance(key, str) else list(self._modules.values())[key]
-        return found
+        if isinstance(key, str):
+            return self._modules[key]
+        if isinstance(key, slice):
+            part = Sequential(dict(list(self._modules.items())[key]))
+            part.training = self.training
+            return part
+        return list(self._modules.values())[key]
 
     def __call__(self, input: Array, *, mask: Array | None = None) -> Array:
         """Computes the output of the last layer.
@@ -176,28 +186,16 @@ class Sequential(Module):
         """Returns {"layers": a list of {"name", "type", "config"}}."""
         return {"layers": [{"name": name, **describe(layer)} for name, layer in self._modules.items()]}
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes weights, buffers and architecture to a `.safetensors` file.
-
-        Raises:
-            ValueError: if the path has another suffix.
-            TypeError: if a layer's class is not in `pyrnn.nn.LAYERS`.
-            ImportError: if the package safetensors is not installed.
-        """
-        file.save(self, path)
+    def _architecture(self) -> Any:
+        return self.config()["layers"]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, limit: int | None = None) -> Self:
-        """Reads a network, in evaluation mode, from a file that `save` wrote. Files of strangers can do no harm.
-
-        Args:
-            path: the file.
-            limit: the number of bytes that its contents may take in memory; by default 64 times its length, and 16
-                MiB.
+        """`pyrnn.load` for a file that `save` of a Sequential wrote, of which it makes an instance of this class.
 
         Raises:
-            ValueError: if the file is damaged, names a layer or an argument that is not known, or sizes that its
-                arrays do not have.
+            ValueError: if the file is damaged, holds another model, names a layer or an argument that is not known, or
+                sizes that its arrays do not have.
             FileNotFoundError: if there is no such file.
             ImportError: if the package safetensors is not installed.
 
@@ -209,13 +207,12 @@ class Sequential(Module):
             ...     bool((nn.Sequential.load(f"{folder}/model.safetensors")[0].weight == model[0].weight).all())
             True
         """
-        layers, tensors = file.load(path, limit)
-        try:
-            network = cls(layers)
-            network.load_state_dict(tensors)
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"{file.printable(path)} cannot be loaded: {error}") from error
-        return network.eval()
+        network = file.load(path, limit)
+        if not isinstance(network, Sequential):
+            raise ValueError(
+                f"{printable(path)} holds a {type(network).__name__}, and no Sequential; read it with pyrnn.load"
+            )
+        return network if type(network) is cls else cls(network._modules).eval()
 
     def _check(self, input: Any, mask: Any) -> None:
         """Checks the mask, which no layer may check, and if there is no layer, the input."""
@@ -283,9 +280,20 @@ class Sequential(Module):
                 module.training = mode
 
 
+@known
 class QuantizedSequential(QuantizedNetwork, Sequential):
     """A `Sequential` whose recurrent layers have smaller weights; `QuantizedNetwork` has the details."""
 
     def __init__(self, network: Sequential, format: str, data: Array | None = None) -> None:
         Sequential.__init__(self, quantized_layers(network, format))
         self._become(format, data)
+
+    def config(self) -> dict[str, Any]:
+        """The float32 network as {"type", "config"}, and the format; a file holds the float32 parameters."""
+        return {
+            "network": {"type": "Sequential", "config": Sequential.config(self._unquantized())},
+            "format": self.format,
+        }
+
+    def _architecture(self) -> Any:
+        return describe(self)

@@ -10,13 +10,14 @@ from pyrnn.checks.quoting import listed, quoted
 
 HEAD = 2048  # So many bytes of a file are looked at.
 
-# This maps each format to the module that reads it. The formats in pyrnn.io hold the layers as well as the weights.
+# This maps each format to the module that reads it. The formats in pyrnn.io hold the layers as well as the weights,
+# and their modules have read(path, limit, ...); those in pyrnn.weights have load(file, budget).
 READERS = {
     "pt": "pyrnn.weights.pt",
     "npz": "pyrnn.weights.npz",
     "safetensors": "pyrnn.weights.safetensors",
-    "keras": "pyrnn.io.keras",
-    "onnx": "pyrnn.io.onnx",
+    "keras": "pyrnn.io.keras.convert",
+    "onnx": "pyrnn.io.onnx.importing",
     "json": "pyrnn.io.notebook",
 }
 SUFFIXES = {

@@ -16,7 +16,7 @@ import pytest
 
 import pyrnn
 from pyrnn import nn
-from pyrnn.core.initial import skip_init
+from pyrnn.core.making import loading
 from pyrnn.io import notebook, onnx
 
 X = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
@@ -80,7 +80,7 @@ def test_skipped_parameters_are_zeros_and_only_in_the_block(name: str) -> None:
     make = DRAWN[name][0] if name in DRAWN else lambda **options: nn.Embedding(4, 3, **options)
     drawn = make(seed=7).parameters()
     skipped: dict[str, Any] = {}
-    with suppress(LookupError), skip_init():
+    with suppress(LookupError), loading():
         skipped |= make(seed=7).parameters()
         raise LookupError
     after = make(seed=7).parameters()

@@ -241,11 +241,6 @@ NETWORK = nn.Sequential(GRU)
             "a quantized layer has no trace, it keeps no gates; trace the float32 layer",
         ),
         (
-            lambda: SMALL.config(),
-            TypeError,
-            "a quantized layer has no config; save the float32 layer, and quantize what is loaded",
-        ),
-        (
             lambda: nn.Sequential(nn.Tanh()).quantize("int8"),
             ValueError,
             "there is no RNN, LSTM or GRU in this Sequential to quantize",
@@ -254,11 +249,6 @@ NETWORK = nn.Sequential(GRU)
             lambda: NETWORK.quantize("bf16").vjp(inputs(2, 1, 3)),
             AttributeError,
             "a quantized network has no vjp, it is for inference; train the float32 one and quantize it",
-        ),
-        (
-            lambda: NETWORK.quantize("bf16").save("small.safetensors"),
-            TypeError,
-            "a quantized network is not saved; save the float32 one, and quantize what is loaded",
         ),
         (lambda: SMALL.stream(-1), ValueError, "batch should be from 0 to 2147483647, got -1"),
     ],

@@ -84,7 +84,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "missing argument": ([layer("Linear", in_features=2)], r"cannot be made: .*'out_features'"),
     "wrong kind": ([layer("Linear", in_features="2", out_features=3)], "in_features should be of type int, got: str"),
     "negative": ([layer("Linear", in_features=-2, out_features=3)], "must be greater than zero, got -2"),
-    "no list": ({"0": LINEAR}, "the layers should be a list, got dict"),
+    "no list": ({"0": LINEAR}, 'the model should be described by "type" and "config"'),
     "no dict": ([3], "each layer should have a name of its own, got None"),
     "name twice": ([LINEAR, LINEAR], "each layer should have a name of its own, got '0'"),
     "name of a method": ([layer("Tanh", "load")], "cannot be named 'load'"),

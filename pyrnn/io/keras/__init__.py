@@ -18,18 +18,17 @@ import os
 from collections.abc import Sequence
 
 from pyrnn import nn
-from pyrnn.core.initial import skip_init
+from pyrnn.io.loading import load_kind
 from pyrnn.weights.source import printable
 
 from . import container
-from .convert import network
 from .into import fill
 
 __all__ = ["load", "load_weights"]
 
 
 def load(path: str | os.PathLike[str], *, limit: int | None = None) -> nn.Sequential:
-    """Reads the model of a `.keras` file or of a full-model `.h5` or `.hdf5` file.
+    """`pyrnn.load` for a file of Keras: a `.keras` file, or a full-model `.h5` or `.hdf5` file.
 
     Args:
         path: the path of a file that Keras 2 or 3 (tf.keras included) saved: a Sequential, or a functional model that
@@ -59,18 +58,8 @@ def load(path: str | os.PathLike[str], *, limit: int | None = None) -> nn.Sequen
 
     Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
     """
-    try:
-        file = container.read(os.fspath(path), limit)
-        if file.model is None:
-            raise ValueError(
-                "it holds weights alone, as model.save_weights writes them, and not the layers; make an nn.Sequential "
-                "of the same layers and use load_weights (pyrnn.io.keras.load_weights(path, model)), or save the "
-                'whole model: model.save("model.keras")'
-            )
-        with skip_init():
-            return network(file)
-    except ValueError as error:
-        raise ValueError(f"{printable(path)} cannot be loaded: {error}.") from error
+    model: nn.Sequential = load_kind("keras", path, limit)
+    return model
 
 
 def load_weights(

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 
 from pyrnn import nn
+from pyrnn.core.making import loading
 from pyrnn.core.module import Module
 
-from . import directions, layers, windows
+from . import container, directions, layers, windows
 from .chain import layers_of
 from .config import Layer, shown
 from .container import Container
@@ -53,6 +54,19 @@ CONVERTERS: dict[str, Callable[[Layer, Flow], list[Module]]] = {
 
 
 MOST_LETTERS = 200  # A layer's name is cut to this many letters.
+
+
+def read(path: str, limit: int | None = None) -> nn.Sequential:
+    """The model of a file; see `pyrnn.io.keras.load`."""
+    file = container.read(path, limit)
+    if file.model is None:
+        raise ValueError(
+            "it holds weights alone, as model.save_weights writes them, and not the layers; make an nn.Sequential "
+            "of the same layers and use load_weights (pyrnn.io.keras.load_weights(path, model)), or save the "
+            'whole model: model.save("model.keras")'
+        )
+    with loading():
+        return network(file)
 
 
 def network(file: Container) -> nn.Sequential:

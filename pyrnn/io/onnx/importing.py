@@ -8,9 +8,7 @@ from typing import Any
 from pyrnn import nn
 from pyrnn.checks.budget import Budget
 from pyrnn.checks.quoting import listed, quoted
-from pyrnn.core.initial import skip_init
-from pyrnn.core.module import at_most
-from pyrnn.weights.source import printable
+from pyrnn.core.making import loading
 
 from . import dense, glue, recurrence, windows
 from .graph import Graph, SizeFoundError, input_view
@@ -24,46 +22,11 @@ RANKS = (3, 2, 4, 1)  # An input that does not tell its number of axes is tried 
 OLDEST = 7
 
 
-def load(path: str | os.PathLike[str], output: str | None = None, *, limit: int | None = None) -> nn.Sequential:
-    """Reads an ONNX model that is a chain of layers of pyrnn.nn.
-
-    Recurrent nodes become RNN, LSTM and GRU, one layer each. The nodes that exporters put around them (transposes,
-    reshapes, initial states of zeros, chains of Slice and Concat over weights) disappear. The result takes the same
-    input as the ONNX model, for example [T,B,I]; its layers are batch-first if that input is.
-
-    Args:
-        path: the path of the file; external data are read from its folder.
-        output: the name of the output to compute, required if the model has several.
-        limit: the number of bytes that constants may take, and layers again; None means 64 times the file's length,
-            and 16 MiB.
-
-    Returns:
-        An nn.Sequential in evaluation mode.
-
-    Raises:
-        ValueError: if the file is damaged, a node or one of its attributes has no counterpart, or the graph is not a
-            chain. The message names the node, and no half-built model is left.
-        FileNotFoundError: if the file does not exist.
-        ImportError: if the package onnx is not installed.
-
-    >>> import tempfile, numpy as np, pyrnn
-    >>> from pyrnn.io.onnx import load, save
-    >>> layer = pyrnn.GRU(3, 5, batch_first=True, seed=0)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(layer, f"{folder}/model.onnx")
-    ...     model = load(f"{folder}/model.onnx")
-    >>> x = np.ones((2, 7, 3), np.float32)
-    >>> bool((model(x) == layer(x)[0]).all())
-    True
-
-    Source: https://onnx.ai/onnx/repo-docs/IR.html
-    """
-    try:
-        budget = Budget(os.path.getsize(path), limit)
-        with skip_init(), at_most(budget):
-            return _sequential(read_model(os.fspath(path), budget), budget, output)
-    except ValueError as error:
-        raise ValueError(f"{printable(path)} cannot be loaded: {error}.") from error
+def read(path: str, limit: int | None = None, output: str | None = None) -> nn.Sequential:
+    """The model of a file; see `pyrnn.io.onnx.load`."""
+    budget = Budget(os.path.getsize(path), limit)
+    with loading(budget):
+        return _sequential(read_model(path, budget), budget, output)
 
 
 def _sequential(model: Any, budget: Budget, output: str | None) -> nn.Sequential:

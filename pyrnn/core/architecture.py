@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from pyrnn.checks.arguments import arguments_of
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
-from pyrnn.core.module import Module
 
-# Maps type names to classes; pyrnn/nn/__init__.py fills it. Callers may add their own classes, which need config().
+if TYPE_CHECKING:
+    from .module import Module
+
+# Type names to classes; the modules of pyrnn.core and pyrnn.nn fill it. A class of one's own may be added: it needs
+# config().
 LAYERS: dict[str, type[Module]] = {}
 
+# Types whose parameters have the names of those of the model inside.
+TRANSPARENT = ("Quantized", "QuantizedSequential")
+
 Description = dict[str, Any]
+Layer = TypeVar("Layer", bound="Module")
 
 
 def describe(layer: Module) -> Description:
@@ -62,16 +69,24 @@ def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None
     accepted = set(arguments_of(layer_class))
     unexpected = sorted(name for name in config if name not in accepted - {"dtype", "seed"})
     if unexpected:
-        raise ValueError(f"layer {brief(where)} ({kind}) has unknown arguments: {', '.join(map(repr, unexpected))}")
+        raise ValueError(f"{_who(where)} ({kind}) has unknown arguments: {', '.join(map(repr, unexpected))}")
     inside = {
-        name: build(value, f"{where}.{name}", tensors) if isinstance(value, dict) else value
+        name: build(value, where if kind in TRANSPARENT else _inside(where, name), tensors)
+        if isinstance(value, dict)
+        else value
         for name, value in config.items()
     }
     options = {"dtype": _dtype(where, tensors)} if "dtype" in accepted else {}
     try:
         return layer_class(**inside, **options)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"layer {brief(where)} ({kind}) cannot be made: {error}") from error
+        raise ValueError(f"{_who(where)} ({kind}) cannot be made: {error}") from error
+
+
+def known(layer_class: type[Layer]) -> type[Layer]:
+    """Decorates a class that files may name."""
+    LAYERS[layer_class.__name__] = layer_class
+    return layer_class
 
 
 def named_layers(descriptions: Any, where: str = "", tensors: Mapping[str, Array] | None = None) -> dict[str, Module]:
@@ -84,34 +99,43 @@ def named_layers(descriptions: Any, where: str = "", tensors: Mapping[str, Array
         if not isinstance(name, str) or name in found:
             raise ValueError(f"each layer should have a name of its own, got {brief(name)}")
         rest = {key: value for key, value in description.items() if key != "name"}
-        found[name] = build(rest, f"{where}.{name}" if where else name, tensors)
+        found[name] = build(rest, _inside(where, name), tensors)
     return found
+
+
+def _inside(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _who(where: str) -> str:
+    return f"layer {brief(where)}" if where else "the model"
 
 
 def _parts(description: Any, where: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(description, dict) or set(description) != {"type", "config"}:
-        raise ValueError(f'layer {brief(where)} should be described by "type" and "config"')
+        raise ValueError(f'{_who(where)} should be described by "type" and "config"')
     kind, config = description["type"], description["config"]
     if not isinstance(kind, str) or kind not in LAYERS:
-        raise ValueError(f"layer {brief(where)} is of unknown type {brief(kind)}; known are {', '.join(LAYERS)}")
+        raise ValueError(f"{_who(where)} is of unknown type {brief(kind)}; known are {', '.join(LAYERS)}")
     if not isinstance(config, dict):
-        raise ValueError(f"the config of layer {brief(where)} should be an object, got {type(config).__name__}")
+        raise ValueError(f"the config of {_who(where)} should be an object, got {type(config).__name__}")
     return kind, config
 
 
 def _sequential(config: dict[str, Any], where: str, tensors: Mapping[str, Array] | None) -> Module:
     if set(config) != {"layers"}:
-        raise ValueError(f'layer {brief(where)} (Sequential) should have "layers", and nothing else')
+        raise ValueError(f'{_who(where)} (Sequential) should have "layers", and nothing else')
     make: Any = LAYERS["Sequential"]
     layers = named_layers(config["layers"], where, tensors)
     try:
         network: Module = make(layers)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"layer {brief(where)} (Sequential) cannot be made: {error}") from error
+        raise ValueError(f"{_who(where)} (Sequential) cannot be made: {error}") from error
     return network
 
 
 def _dtype(where: str, tensors: Mapping[str, Array] | None) -> np.dtype[Any]:
     """Returns the dtype of the layer's own arrays, float32 if it has none."""
-    own = [array for name, array in (tensors or {}).items() if name.startswith(f"{where}.")]
+    start = f"{where}." if where else ""
+    own = [array for name, array in (tensors or {}).items() if name.startswith(start)]
     return np.dtype(np.float64 if any(array.dtype == np.float64 for array in own) else np.float32)
