@@ -46,12 +46,25 @@ def check_size(name: str, value: Any, most: float = MOST) -> None:
         raise ValueError(f"{name} must be greater than zero, got {brief(value)}")
 
 
-def check_int(name: str, value: Any, most: float) -> None:
-    """Raises TypeError for a value that is not an int, and ValueError for one above `most`."""
-    if not isinstance(value, (int, np.integer)):
+def is_int(value: Any) -> bool:
+    """Tells whether a value is an int of Python or NumPy; a bool is not one."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def check_int(name: str, value: Any, most: float = math.inf, least: float = -math.inf) -> None:
+    """Raises TypeError for a value that is not an int, and ValueError for one above `most` or below `least`."""
+    if not is_int(value):
         raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
     if value > most:
         raise ValueError(f"{name} must be at most {most}, got {brief(value)}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {brief(value)}")
+
+
+def check_seed(seed: Any) -> None:
+    """Raises TypeError or ValueError for a value that is neither None nor an int of at least 0."""
+    if seed is not None:
+        check_int("seed", seed, least=0)
 
 
 def check_not_negative(name: str, value: Any, finite: bool = True) -> float:

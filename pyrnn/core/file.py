@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ def save(path: Path, architecture: Any, arrays: Mapping[str, Array]) -> None:
     """Writes arrays and architecture; the file appears whole or not at all."""
     _check_suffix(path)
     package = safetensors.safetensors_package()
-    text = json.dumps(architecture, allow_nan=False)
+    text = json.dumps(architecture, allow_nan=False, default=operator.index)  # of NumPy's integers
     with replaced(path) as unfinished:
         package.numpy.save_file(flat(arrays), unfinished, metadata={ARCHITECTURE: text})
 

@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from pyrnn.checks.arguments import check_seed
 from pyrnn.checks.arrays import Array
-from pyrnn.checks.quoting import brief
 
 from .making import check_room, is_loading
 
 
 def generator_of(seed: Any) -> np.random.Generator:
     """Calls np.random.default_rng, and names the argument in its errors, which NumPy does not."""
-    try:
-        return np.random.default_rng(seed)
-    except Exception as error:
-        kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"seed should be None, or an int of at least 0, got {brief(seed)}") from None
+    check_seed(seed)
+    return np.random.default_rng(seed)
 
 
 class Random:

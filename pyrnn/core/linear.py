@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyrnn import _core
-from pyrnn.checks.arguments import MOST_UNITS, check_array, check_size, float_dtype
+from pyrnn.checks.arguments import MOST_UNITS, check_array, check_bools, check_size, float_dtype
 from pyrnn.checks.arrays import Array
 
 from .architecture import known
@@ -58,6 +58,7 @@ class Linear(Packing[_core.Linear]):
         super().__init__()
         check_size("in_features", in_features, MOST_UNITS)
         check_size("out_features", out_features, MOST_UNITS)
+        check_bools(bias=bias)
         self.in_features, self.out_features = in_features, out_features
         random = Random(seed)
         self._add_parameter("weight", random.uniform((out_features, in_features), in_features, float_dtype(dtype)))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from pyrnn.checks.arguments import arguments_of
+from pyrnn.checks.arguments import arguments_of, check_bools
 from pyrnn.checks.arrays import Array, to_array
 from pyrnn.checks.quoting import brief
 from pyrnn.weights.state_dict import FUNCTIONS, Metadata, as_state_dict, checked
@@ -153,6 +153,7 @@ class Module:
         """
         from pyrnn.weights.keys import IncompatibleKeys, mismatches  # here, to keep `import pyrnn` short
 
+        check_bools(strict=strict)
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         own = self._named(*KINDS)

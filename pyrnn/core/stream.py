@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from pyrnn import _core
-from pyrnn.checks.arguments import check_array, check_arrays, check_flags, check_masked_output
+from pyrnn.checks.arguments import check_array, check_arrays, check_flags, check_int, check_masked_output
 
 from .pullback import state_parts
 
@@ -34,8 +34,7 @@ class Stream:
     def __init__(
         self, weights: _core.Weights, batch: int, is_pair: bool, batch_first: bool, masked_output: str = "zero"
     ) -> None:
-        if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)):
-            raise TypeError(f"batch should be of type int, got: {type(batch).__name__}")
+        check_int("batch", batch)
         if not 0 <= batch < 2**31:
             raise ValueError(f"batch should be from 0 to {2**31 - 1}, got {batch}")
         self._weights = weights

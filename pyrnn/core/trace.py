@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyrnn import _core
-from pyrnn.checks.arguments import check_arrays
+from pyrnn.checks.arguments import check_arrays, check_int
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import MOST_NAMES, brief
 
@@ -144,6 +144,7 @@ class Trace:
             raise ImportError('drawing needs matplotlib: pip install "pyrnn-cpu[plot]"') from error
         fields = vars(self[key])
         batch = fields["h"].shape[1]
+        check_int("row", row)
         if not 0 <= row < batch:
             raise ValueError(f"row should be from 0 to {batch - 1}, the sequences of the batch, got {row}")
         figure = Figure(figsize=(9, 1.5 * len(fields) + 2.5), layout="constrained")

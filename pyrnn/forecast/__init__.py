@@ -13,12 +13,11 @@ import numpy as np
 from rich.console import Console
 
 from pyrnn import GRU, LSTM, RNN, nn
-from pyrnn.checks.arguments import check_size
+from pyrnn.checks.arguments import check_seed, check_size
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.picture import check_picture
 from pyrnn.checks.quoting import brief
 from pyrnn.train import AdamW, CosineAnnealingLR, History, fit
-from pyrnn.train.settings import check_seed
 
 from .report import Scores, draw, score_table, scores
 from .series import Part, Series, read_columns

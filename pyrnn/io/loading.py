@@ -117,6 +117,7 @@ def _leaves(tree: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, An
 
 
 def _model(source: Source, limit: int | None, options: Mapping[str, Any]) -> Module:
+    import pyrnn.nn  # noqa: F401  (a file may name its layers)
 
     module: Any = import_module("pyrnn.core.file" if source.kind == "safetensors" else READERS[source.kind])
     taken = [name for name in signature(module.read).parameters if name not in ("path", "limit")]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyrnn import _core
+from pyrnn.checks.arguments import check_int
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 
@@ -229,8 +230,7 @@ class AlongAxis(Layer):
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
-        if not isinstance(dim, int) or isinstance(dim, bool):
-            raise TypeError(f"dim should be of type int, got: {type(dim).__name__}")
+        check_int("dim", dim)
         self.dim = dim
 
     def _check_axis(self, input: Array) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyrnn.checks.arguments import check_bools, check_size, float_dtype
+from pyrnn.checks.arguments import check_bools, check_int, check_size, float_dtype
 from pyrnn.checks.arrays import Array
 from pyrnn.core.initial import Random
 from pyrnn.core.pullback import Gradients
@@ -62,8 +62,7 @@ class Embedding(Layer):
         check_size("embedding_dim", embedding_dim)
         check_bools(mask_zero=mask_zero)
         if padding_idx is not None:
-            if not isinstance(padding_idx, (int, np.integer)) or isinstance(padding_idx, bool):
-                raise TypeError(f"padding_idx should be of type int, got: {type(padding_idx).__name__}")
+            check_int("padding_idx", padding_idx)
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(f"padding_idx must be within num_embeddings ({num_embeddings}), got {padding_idx}")
             padding_idx = int(padding_idx) % num_embeddings

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyrnn.checks.arguments import check_bools, check_size
+from pyrnn.checks.arguments import check_bools, check_int, check_size, is_int
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 
@@ -41,7 +41,8 @@ class Flatten(_Moving):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
-        _check_ints(start_dim=start_dim, end_dim=end_dim)
+        check_int("start_dim", start_dim)
+        check_int("end_dim", end_dim)
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
@@ -165,14 +166,6 @@ class Reverse(_Moving):
 
 
 def _ints(name: str, values: Any) -> list[int]:
-    if not isinstance(values, (list, tuple)) or not all(
-        isinstance(v, int) and not isinstance(v, bool) for v in values
-    ):
+    if not isinstance(values, (list, tuple)) or not all(map(is_int, values)):
         raise TypeError(f"{name} should be a tuple of integers, got {brief(values)}")
-    return list(values)
-
-
-def _check_ints(**options: Any) -> None:
-    for name, value in options.items():
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
+    return [int(value) for value in values]

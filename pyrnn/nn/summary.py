@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pyrnn.checks.arguments import is_int
 from pyrnn.checks.arrays import Array
 from pyrnn.core.module import Module
 
@@ -21,7 +22,7 @@ FREE = (32, 64)  # sizes of a free axis in two runs: where the output shapes dif
 def table(network: Module, run: Run, input_shape: Sequence[int | None]) -> str:
     """Returns the table. It runs the network twice on zeros; a free first axis has size 1, then 2."""
     for size in input_shape:
-        if size is not None and (not isinstance(size, (int, np.integer)) or size < 0):
+        if size is not None and (not is_int(size) or size < 0):
             raise ValueError(f"input_shape should hold sizes, or None for a free one, got {tuple(input_shape)}")
     first, second = (run(_zeros(network, input_shape, trial)) for trial in (0, 1))
     rows = [("layer", "output shape", "parameters")]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyrnn.checks.arguments import is_int
 from pyrnn.checks.arrays import Array, as_array
 from pyrnn.checks.quoting import brief
 from pyrnn.core.linear import Linear
@@ -58,7 +59,7 @@ def as_input(model: Module, value: Any, what: str = "inputs") -> Array:
 def axes_of(batch_axis: Any) -> tuple[int, int]:
     """Returns the axes that count the samples in inputs and outputs, given one number or a pair of them."""
     pair = batch_axis if isinstance(batch_axis, tuple) else (batch_axis, batch_axis)
-    if len(pair) != 2 or not all(isinstance(part, (int, np.integer)) and not isinstance(part, bool) for part in pair):
+    if len(pair) != 2 or not all(map(is_int, pair)):
         raise TypeError(
             f"batch_axis should be an int, or a pair of them for inputs and outputs, got {brief(batch_axis)}"
         )

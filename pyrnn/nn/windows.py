@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pyrnn.checks.arguments import check_size
+from pyrnn.checks.arguments import check_size, is_int
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 from pyrnn.core.module import Module
@@ -110,7 +110,7 @@ def _pads(padding: Any, dims: int) -> tuple[Any, ...]:
     pads = tuple(tuple(pad) if isinstance(pad, (list, tuple)) else pad for pad in given)
     for pad in pads:
         ends = pad if isinstance(pad, tuple) else (pad, pad)
-        if len(pads) != dims or len(ends) != 2 or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in ends):
+        if len(pads) != dims or len(ends) != 2 or not all(is_int(n) and n >= 0 for n in ends):
             raise ValueError(
                 f'padding should be "same", "valid", a number that is not negative, or a list of {dims} such numbers '
                 f"or pairs of them, got {brief(padding)}"

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.modules.rnn import RNNBase, RNNCellBase
 
+from pyrnn.checks.arguments import check_bools
+
 from . import traceable as traceable_classes
 from .cells import GRUCell, LSTMCell, RNNCell
 from .coverage import is_transforming
@@ -76,6 +78,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
         >>> pyrnn.torch.restore(model)
         ['1']
     """
+    check_bools(inplace=inplace, traceable=traceable)
     check_module(model, "accelerate")
     model = model if inplace else copy.deepcopy(model)
     classes, swapped, left = TRACEABLE if traceable else DROP_INS, {}, {}

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pyrnn.checks.arguments import check_masked_output, check_size
-from pyrnn.core.facts import IS_PAIR
+from pyrnn.checks.arguments import check_bools, check_masked_output, check_size
 
 from .call import Call
 
@@ -46,7 +45,8 @@ def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> t
     """
     network, extent = call.network, tuple(x.shape[:-1])
     if not extent:
-        return call, ()  # the kernels raise the error
+        return call, ()  # the call itself says what is wrong
+    check_bools(return_states=keywords.return_states)
     hold = check_masked_output(keywords.masked_output)
     if keywords.reset_state is not None and keywords.reset is None:
         raise ValueError("reset_state is given without reset: say at which steps with reset=")
@@ -66,7 +66,7 @@ def with_keywords(call: Call, keywords: Keywords, x: Tensor, swapped: bool) -> t
         active=active,
         hold=hold,
         reset=reset,
-        all_states=bool(keywords.return_states),
+        all_states=keywords.return_states,
         every=min(keywords.checkpoint or 0, 2**31 - 1),
     )
     return call, reset_parts(keywords.reset_state, IS_PAIR[network.mode], x.device)

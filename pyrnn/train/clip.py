@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pyrnn.checks.arguments import check_not_negative
+from pyrnn.checks.arguments import check_bools, check_not_negative
 from pyrnn.checks.arrays import Array
 
 
@@ -45,6 +45,7 @@ def clip_grad_norm(
     (arXiv:1211.5063).
     """
     check_gradients(gradients)
+    check_bools(error_if_nonfinite=error_if_nonfinite)
     limit = check_not_negative("max_norm", max_norm, finite=False)
     squares = [float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients.values()]
     norm = math.sqrt(sum(squares))

@@ -17,7 +17,7 @@ from typing import Any, Never, Protocol
 
 import numpy as np
 
-from pyrnn.checks.arguments import check_bools, check_not_negative
+from pyrnn.checks.arguments import check_bools, check_not_negative, check_seed, check_size
 from pyrnn.checks.arrays import Array
 from pyrnn.core.module import Module
 
@@ -29,7 +29,7 @@ from .names import LossFunction, loss_named, optimizer_for, refuse
 from .optim import Optimizer
 from .progress import Progress, progress_for
 from .schedule import ReduceLROnPlateau
-from .settings import check_counts, check_epochs, check_model, check_seed, check_together
+from .settings import check_epochs, check_model, check_together
 from .traps import check_first_batch
 
 
@@ -116,7 +116,10 @@ def fit(
     """
     refuse(unknown)
     check_model(model)
-    check_counts(epochs=epochs, batch_size=batch_size, **({} if patience is None else {"patience": patience}))
+    check_size("epochs", epochs)
+    check_size("batch_size", batch_size)
+    if patience is not None:
+        check_size("patience", patience)
     check_seed(seed)
     check_bools(shuffle=shuffle, progress=progress)
     if clip_norm is not None:

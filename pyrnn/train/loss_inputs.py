@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from pyrnn.checks.arguments import check_int
 from pyrnn.checks.arrays import Array, as_array, to_array
 from pyrnn.checks.quiet import Quiet
 from pyrnn.checks.quoting import brief
@@ -36,6 +37,8 @@ class Classes(NamedTuple):
 
 def classes_of(name: str, input: Any, target: Any, weight: Any, ignore_index: int, dim: int) -> Classes:
     """Checks input and target of a loss over classes; `name` is the loss in errors."""
+    check_int("ignore_index", ignore_index)
+    check_int("dim", dim)
     input, target = floating(name, input), numbers("target", target)
     axis = 0 if input.ndim == 1 else dim
     if not -input.ndim <= axis < input.ndim:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pyrnn.checks.arguments import check_not_negative
+from pyrnn.checks.arguments import check_bools, check_not_negative
 from pyrnn.checks.arrays import Array, to_array
 from pyrnn.checks.quoting import brief
 from pyrnn.core.module import Module
@@ -154,6 +154,7 @@ class SGD(Optimizer):
         self.momentum = check_not_negative("momentum", momentum)
         self.dampening = check_not_negative("dampening", dampening)
         self.weight_decay = check_not_negative("weight_decay", weight_decay)
+        check_bools(nesterov=nesterov)
         self.nesterov = nesterov
         if nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError(
@@ -230,6 +231,7 @@ class Adam(Optimizer):
             raise ValueError(f"betas should be two numbers in [0, 1), got {brief(betas)}.")
         self.eps = check_not_negative("eps", eps)
         self.weight_decay = check_not_negative("weight_decay", weight_decay)
+        check_bools(amsgrad=amsgrad)
         self.amsgrad = amsgrad
 
     def _slots(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pyrnn.checks.arguments import check_not_negative
+from pyrnn.checks.arguments import check_int, check_not_negative, check_size
 from pyrnn.checks.quoting import brief
 
 from .optim import Optimizer
@@ -86,8 +86,9 @@ class ReduceLROnPlateau(Scheduler):
             raise ValueError(f'mode should be "min" or "max", got {brief(mode)}.')
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f'threshold_mode should be "rel" or "abs", got {brief(threshold_mode)}.')
-        numbers = {"patience": patience, "threshold": threshold, "cooldown": cooldown, "min_lr": min_lr, "eps": eps}
-        for name, number in numbers.items():
+        check_int("patience", patience, least=0)
+        check_int("cooldown", cooldown, least=0)
+        for name, number in {"threshold": threshold, "min_lr": min_lr, "eps": eps}.items():
             check_not_negative(name, number, finite=False)
         self.mode, self.factor, self.patience = mode, factor, patience
         self.threshold, self.threshold_mode = threshold, threshold_mode
@@ -147,8 +148,7 @@ class CosineAnnealingLR(Scheduler):
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:  # noqa: N803 (torch's name)
         super().__init__(optimizer)
-        if check_not_negative("T_max", T_max) < 1:
-            raise ValueError(f"T_max should be at least 1 epoch, got {T_max}.")
+        check_size("T_max", T_max)
         check_not_negative("eta_min", eta_min)
         self.T_max, self.eta_min = T_max, eta_min
         self.base_lr = optimizer.lr

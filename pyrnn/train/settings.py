@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
-
-import numpy as np
 
 from pyrnn.checks.quoting import brief
 from pyrnn.core.module import Module
@@ -13,29 +10,6 @@ from pyrnn.core.quantized import Quantized
 
 from .batches import Batches
 from .optim import Optimizer
-
-
-def check_counts(**counts: Any) -> None:
-    """Raises TypeError or ValueError for what is no whole number of at least 1."""
-    for name, count in counts.items():
-        try:
-            number = 0 if isinstance(count, bool) else operator.index(count)
-        except TypeError:
-            raise TypeError(
-                f"{name} should be an int of at least 1, got {brief(count)} of {type(count).__name__}."
-            ) from None
-        if number < 1:
-            raise ValueError(f"{name} should be at least 1, got {brief(count)}.")
-
-
-def check_seed(seed: Any) -> None:
-    """Raises TypeError or ValueError for what is no seed."""
-    if seed is None:
-        return
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed should be an int or None, got {brief(seed)} of {type(seed).__name__}.")
-    if seed < 0:
-        raise ValueError(f"seed should be at least 0, got {brief(seed)}.")
 
 
 def check_model(model: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from pyrnn.checks.arguments import check_size
 from pyrnn.checks.arrays import Array
 from pyrnn.core.pullback import Gradients
 from pyrnn.core.recurrent import Recurrent
@@ -62,8 +63,7 @@ def truncated_bptt(
     if layer.bidirectional:
         raise ValueError("truncated_bptt carries the state forward: a bidirectional layer has no such state")
     function = loss_named(loss)
-    if steps < 1:
-        raise ValueError(f"steps should be at least 1, got {steps}")
+    check_size("steps", steps)
     axis = 1 if layer.batch_first and input.ndim == 3 else 0
     for begin in range(0, input.shape[axis], steps):
         cut = (slice(None),) * axis + (slice(begin, begin + steps),)

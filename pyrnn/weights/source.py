@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO
 
+from pyrnn.checks.arguments import check_int
 from pyrnn.checks.budget import Budget
-from pyrnn.checks.quoting import brief
 
 from .kinds import HEAD, READERS, folder, kind_of
 
@@ -70,8 +70,8 @@ def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
         ValueError: if pyrnn does not read such files; the message says what the file is.
         FileNotFoundError: if the file does not exist.
     """
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
-        raise TypeError(f"limit should be a number of bytes, or None, got {brief(limit)}")
+    if limit is not None:
+        check_int("limit", limit, least=0)
     if isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str):
         path = os.fspath(given)
         try:

@@ -62,7 +62,8 @@ def assert_gradients(make: Any, x: Array, **options: Any) -> None:
 
 
 def test_there_is_a_sample_of_every_layer() -> None:
-    assert SAMPLES.keys() == nn.LAYERS.keys()
+    cells_and_quantized = {"RNNCell", "LSTMCell", "GRUCell", "Quantized", "QuantizedSequential"}
+    assert SAMPLES.keys() == nn.LAYERS.keys() - cells_and_quantized
 
 
 @LAYERS

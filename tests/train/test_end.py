@@ -162,9 +162,9 @@ class TwoValues(Linear):
 @pytest.mark.parametrize(
     ("model", "data", "options", "error", "words"),
     [
-        (Linear(), problem(), {"epochs": 0}, ValueError, "epochs should be at least 1, got 0"),
-        (Linear(), problem(), {"batch_size": 0}, ValueError, "batch_size should be at least 1"),
-        (Linear(), problem(), {"patience": 0}, ValueError, "patience should be at least 1"),
+        (Linear(), problem(), {"epochs": 0}, ValueError, "epochs must be greater than zero, got 0"),
+        (Linear(), problem(), {"batch_size": 0}, ValueError, "batch_size must be greater than zero"),
+        (Linear(), problem(), {"patience": 0}, ValueError, "patience must be greater than zero"),
         (Linear(), problem(), {"optimizer": SGD(Linear(), lr=0.1)}, ValueError, "made for another model"),
         (Linear(), problem(), {"scheduler": STRANGE}, ValueError, "The scheduler drives another optimizer"),
         (Module(), problem(), {}, TypeError, "can be called and has vjp; a Module is none"),

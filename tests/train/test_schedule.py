@@ -92,7 +92,7 @@ def test_a_resumed_schedule_gives_the_same_rates(make: Any, metric: list[float])
         (lambda optimizer: ReduceLROnPlateau(optimizer, factor=1.0), "factor should be between"),
         (lambda optimizer: ReduceLROnPlateau(optimizer, mode="least"), "mode should be"),
         (lambda optimizer: ReduceLROnPlateau(optimizer, threshold_mode="none"), "threshold_mode should be"),
-        (lambda optimizer: CosineAnnealingLR(optimizer, T_max=0), "T_max should be at least 1"),
+        (lambda optimizer: CosineAnnealingLR(optimizer, T_max=0), "T_max must be greater than zero"),
     ],
 )
 def test_a_schedule_refuses_settings_out_of_range(make: Any, words: str) -> None:

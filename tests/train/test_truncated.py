@@ -59,5 +59,5 @@ def test_a_bidirectional_layer_and_stretches_of_no_steps_are_refused() -> None:
     x, target = sequences(False)
     with pytest.raises(ValueError, match="bidirectional layer has no such state"):
         next(truncated_bptt(pyrnn.GRU(2, 5, bidirectional=True), x, target, mse_loss, steps=4))
-    with pytest.raises(ValueError, match="steps should be at least 1, got 0"):
+    with pytest.raises(ValueError, match="steps must be greater than zero, got 0"):
         next(truncated_bptt(pyrnn.GRU(2, 5), x, target, mse_loss, steps=0))

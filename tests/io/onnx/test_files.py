@@ -139,7 +139,7 @@ def test_parts_that_no_chain_of_layers_needs_are_refused(spoil: Any, tmp_path: P
 @pytest.mark.parametrize("data", [b"", b"no protobuf", bytes(1000)])
 def test_other_files_are_refused(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(data)
-    with pytest.raises(ValueError, match=r"m.onnx cannot be loaded: it is no (sound ONNX model|ONNX file)"):
+    with pytest.raises(ValueError, match=r"m.onnx cannot be loaded: it is (no sound ONNX model|no ONNX file|empty)"):
         load(tmp_path / "m.onnx")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none.onnx")
