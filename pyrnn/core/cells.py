@@ -21,6 +21,7 @@ from pyrnn.checks.arrays import Array
 from pyrnn.weights.state_dict import OPTIONS
 
 from .architecture import known
+from .facts import IS_PAIR
 from .initial import Random
 from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
@@ -75,11 +76,12 @@ class Cell(Specified):
 
         Args:
             input: as in a call.
-            state: as in a call.
+            hx: as in a call.
 
         Returns:
-            The state after the step, and a pullback. The pullback takes the loss's gradient with respect to that state
-            and returns `Gradients`: `.input`, `.state` (with respect to the state before the step) and `.parameters`.
+            h after the step, the state after the step, and a pullback. The pullback takes the loss's gradients with
+            respect to these two, either of which may be None for zero, and returns `Gradients`: `.input`, `.state`
+            (with respect to the state before the step) and `.parameters`.
 
         Raises:
             TypeError, ValueError, RuntimeError: as a call.

@@ -118,7 +118,7 @@ class Quantized(Recurrent):
 
         Args:
             input: as in a call.
-            state: as in a call.
+            hx: as in a call.
             **options: the other arguments of a call.
 
         Returns:

@@ -14,6 +14,7 @@ from pyrnn.checks.arguments import arguments_of
 from pyrnn.checks.arrays import Array, to_array
 from pyrnn.checks.quoting import escaped, listed, quoted
 from pyrnn.core.cells import Cell, GRUCell, LSTMCell, RNNCell
+from pyrnn.core.facts import FACTS
 from pyrnn.core.layers import GRU, LSTM, RNN
 from pyrnn.core.making import loading
 from pyrnn.core.recurrent import Recurrent

@@ -46,8 +46,8 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
             takes output, and `.json` takes return_sequences, dtype and recurrent.
 
     Returns:
-        An `nn.Sequential` in evaluation mode; for a file of a model's `save` that model; for a state dict the RNN, LSTM,
-        GRU or cell.
+        An `nn.Sequential` in evaluation mode; for a file of a model's `save` that model; for a state dict the RNN,
+        LSTM, GRU or cell.
 
     Raises:
         ValueError: if the file is damaged, would take more than the limit or has another format, which the message

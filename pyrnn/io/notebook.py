@@ -25,6 +25,7 @@ from pyrnn.checks.arguments import check_bools, float_dtype
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.budget import Budget
 from pyrnn.checks.quoting import brief, listed, quoted
+from pyrnn.core.facts import GATES
 from pyrnn.core.making import loading
 from pyrnn.core.module import Module
 from pyrnn.io.loading import load_kind

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrnn.checks.arguments import check_bools, check_masked_output, check_size
+from pyrnn.core.facts import IS_PAIR
 
 from .call import Call
 
