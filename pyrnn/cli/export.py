@@ -17,7 +17,7 @@ PROFILES = (
 DATA = "A .npy file of inputs, on which the profile's error is measured; int16 needs it to choose its formats."
 
 
-class Profile(StrEnum):
+class ProfileName(StrEnum):
     """Lists the ways to store weights."""
 
     float32 = "float32"
@@ -29,7 +29,7 @@ def export_c(
     model: Annotated[Path, typer.Argument(help=".pt .pth .npz .safetensors .keras .h5 .hdf5 .onnx .json")],
     name: Annotated[str, typer.Option(help="The name of the files, which also begins all names in C.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")],
-    profile: Annotated[Profile, typer.Option(help=PROFILES)] = Profile.float32,
+    profile: Annotated[ProfileName, typer.Option(help=PROFILES)] = ProfileName.float32,
     data: Annotated[Path | None, typer.Option(help=DATA)] = None,
     prefix: Prefix = None,
     batch_first: BatchFirst = False,

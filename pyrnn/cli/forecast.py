@@ -11,7 +11,7 @@ import typer
 from .missing import naming_the_extra
 
 
-class Cell(StrEnum):
+class CellName(StrEnum):
     """Lists the cells that `pyrnn forecast` can train."""
 
     rnn = "rnn"
@@ -25,7 +25,7 @@ def forecast(
     features: Annotated[str, typer.Option(help="Other columns to forecast it from, as in wind,temperature.")] = "",
     lookback: Annotated[int, typer.Option(min=1, help="The number of rows that a forecast is made from.")] = 48,
     horizon: Annotated[int, typer.Option(min=1, help="The number of rows that a forecast covers.")] = 24,
-    cell: Annotated[Cell, typer.Option(help="The recurrent layer.")] = Cell.gru,
+    cell: Annotated[CellName, typer.Option(help="The recurrent layer.")] = CellName.gru,
     hidden: Annotated[int, typer.Option(min=1, help="The number of units of the recurrent layer.")] = 32,
     epochs: Annotated[int, typer.Option(min=1, help="The number of passes over the training part.")] = 20,
     period: Annotated[

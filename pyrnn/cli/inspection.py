@@ -35,7 +35,7 @@ NOTEBOOK = "pyrnn computes c' = f c + i g; the notebooks that such files come fr
 
 
 @dataclass(frozen=True)
-class Part:
+class Entry:
     """Describes a layer, or arrays that belong to no known layer.
 
     Attributes:
@@ -68,7 +68,7 @@ class Inspection:
 
     file: str
     holds: str
-    layers: list[Part]
+    layers: list[Entry]
     parameters: int
     dtypes: list[str]
     notes: list[str]
@@ -153,27 +153,27 @@ def _arrays_of(path: Path, form: str) -> tuple[str, Mapping[str, Array], list[st
 
 
 def _inspection(
-    path: Path, holds: str, layers: list[Part], arrays: Mapping[str, Array], notes: list[str]
+    path: Path, holds: str, layers: list[Entry], arrays: Mapping[str, Array], notes: list[str]
 ) -> Inspection:
     dtypes = sorted({str(array.dtype) for array in arrays.values()})
     return Inspection(os.fspath(path), holds, layers, sum(array.size for array in arrays.values()), dtypes, notes)
 
 
-def _part(name: str, layer: Module) -> Part:
+def _part(name: str, layer: Module) -> Entry:
     state = layer.state_dict()
     shown = repr(layer).partition("(")[2].rpartition(")")[0]
     options = " ".join(shown.split())
-    return Part(name, type(layer).__name__, options, _shapes(state), sum(array.size for array in state.values()))
+    return Entry(name, type(layer).__name__, options, _shapes(state), sum(array.size for array in state.values()))
 
 
-def _loose(arrays: Mapping[str, Array]) -> list[Part]:
+def _loose(arrays: Mapping[str, Array]) -> list[Entry]:
     """Groups arrays of no known layer by their folder or module."""
     groups: dict[str, dict[str, Array]] = {}
     for name, array in arrays.items():
         folder, _, leaf = name.rpartition("/" if "/" in name else ".")
         groups.setdefault(folder, {})[leaf] = array
     return [
-        Part(folder, "arrays", "", _shapes(found), sum(array.size for array in found.values()))
+        Entry(folder, "arrays", "", _shapes(found), sum(array.size for array in found.values()))
         for folder, found in groups.items()
     ]
 

@@ -27,7 +27,7 @@ from .making import spend
 if TYPE_CHECKING:
     from pyrnn.weights.keys import IncompatibleKeys
 
-KINDS = ("_parameters", "_buffers")
+HELD = ("_parameters", "_buffers")
 
 
 class Module:
@@ -62,7 +62,7 @@ class Module:
 
     def __getattr__(self, name: str) -> Any:
         # Python calls this when ordinary look-up fails. While unpickling, __dict__ is still empty.
-        for kind in KINDS:
+        for kind in HELD:
             values = self.__dict__.get(kind, {})
             if name in values:
                 return values[name]
@@ -89,7 +89,7 @@ class Module:
 
     def _replacements(self, values: Mapping[str, Array], start: str) -> Iterator[tuple[dict[str, Any], str, Any]]:
         """Yields what `_swap` needs to replace this module's arrays by those of `values` named from `start` on."""
-        for kind in KINDS:
+        for kind in HELD:
             mine: dict[str, Array] = self.__dict__[kind]
             if any(start + name in values for name in mine):
                 yield self.__dict__, kind, {name: values.get(start + name, value) for name, value in mine.items()}
@@ -120,7 +120,7 @@ class Module:
         show.
         """
         metadata = {name: {"version": part._version, **part._options()} for name, part in self.named_modules()}
-        return as_state_dict({name: value.copy() for name, value in self._named(*KINDS).items()}, metadata)
+        return as_state_dict({name: value.copy() for name, value in self._named(*HELD).items()}, metadata)
 
     def _options(self) -> dict[str, Any]:
         """Returns the constructor's arguments that cannot be read off the names and shapes of the weights."""
@@ -156,7 +156,7 @@ class Module:
         check_bools(strict=strict)
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        own = self._named(*KINDS)
+        own = self._named(*HELD)
         keys = IncompatibleKeys([name for name in own if name not in state_dict],
                                 [name for name in state_dict if name not in own])  # fmt: skip
         taken = {name: to_array(state_dict[name], name) for name in own if name in state_dict}

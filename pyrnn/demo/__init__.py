@@ -12,16 +12,16 @@ from rich.console import Console
 from pyrnn.train import AdamW, CosineAnnealingLR, History, fit
 from pyrnn.weights.files import load_state_dict, save_state_dict
 
-from .data import DAY, PAST, SERIES, Part, load_series, split
+from .data import DAY, PAST, SERIES, DemoPart, load_series, split
 from .model import Forecaster
-from .report import Scores, comparison, draw, score_table, scores
+from .report import DemoScores, comparison, draw, score_table, scores
 from .versus_torch import torch_lines
 
 BATCH, LEARNING_RATE, CLIP = 64, 1e-3, 1.0
 WEIGHTS = ("model.pt", "model.safetensors")
 
 
-def run(output: Path, epochs: int, seed: int) -> dict[str, Scores]:
+def run(output: Path, epochs: int, seed: int) -> dict[str, DemoScores]:
     """Runs the demo, prints what it finds, and writes pictures and weights.
 
     Args:
@@ -70,7 +70,7 @@ def _make_folder(output: Path) -> None:
         raise OSError(f"{output} cannot be written to; choose another folder with --output.")
 
 
-def _train(train: Part, validation: Part, epochs: int, seed: int) -> tuple[Forecaster, History]:
+def _train(train: DemoPart, validation: DemoPart, epochs: int, seed: int) -> tuple[Forecaster, History]:
     model = Forecaster(seed)
     optimizer = AdamW(model, lr=LEARNING_RATE)
     history = fit(
@@ -87,12 +87,12 @@ def _train(train: Part, validation: Part, epochs: int, seed: int) -> tuple[Forec
     return model.eval(), history
 
 
-def _span(name: str, part: Part) -> str:
+def _span(name: str, part: DemoPart) -> str:
     first, last = np.datetime_as_string(part.start[[0, -1]], unit="D")
     return f"{name}: {len(part.start)} forecasts, {first} to {last}"
 
 
-def _introduce(console: Console, train: Part, validation: Part, test: Part) -> None:
+def _introduce(console: Console, train: DemoPart, validation: DemoPart, test: DemoPart) -> None:
     console.print(f"Series: {SERIES}.")
     console.print(
         f"Task: the next {DAY} hours at once from the past {PAST}, said as the change since the same hour "
@@ -114,7 +114,7 @@ def _say_how_it_ended(console: Console, history: History) -> None:
         )
 
 
-def _reloaded(model: Forecaster, test: Part, path: Path) -> str:
+def _reloaded(model: Forecaster, test: DemoPart, path: Path) -> str:
     """Loads a file into a new model, and says whether its forecasts are the same."""
     new = Forecaster(seed=1)
     new.load_state_dict(load_state_dict(path))

@@ -23,7 +23,7 @@ TRAINING, VALIDATION = 0.70, 0.15  # These are shares of the year, in this order
 
 
 @dataclass(frozen=True)
-class Part:
+class DemoPart:
     """Holds every forecast that can be checked within one range of hours; one starts at each hour.
 
     Attributes:
@@ -84,7 +84,7 @@ def load_series() -> tuple[Array, Array]:
     return hours, (fahrenheit - 32) / 1.8
 
 
-def split(hours: Array, temperatures: Array) -> tuple[Part, Part, Part]:
+def split(hours: Array, temperatures: Array) -> tuple[DemoPart, DemoPart, DemoPart]:
     """Cuts the series into training, validation and test, one after the other in time.
 
     No hour is forecast in two of them, and all scales come from the training part.
@@ -100,10 +100,10 @@ def split(hours: Array, temperatures: Array) -> tuple[Part, Part, Part]:
     features = np.stack(columns, axis=1).astype(np.float32)
     bounds = (DAY + PAST, train, test, count)  # The first day has no change.
 
-    def part(first: int, end: int) -> Part:
+    def part(first: int, end: int) -> DemoPart:
         start = np.arange(first, end - DAY + 1)
         before = start[:, np.newaxis] + np.arange(-PAST, 0)
         ahead = start[:, np.newaxis] + np.arange(DAY)
-        return Part(hours[start], features[before], temperatures[before], temperatures[ahead], unit)
+        return DemoPart(hours[start], features[before], temperatures[before], temperatures[ahead], unit)
 
     return part(bounds[0], bounds[1]), part(bounds[1], bounds[2]), part(bounds[2], bounds[3])

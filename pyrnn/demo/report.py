@@ -14,7 +14,7 @@ from rich.text import Text
 
 from pyrnn.checks.arrays import Array
 
-from .data import DAY, Part
+from .data import DAY, DemoPart
 
 STYLES: dict[str, dict[str, Any]] = {
     "GRU": {"color": "tab:red", "linewidth": 1.8},
@@ -24,7 +24,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-class Scores(NamedTuple):
+class DemoScores(NamedTuple):
     """Holds the errors of a forecast over all starts and all 24 hours.
 
     Attributes:
@@ -41,12 +41,12 @@ class Scores(NamedTuple):
     direction: float | None
 
 
-def scores(part: Part, forecast: Array) -> Scores:
+def scores(part: DemoPart, forecast: Array) -> DemoScores:
     """Scores a forecast in °C, [B,24]; hours exactly as warm as the last known one have no direction."""
     error = forecast - part.truth
     moved = part.truth != part.last
     said = np.sign(forecast - part.last)[moved]
-    return Scores(
+    return DemoScores(
         rmse=float(np.sqrt(np.mean(error**2))),
         mae=float(np.mean(np.abs(error))),
         r2=float(1 - np.mean(error**2) / part.truth.var()),
@@ -54,7 +54,7 @@ def scores(part: Part, forecast: Array) -> Scores:
     )
 
 
-def score_table(title: str, results: Mapping[str, Scores]) -> Table:
+def score_table(title: str, results: Mapping[str, DemoScores]) -> Table:
     """Makes a table with a row for each forecast; the best number of each column is bold."""
     table = Table(title=title, title_justify="left", title_style="")
     table.add_column("forecast")
@@ -70,7 +70,7 @@ def score_table(title: str, results: Mapping[str, Scores]) -> Table:
     return table
 
 
-def comparison(results: Mapping[str, Scores], name: str) -> str:
+def comparison(results: Mapping[str, DemoScores], name: str) -> str:
     """Compares the RMSE of one forecast with each of the others in a sentence."""
     mine = results[name].rmse
     ratios = {other: mine / row.rmse - 1 for other, row in results.items() if other != name}
@@ -78,7 +78,7 @@ def comparison(results: Mapping[str, Scores], name: str) -> str:
     return f"RMSE of {name}: {', '.join(words)}."
 
 
-def draw(part: Part, forecasts: Mapping[str, Array], path: Path) -> None:
+def draw(part: DemoPart, forecasts: Mapping[str, Array], path: Path) -> None:
     """Draws four days from the middle of `part`, their errors, and the error by horizon."""
     figure = Figure(figsize=(8.0, 9.0), layout="constrained")
     days, errors, horizons = figure.subplots(3, 1, height_ratios=(3, 2, 2))
@@ -90,7 +90,7 @@ def draw(part: Part, forecasts: Mapping[str, Array], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def _draw_days(days: Any, errors: Any, part: Part, forecasts: Mapping[str, Array]) -> None:
+def _draw_days(days: Any, errors: Any, part: DemoPart, forecasts: Mapping[str, Array]) -> None:
     midnights = np.flatnonzero(part.start == part.start.astype("datetime64[D]"))
     shown = midnights[len(midnights) // 2 :][:4]
     hours = np.arange(DAY * len(shown))
@@ -111,7 +111,7 @@ def _draw_days(days: Any, errors: Any, part: Part, forecasts: Mapping[str, Array
     errors.set_ylabel("forecast − truth (°C)")
 
 
-def _draw_horizons(axes: Any, part: Part, forecasts: Mapping[str, Array]) -> None:
+def _draw_horizons(axes: Any, part: DemoPart, forecasts: Mapping[str, Array]) -> None:
     errors = {n: np.sqrt(np.mean((f - part.truth) ** 2, axis=0)) for n, f in forecasts.items()}
     for name, rmse in errors.items():
         axes.plot(range(1, DAY + 1), rmse, **STYLES[name])

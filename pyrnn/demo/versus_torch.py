@@ -14,14 +14,14 @@ from pyrnn import get_num_threads, set_num_threads
 from pyrnn.checks.arrays import Array
 from pyrnn.train import AdamW, mse_loss
 
-from .data import DAY, FEATURES, Part
+from .data import DAY, FEATURES, DemoPart
 from .model import HIDDEN, Forecaster
 
 BATCH = 64  # The timed training step has this batch.
 TAKES = 7  # The best of this many runs counts.
 
 
-def torch_lines(model: Forecaster, weights: Path, train: Part, test: Part) -> list[str]:
+def torch_lines(model: Forecaster, weights: Path, train: DemoPart, test: DemoPart) -> list[str]:
     """Returns sentences on the same model in torch, loaded from a `.pt` file, or one sentence if torch is missing."""
     try:
         import torch
@@ -69,7 +69,7 @@ def _one_thread(torch: Any) -> Iterator[None]:
         torch.set_num_threads(before[1])
 
 
-def _inference(torch: Any, model: Forecaster, twin: Any, test: Part) -> tuple[Callable[[], Array], Any]:
+def _inference(torch: Any, model: Forecaster, twin: Any, test: DemoPart) -> tuple[Callable[[], Array], Any]:
     x = torch.from_numpy(test.inputs)
 
     def theirs() -> Any:
@@ -79,7 +79,7 @@ def _inference(torch: Any, model: Forecaster, twin: Any, test: Part) -> tuple[Ca
     return lambda: model(test.inputs), theirs
 
 
-def _training_step(torch: Any, model: Forecaster, twin: Any, train: Part) -> tuple[Callable[[], None], Any]:
+def _training_step(torch: Any, model: Forecaster, twin: Any, train: DemoPart) -> tuple[Callable[[], None], Any]:
     """Makes one step of AdamW on both sides; it works on copies, so the caller's model does not change."""
     copy = Forecaster(seed=0)
     copy.load_state_dict(model.parameters())

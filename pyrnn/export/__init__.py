@@ -22,11 +22,11 @@ from .data import check_data
 from .fixed.network import IntegerNetwork
 from .golden import test_program
 from .measure import measure
-from .network import Network
+from .network import CNetwork
 from .program import Program
-from .report import Report
+from .report import CReport
 
-__all__ = ["Report", "c"]
+__all__ = ["CReport", "c"]
 
 
 def c(
@@ -37,7 +37,7 @@ def c(
     profile: str = "float32",
     *,
     test_steps: int = 1000,
-) -> Report:
+) -> CReport:
     """Writes a network as C99: `NAME.h`, `NAME.c` and the test `NAME_test.c`.
 
     The C has static const weights, its state in a struct of known size, and the functions NAME_reset, NAME_step and
@@ -62,7 +62,7 @@ def c(
         test_steps: the number of steps of the test's long run, at least 1.
 
     Returns:
-        A `Report`: bytes of flash, RAM and stack, multiply-adds of a step, the signal-to-noise ratio. GCC measures
+        A `CReport`: bytes of flash, RAM and stack, multiply-adds of a step, the signal-to-noise ratio. GCC measures
         code and stack, for a Cortex-M4F if arm-none-eabi-gcc is installed, else for this machine.
 
     Raises:
@@ -79,7 +79,7 @@ def c(
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ValueError(f"name should be one that C takes, of letters, digits and underscores, got {brief(name)}")
     check_size("test_steps", test_steps)
-    network = IntegerNetwork(model, data) if profile == "int16" else Network(model, profile)
+    network = IntegerNetwork(model, data) if profile == "int16" else CNetwork(model, profile)
     program = Program(network, name)
     rows = None if data is None else np.ascontiguousarray(check_data(data, network)[:, 0])
     error = None if rows is None else network.error(rows)
@@ -92,4 +92,4 @@ def c(
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in texts.items():
         (folder / file).write_text(text)
-    return Report.of(program, measure(folder / f"{name}.c"), error)
+    return CReport.of(program, measure(folder / f"{name}.c"), error)

@@ -9,7 +9,7 @@ from pyrnn.nn.conv import Conv1d
 
 from .constants import panels
 from .functions import Function
-from .parts import INPUT, OUTPUT, Part
+from .parts import INPUT, OUTPUT, CPart
 from .products import MULTIPLY
 
 PUSH = Function(
@@ -28,7 +28,7 @@ static void vad_push(const float *x, int groups, int K, int C, volatile float *w
 )
 
 
-def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
+def part(before: str, layer: ChannelsLast, inputs: int) -> CPart:
     """Returns the part of a convolution.
 
     With a dilation d the state has d windows, of which each step uses the next; each works as without dilation.
@@ -37,7 +37,7 @@ def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
     channels, outputs, groups = conv.in_channels, conv.out_channels, conv.groups
     (taps,), (dilation,) = conv._windows.kernel_size, conv._windows.dilation
     more = "".join(f", {name} {value}" for name, value in (("dilation", dilation), ("groups", groups)) if value > 1)
-    part = Part(f"Conv1d({channels}, {outputs}, {taps}{more})", channels, outputs, functions=[PUSH, MULTIPLY])
+    part = CPart(f"Conv1d({channels}, {outputs}, {taps}{more})", channels, outputs, functions=[PUSH, MULTIPLY])
     # Each sum runs over the places of the kernel, and at each place over the channels of the group.
     weight = np.moveaxis(conv.weight, 1, -1).reshape(groups, outputs // groups, -1)
     rows, columns = weight.shape[1:]
@@ -62,7 +62,7 @@ def part(before: str, layer: ChannelsLast, inputs: int) -> Part:
     return part
 
 
-def windows(part: Part, before: str, sizes: tuple[int, int, int]) -> str:
+def windows(part: CPart, before: str, sizes: tuple[int, int, int]) -> str:
     """Adds the state for (channels, taps, dilation); returns the C for the window that this step uses."""
     channels, taps, dilation = sizes
     member = f"inputs_{before}".removesuffix("_")

@@ -7,10 +7,10 @@ import numpy as np
 from pyrnn.checks.arguments import check_array
 from pyrnn.checks.arrays import Array
 
-from .network import Network
+from .network import CNetwork
 
 
-def check_data(data: Array, network: Network) -> Array:
+def check_data(data: Array, network: CNetwork) -> Array:
     """Returns the user's sequences as C takes them, [T,B,inputs]."""
     check_array("data", data)
     data = _indices(data, network.rows) if network.rows else _floats(data, network.inputs)

@@ -9,7 +9,7 @@ import numpy as np
 from pyrnn.checks.arrays import Array
 
 from .constants import literals
-from .network import Network
+from .network import CNetwork
 from .program import named
 
 SHOWN = 16  # steps whose outputs the test holds; later ones enter the hash only
@@ -86,7 +86,7 @@ _DRAWN = {
 }
 
 
-def test_program(network: Network, name: str, x: Array | None, steps: int) -> str:
+def test_program(network: CNetwork, name: str, x: Array | None, steps: int) -> str:
     """Returns the text of vad_test.c; its first inputs are those of x [T,inputs], by default pseudo-random ones."""
     drawn = pseudo_random(steps, network)
     shown = np.ascontiguousarray((drawn if x is None else network.inputs_of(x))[:SHOWN])
@@ -110,7 +110,7 @@ def test_program(network: Network, name: str, x: Array | None, steps: int) -> st
     return text
 
 
-def pseudo_random(steps: int, network: Network) -> Array:
+def pseudo_random(steps: int, network: CNetwork) -> Array:
     """Returns the inputs of the test's long run, [steps,inputs]: float32 from -2 to 2, all of int16, or indices."""
     numbers, random = [], 1
     for _ in range(steps * network.inputs):
@@ -123,7 +123,7 @@ def pseudo_random(steps: int, network: Network) -> Array:
     return (centred >> 8).astype(np.int16) if network.value == "int16_t" else centred.astype(np.float32) / 2**22
 
 
-def bits_of(y: Array, network: Network) -> list[int]:
+def bits_of(y: Array, network: CNetwork) -> list[int]:
     """Returns the bits of each output as an int."""
     bits: list[int] = y.view(_BITS[network.value]).ravel().tolist()
     return bits

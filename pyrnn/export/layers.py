@@ -17,7 +17,7 @@ from pyrnn.nn.embedding import Embedding
 
 from . import convolution, elementwise
 from .functions import Function
-from .parts import INPUT, OUTPUT, Part
+from .parts import INPUT, OUTPUT, CPart
 from .products import COPY
 
 ROW = Function(
@@ -31,40 +31,40 @@ static int32_t vad_row(int32_t index, int32_t rows) {
 )
 
 
-def _linear(before: str, layer: Linear, inputs: int) -> Part:
+def _linear(before: str, layer: Linear, inputs: int) -> CPart:
     """Returns the part of y = W x + b."""
     weight, rows = layer.parameters()["weight"], layer.out_features
-    part = Part(f"Linear({layer.in_features}, {rows})", layer.in_features, rows)
+    part = CPart(f"Linear({layer.in_features}, {rows})", layer.in_features, rows)
     bias = layer.parameters().get("bias", np.zeros(rows, np.float32))
     start = part.constant(f"{before}bias", bias, f"bias, [{rows}]")
     part.product(f"{before}weight", weight, "weight", (start, INPUT, OUTPUT), False)
     return part
 
 
-def _activation(before: str, layer: Activation, inputs: int) -> Part:
+def _activation(before: str, layer: Activation, inputs: int) -> CPart:
     """Returns the part of a function of each element."""
     value, function = elementwise.call(layer, f"{INPUT}[i]")
     loop = f"for (i = 0; i < {inputs}; ++i) {OUTPUT}[i] = {value};"
     title = layer.name if type(layer) is Activation else type(layer).__name__
-    return Part(title, inputs, inputs, lines=[loop], functions=[function])
+    return CPart(title, inputs, inputs, lines=[loop], functions=[function])
 
 
-def _softmax(before: str, layer: Softmax, inputs: int) -> Part:
+def _softmax(before: str, layer: Softmax, inputs: int) -> CPart:
     """Returns the part of a Softmax over the outputs of a step."""
     line = f"vad_softmax({INPUT}, {inputs}, {OUTPUT});"
-    return Part("Softmax", inputs, inputs, lines=[line], functions=[elementwise.SOFTMAX])
+    return CPart("Softmax", inputs, inputs, lines=[line], functions=[elementwise.SOFTMAX])
 
 
-def _embedding(before: str, layer: Embedding, inputs: int) -> Part:
+def _embedding(before: str, layer: Embedding, inputs: int) -> CPart:
     """Returns the part of an Embedding, which copies a row of the table."""
     rows, size = layer.num_embeddings, layer.embedding_dim
-    part = Part(f"Embedding({rows}, {size})", 1, size, functions=[ROW, COPY])
+    part = CPart(f"Embedding({rows}, {size})", 1, size, functions=[ROW, COPY])
     table = part.constant(f"{before}weight", layer.parameters()["weight"], f"weight, [{rows}][{size}]")
     part.lines.append(f"vad_copy({table} + {size} * vad_row({INPUT}[0], {rows}), {size}, {OUTPUT});")
     return part
 
 
-_PARTS: dict[type[Module], Callable[[str, Any, int], Part]] = {
+_PARTS: dict[type[Module], Callable[[str, Any, int], CPart]] = {
     Linear: _linear,
     Activation: _activation,
     Softmax: _softmax,
@@ -73,7 +73,7 @@ _PARTS: dict[type[Module], Callable[[str, Any, int], Part]] = {
 }
 
 
-def part(before: str, layer: Module, inputs: int) -> Part | None:
+def part(before: str, layer: Module, inputs: int) -> CPart | None:
     """Returns the part of a layer that takes so many inputs; None for a layer that changes nothing at a step."""
     for kind, make in _PARTS.items():
         if isinstance(layer, kind) and not (isinstance(layer, Activation) and layer.name in ("linear", "identity")):

@@ -30,7 +30,7 @@ KNOWN = (
 )
 
 
-class Network:
+class CNetwork:
     """The layers of a model that compute something at a step, one after the other.
 
     Args:
@@ -59,7 +59,7 @@ class Network:
         _check_order(self.layers)
         if profile == "int8" and not any(isinstance(layer, Recurrent) for _, layer in self.layers):
             raise ValueError("there is no RNN, LSTM or GRU in this model to quantize; use profile='float32'")
-        self.parts: list[parts.Part] = []
+        self.parts: list[parts.CPart] = []
         self._taken: set[str] = set()
         for name, layer in self.layers:
             self.parts += self._parts(name, layer)
@@ -110,7 +110,7 @@ class Network:
             x = forward(change(layer), x)
         return np.ascontiguousarray(x[0])
 
-    def _parts(self, name: str, layer: Module) -> Iterator[parts.Part]:
+    def _parts(self, name: str, layer: Module) -> Iterator[parts.CPart]:
         before = f"{self._identifier(name)}_" if name else ""
         if isinstance(layer, Recurrent):
             for index in range(layer.num_layers):
@@ -197,7 +197,7 @@ def _check_order(steps: list[tuple[str, Module]]) -> None:
                          "LastStep() one without")  # fmt: skip
 
 
-def _check_sizes(all_parts: list[parts.Part]) -> None:
+def _check_sizes(all_parts: list[parts.CPart]) -> None:
     for first, second in pairwise(all_parts):
         if first.outputs != second.inputs:
             raise ValueError(f"{second.title} takes {second.inputs} inputs, {first.title} before it gives "

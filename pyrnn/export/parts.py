@@ -19,7 +19,7 @@ INPUT, OUTPUT = "INPUT", "OUTPUT"  # placeholders in the lines for the arrays of
 
 
 @dataclass
-class Part:
+class CPart:
     """One layer in C; of a recurrent network one of its layers.
 
     Attributes:
@@ -72,21 +72,21 @@ class Part:
             self.functions.append(MULTIPLY)
 
 
-def recurrent(name: str, layer: Recurrent, index: int, small: bool) -> Part:
+def recurrent(name: str, layer: Recurrent, index: int, small: bool) -> CPart:
     """Returns the part of one layer of an RNN, LSTM or GRU."""
     H, P = layer.hidden_size, layer.proj_size or layer.hidden_size  # noqa: N806
     values = {key.removesuffix(f"_l{index}"): value for key, value in layer.parameters().items()}
     values = {key: values[key] for key in values if not key[-1].isdigit()}
     inputs = values["weight_ih"].shape[1]
     which = f", layer {index}" if layer.num_layers > 1 else ""
-    part = Part(f"{type(layer).__name__}({inputs}, {H}){which}", inputs, P, f"h_{name}l{index}")
+    part = CPart(f"{type(layer).__name__}({inputs}, {H}){which}", inputs, P, f"h_{name}l{index}")
     part.state[part.home] = P
     _sums(part, name, layer, index, values, small)
     _finish(part, name, layer, index, values)
     return part
 
 
-def _sums(part: Part, name: str, layer: Recurrent, index: int, values: dict[str, Array], small: bool) -> None:
+def _sums(part: CPart, name: str, layer: Recurrent, index: int, values: dict[str, Array], small: bool) -> None:
     """Adds all sums of a step. In a GRU n comes first, so that the sums to which W_hh adds are contiguous."""
     H, h, sums = layer.hidden_size, f"s->{part.home}", "s->sums"  # noqa: N806
     weights, order = ordered(values, layer.mode, H), order_of_rows(layer.mode)
@@ -105,7 +105,7 @@ def _sums(part: Part, name: str, layer: Recurrent, index: int, values: dict[str,
         part.product(f"{name}weight_hn_l{index}", weights["hn"], "weight_hh: n", (sums, into, sums), small)
 
 
-def _finish(part: Part, name: str, layer: Recurrent, index: int, values: dict[str, Array]) -> None:
+def _finish(part: CPart, name: str, layer: Recurrent, index: int, values: dict[str, Array]) -> None:
     """Adds the cell's equations, and the LSTM's projection."""
     H, h = layer.hidden_size, f"s->{part.home}"  # noqa: N806
     state, gate = layer.activation, layer.recurrent_activation

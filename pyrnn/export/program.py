@@ -10,8 +10,8 @@ from pyrnn import __version__
 
 from .fixed.functions import INTEGERS
 from .functions import Function, in_order
-from .network import Network
-from .parts import INPUT, OUTPUT, Part
+from .network import CNetwork
+from .parts import INPUT, OUTPUT, CPart
 from .products import zero
 
 WIDTHS = {"int8_t": 1, "int16_t": 2, "int32_t": 4, "float": 4}  # bytes
@@ -115,7 +115,7 @@ class Program:
         types: the types of the members in C. The widest come first, so that the struct has no padding between members.
     """
 
-    def __init__(self, network: Network, name: str) -> None:
+    def __init__(self, network: CNetwork, name: str) -> None:
         self.network, self.name = network, name
         self.lines, lines_needed = _connected(network.parts)
         scratch = {"sums": 0, "projected": 0, **lines_needed, "bytes": 0}
@@ -201,7 +201,7 @@ def named(text: str, name: str) -> str:
     return re.sub(r"\bVAD(?=_)", lambda _: name.upper(), text)
 
 
-def _connected(parts: list[Part]) -> tuple[list[str], dict[str, int]]:
+def _connected(parts: list[CPart]) -> tuple[list[str], dict[str, int]]:
     """Returns the lines of a step, and the sizes of two buffers, which outputs without a home use alternately."""
     lines, sizes = [], {"even": 0, "odd": 0}
     source = "x"

@@ -11,7 +11,7 @@ from .profiles import PROFILES
 from .program import WIDTHS, Program
 
 
-class Report(NamedTuple):
+class CReport(NamedTuple):
     """The needs of an exported network, in bytes, and the error of its profile.
 
     Attributes:
@@ -38,7 +38,7 @@ class Report(NamedTuple):
     error: QuantizationError | None
 
     @classmethod
-    def of(cls, program: Program, measured: Measured | None, error: QuantizationError | None) -> Report:
+    def of(cls, program: Program, measured: Measured | None, error: QuantizationError | None) -> CReport:
         """Collects the figures of a program."""
         parts = program.network.parts
         state = sum(WIDTHS[program.types[member]] * size for member, size in program.state.items())

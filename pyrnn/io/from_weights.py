@@ -27,7 +27,7 @@ CELLS: list[tuple[type[Recurrent], type[Cell], str]] = [
     (GRU, GRUCell, "gru"),
     (LSTM, LSTMCell, "lstm"),
 ]
-KINDS = {len(FACTS[mode].gates): (layer, cell, mode) for layer, cell, mode in CELLS}  # weights tell how many
+BY_GATES = {len(FACTS[mode].gates): (layer, cell, mode) for layer, cell, mode in CELLS}  # weights tell how many
 _OURS = re.compile(r"weight_|bias_|parametrizations\.")  # begins what may be a layer's parameter
 _LAYER = re.compile(r"(?:weight_(?:ih|hh|hr|peephole)|bias_(?:ih|hh))_l(0|[1-9][0-9]{0,8})(?:_reverse)?")
 _DOUBT = (
@@ -92,7 +92,7 @@ def described(
         if name.startswith(("weight_ih", "weight_hh", "weight_hr")) and (value.ndim != 2 or 0 in value.shape):
             raise ValueError(f"{quoted(prefix + name)} should be a matrix, got shape {value.shape}")
     gates, sizes = _sizes(mine, end, prefix)
-    kind, cell, mode = KINDS[gates]
+    kind, cell, mode = BY_GATES[gates]
     dtype = np.float64 if mine[f"weight_ih{end}"].dtype == np.float64 else np.float32
     if not end:
         sizes = {name: sizes[name] for name in ("input_size", "hidden_size", "bias")}
@@ -141,13 +141,13 @@ def _sizes(mine: Mapping[str, Array], end: str, prefix: str) -> tuple[int, dict[
     rows, recurrent = mine[f"weight_hh{end}"].shape
     projection = mine.get(f"weight_hr{end}")
     hidden = recurrent if projection is None else projection.shape[1]
-    if rows % hidden or rows // hidden not in KINDS:
+    if rows % hidden or rows // hidden not in BY_GATES:
         raise ValueError(
             f"{escaped(prefix)}weight_hh{end} has shape {(rows, recurrent)}: expected 1, 3 or 4 times {hidden} rows "
             "(RNN, GRU, LSTM)"
         )
     gates = rows // hidden
-    if projection is not None and "proj_size" not in FACTS[KINDS[gates][2]].options:
+    if projection is not None and "proj_size" not in FACTS[BY_GATES[gates][2]].options:
         raise ValueError(
             f"{escaped(prefix)}weight_hr{end} is the projection of an LSTM, and the weights are of {gates} gates"
         )

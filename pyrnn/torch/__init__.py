@@ -9,10 +9,10 @@ try:
 except ImportError as error:
     raise ImportError('pyrnn.torch needs torch: pip install "pyrnn-cpu[torch]"') from error
 
-from .accelerate import Report, accelerate, explain, restore
+from .accelerate import AccelerateReport, accelerate, explain, restore
 from .cells import GRUCell, LSTMCell, RNNCell
 from .layers import GRU, LSTM, RNN
-from .stream import Stream
+from .stream import TensorStream
 from .threads import follow_torch
 
 follow_torch()
@@ -21,11 +21,11 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AccelerateReport",
     "GRUCell",
     "LSTMCell",
     "RNNCell",
-    "Report",
-    "Stream",
+    "TensorStream",
     "accelerate",
     "explain",
     "restore",

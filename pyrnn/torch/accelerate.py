@@ -33,7 +33,7 @@ ORIGINALS = {drop_in: original for classes in (DROP_INS, TRACEABLE) for original
 
 
 @dataclass(frozen=True)
-class Report:
+class AccelerateReport:
     """The result of `accelerate`.
 
     Attributes:
@@ -47,7 +47,7 @@ class Report:
     left: dict[str, str]
 
 
-def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = False) -> Report:
+def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = False) -> AccelerateReport:
     """Swaps every recurrent layer and cell of a model for its drop-in.
 
     Parameters, hooks, the training flag and all other attributes stay the same objects, so an optimizer goes on
@@ -64,7 +64,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
             are in the model already are swapped too.
 
     Returns:
-        A `Report`: the model, what was swapped, what was left and why. Layers in plain lists and dicts, which torch
+        A `AccelerateReport`: the model, what was swapped, what was left and why. Layers in plain lists and dicts, which torch
         does not register, are among those left.
 
     Raises:
@@ -74,7 +74,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
         >>> import torch, pyrnn.torch
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.GRU(8, 16))
         >>> pyrnn.torch.accelerate(model)
-        Report(swapped={'1': 'GRU'}, left={})
+        AccelerateReport(swapped={'1': 'GRU'}, left={})
         >>> pyrnn.torch.restore(model)
         ['1']
     """
@@ -98,7 +98,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     for name, module in unregistered(model):
         if isinstance(module, (RNNBase, RNNCellBase)) and not isinstance(module, DropIn):
             left[name] = NOT_REGISTERED
-    return Report(model, swapped, left)
+    return AccelerateReport(model, swapped, left)
 
 
 def restore(model: nn.Module) -> list[str]:

@@ -30,7 +30,7 @@ NAMES = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
 of_cell = itemgetter(*NAMES)
 
 
-class Cell(DropIn):
+class CellDropIn(DropIn):
     """Base class of RNNCell, LSTMCell and GRUCell."""
 
     _mode = ""
@@ -108,7 +108,7 @@ class Cell(DropIn):
                 )
 
 
-class RNNCell(Cell, nn.RNNCell):
+class RNNCell(CellDropIn, nn.RNNCell):
     """`torch.nn.RNNCell` on the kernels: same arguments, attributes, state_dict and results.
 
     With gradients enabled, torch runs small steps: its two products and a tanh are as fast as the kernels there.
@@ -150,7 +150,7 @@ class RNNCell(Cell, nn.RNNCell):
         return reason
 
 
-class LSTMCell(Cell, nn.LSTMCell):
+class LSTMCell(CellDropIn, nn.LSTMCell):
     """`torch.nn.LSTMCell` on the kernels: same arguments, attributes, state_dict and results.
 
     Example:
@@ -165,7 +165,7 @@ class LSTMCell(Cell, nn.LSTMCell):
     _original, _mode = nn.LSTMCell, "lstm"
 
 
-class GRUCell(Cell, nn.GRUCell):
+class GRUCell(CellDropIn, nn.GRUCell):
     """`torch.nn.GRUCell` on the kernels: same arguments, attributes, state_dict and results.
 
     Example:

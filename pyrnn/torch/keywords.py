@@ -17,7 +17,7 @@ is_batchedtensor = torch._C._functorch.is_batchedtensor  # vmap forbids reading 
 
 
 class Keywords(NamedTuple):
-    """The keywords of `Layer.forward`, which explains them."""
+    """The keywords of `RecurrentDropIn.forward`, which explains them."""
 
     lengths: Any = None
     mask: Tensor | None = None

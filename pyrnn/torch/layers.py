@@ -35,11 +35,11 @@ from .kernels import inferred, packed_weights, spec_of
 from .keywords import NONE, Keywords
 from .layer_call import call_layer
 from .operators import run_operator
-from .stream import Stream
+from .stream import TensorStream
 from .trace import trace
 
 
-class Layer(DropIn):
+class RecurrentDropIn(DropIn):
     """Base class of RNN, LSTM and GRU."""
 
     activation: str | None = "tanh"
@@ -206,9 +206,9 @@ class Layer(DropIn):
         if isinstance(input, PackedSequence) and input.data.dtype is self.weights()[0].dtype:
             self.check_input(input.data, input.batch_sizes)
 
-    def stream(self: Any, batch: int = 1) -> Stream:
-        """Makes a `Stream` of `batch` running sequences, which holds their state and this layer's present weights."""
-        return Stream(self, batch)
+    def stream(self: Any, batch: int = 1) -> TensorStream:
+        """Makes a `TensorStream` of `batch` running sequences, which holds their state and this layer's present weights."""
+        return TensorStream(self, batch)
 
     def trace(self: Any, input: Tensor, hx: Any = None, **options: Any) -> Any:
         """Runs a call and returns its `pyrnn.Trace` on NumPy arrays; it takes the keywords of single steps too."""
@@ -216,15 +216,15 @@ class Layer(DropIn):
 
 
 # torch.onnx's older exporter passes all parameters that it finds here by position; keywords would break that.
-vars(Layer.forward)["__signature__"] = inspect.signature(lambda self, input, hx=None, **keywords: None)
+vars(RecurrentDropIn.forward)["__signature__"] = inspect.signature(lambda self, input, hx=None, **keywords: None)
 
 # Dynamo traces neither torch's layers nor these, and must not trace the functions that they call. This marks forward
 # as torch.compiler.disable would, which imports all of dynamo.
 _skip = eval_frame._FrameAction.SKIP
-eval_frame.set_code_exec_strategy(Layer.forward.__code__, eval_frame._FrameExecStrategy(_skip, _skip))
+eval_frame.set_code_exec_strategy(RecurrentDropIn.forward.__code__, eval_frame._FrameExecStrategy(_skip, _skip))
 
 
-class RNN(Layer, nn.RNN):
+class RNN(RecurrentDropIn, nn.RNN):
     """`torch.nn.RNN` on the kernels: same arguments, attributes, state_dict and results.
 
     The constructor takes `activation=` too, as `pyrnn.RNN`; a call takes the keywords of `forward`.
@@ -242,7 +242,7 @@ class RNN(Layer, nn.RNN):
     activation = None
 
 
-class LSTM(Layer, nn.LSTM):
+class LSTM(RecurrentDropIn, nn.LSTM):
     """`torch.nn.LSTM` on the kernels: same arguments, attributes, state_dict and results.
 
     The constructor takes `activation=`, `recurrent_activation=` and `peephole=` too, as `pyrnn.LSTM`; a call takes the
@@ -261,7 +261,7 @@ class LSTM(Layer, nn.LSTM):
     _original = nn.LSTM
 
 
-class GRU(Layer, nn.GRU):
+class GRU(RecurrentDropIn, nn.GRU):
     """`torch.nn.GRU` on the kernels: same arguments, attributes, state_dict and results.
 
     The constructor takes `activation=` and `recurrent_activation=` too, as `pyrnn.GRU`; a call takes the keywords of

@@ -11,7 +11,7 @@ from pyrnn.core import stream
 from .kernels import packed_weights
 
 
-class Stream(stream.Stream):
+class TensorStream(stream.Stream):
     """`pyrnn.Stream` on tensors, made by `layer.stream(batch)`. Its results have no gradients.
 
     Example:

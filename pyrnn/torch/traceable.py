@@ -12,10 +12,10 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.rnn import RNNBase
 
-from .layers import Layer
+from .layers import RecurrentDropIn
 
 
-class Traceable(Layer):
+class Traceable(RecurrentDropIn):
     """Base class of the three: its own `forward` gives dynamo a function that it does not skip."""
 
     def forward(self, input: Any, hx: Any = None, **keywords: Any) -> Any:

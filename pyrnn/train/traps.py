@@ -32,7 +32,7 @@ BOUNDED = {"cross_entropy": "categorical_crossentropy", "bce_with_logits": "bce_
 KNOWN = (cross_entropy, bce_with_logits, bce_loss, nll_loss)
 
 
-class Call(NamedTuple):
+class LayerCall(NamedTuple):
     """A layer's input and output in one call."""
 
     name: str
@@ -45,7 +45,7 @@ class Run(NamedTuple):
     """A run of a copy of the network: its output, and the calls of the watched layers in their order."""
 
     output: Array
-    calls: list[Call]
+    calls: list[LayerCall]
 
 
 def check_first_batch(
@@ -150,7 +150,7 @@ def _consists_of(output: Array, inner: Array) -> bool:
     return bool(few.size) and all((inner == number).any() for number in few)
 
 
-def _averaged(calls: list[Call]) -> Array:
+def _averaged(calls: list[LayerCall]) -> Array:
     """Returns the output of the first call, or of the last pooling after it, which averages probabilities."""
     found: Array = calls[0].output[0]
     for call in calls[1:]:
@@ -181,7 +181,7 @@ def _inside(loss: Any) -> Any:
 
 def _runs_of_a_copy(model: Module, inputs: Array, axis: int) -> tuple[Run, Run] | None:
     """Returns the runs of one sequence and of two; None if they fail, since training will raise the error itself."""
-    calls: list[Call] = []
+    calls: list[LayerCall] = []
     try:
         twin: Any = copy.deepcopy(model).eval()
         for name, layer in list(twin.named_modules()):
@@ -192,7 +192,7 @@ def _runs_of_a_copy(model: Module, inputs: Array, axis: int) -> tuple[Run, Run] 
         return None
 
 
-def _run(twin: Any, inputs: Array, axis: int, sequences: int, calls: list[Call]) -> Run:
+def _run(twin: Any, inputs: Array, axis: int, sequences: int, calls: list[LayerCall]) -> Run:
     calls.clear()
     few = np.take(inputs, np.arange(sequences) % inputs.shape[axis], axis)
     with np.errstate(all="ignore"):
@@ -200,11 +200,11 @@ def _run(twin: Any, inputs: Array, axis: int, sequences: int, calls: list[Call])
     return Run(output, [call for call in calls if call.output])
 
 
-def _watching(kind: Any, name: str, calls: list[Call]) -> Any:
+def _watching(kind: Any, name: str, calls: list[LayerCall]) -> Any:
     """Makes a subclass that records the inputs and outputs of its calls."""
 
     def noted(self: Any, method: Callable[..., Any], input: Any, *args: Any, **options: Any) -> Any:
-        call = Call(name, self, np.asarray(input), [])
+        call = LayerCall(name, self, np.asarray(input), [])
         calls.append(call)
         result = method(self, input, *args, **options)
         call.output.append(result[0] if isinstance(result, tuple) else result)

@@ -20,7 +20,7 @@ from .compare import cast, gate_difference, layer_report, output_difference
 from .equations import Cell, blocks
 from .report import Difference, LayerReport
 
-KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 def compare(
@@ -102,7 +102,7 @@ def _first_gate(
 ) -> Difference | None:
     for name, end in zip(DIRECTIONS, ("", "_reverse"), strict=True):
         if (k, name) in list(trace):
-            own = {kind: arrays[f"{kind}_l{k}{end}"] for kind in KINDS if f"{kind}_l{k}{end}" in arrays}
+            own = {kind: arrays[f"{kind}_l{k}{end}"] for kind in PARAMETERS if f"{kind}_l{k}{end}" in arrays}
             fields = vars(trace[k, name])
             found = gate_difference(f"l{k}", cell_of(layer, own), x, fields, None, bool(end), tolerance)
             if found is not None:

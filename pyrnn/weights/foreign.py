@@ -30,7 +30,7 @@ def _is_smart_amp(keys: Keys) -> bool:
 
 
 # Each entry has the test that recognises an object, and the sentence about it; the first match counts.
-KINDS: tuple[tuple[Callable[[Keys], bool], str], ...] = (
+FOREIGN: tuple[tuple[Callable[[Keys], bool], str], ...] = (
     (
         _has_one("modelTopology", "weightsManifest"),
         "it is a model of TensorFlow.js; convert it with tensorflowjs_converter --output_format=keras, and load that",
@@ -89,7 +89,7 @@ def named(value: Any) -> str:
         # json.dump(model.to_json(), file) writes a JSON text within a JSON text.
         value = {"class_name": "", "config": {}}
     if isinstance(value, dict):
-        sentence = next((sentence for recognised, sentence in KINDS if recognised(value)), "")
+        sentence = next((sentence for recognised, sentence in FOREIGN if recognised(value)), "")
         return sentence or (f"it is an object with the keys {listed(value)}; {EXPECTED}" if value else EXPECTED)
     if isinstance(value, list):
         return f"it is a list that begins with {_kind(value[0])}; {EXPECTED}" if value else EXPECTED

@@ -25,9 +25,9 @@ import torch
 
 import pyrnn
 from pyrnn import demo
-from pyrnn.demo.data import Part, load_series, split
+from pyrnn.demo.data import DemoPart, load_series, split
 from pyrnn.demo.model import Forecaster
-from pyrnn.demo.report import Scores, score_table, scores
+from pyrnn.demo.report import DemoScores, score_table, scores
 from pyrnn.demo.versus_torch import torch_lines
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -35,13 +35,13 @@ FILES = {"forecast.png", "loss.png", "model.pt", "model.safetensors"}
 
 
 class Run(NamedTuple):
-    results: dict[str, Scores]
+    results: dict[str, DemoScores]
     printed: str
     folder: Path
 
 
 @pytest.fixture(scope="module")
-def parts() -> tuple[Part, Part, Part]:
+def parts() -> tuple[DemoPart, DemoPart, DemoPart]:
     return split(*load_series())
 
 
@@ -106,7 +106,9 @@ def test_three_epochs_beat_the_two_plain_forecasts(short_run: Run) -> None:
     assert gru.r2 < 1
 
 
-def test_the_saved_weights_are_the_model_that_was_scored(short_run: Run, parts: tuple[Part, Part, Part]) -> None:
+def test_the_saved_weights_are_the_model_that_was_scored(
+    short_run: Run, parts: tuple[DemoPart, DemoPart, DemoPart]
+) -> None:
     for name in ("model.pt", "model.safetensors"):
         assert f"{name}, loaded into a new model: its outputs are equal to the last bit." in short_run.printed
         model = Forecaster(seed=5)
@@ -124,14 +126,14 @@ def test_the_demo_prints_torchs_difference_and_both_times(short_run: Run) -> Non
 
 
 def test_without_torch_the_demo_says_so_in_a_line(
-    short_run: Run, parts: tuple[Part, Part, Part], monkeypatch: pytest.MonkeyPatch
+    short_run: Run, parts: tuple[DemoPart, DemoPart, DemoPart], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     (line,) = torch_lines(Forecaster(seed=0), short_run.folder / "model.pt", parts[0], parts[2])
     assert line.startswith("torch is not installed")
 
 
-def test_no_part_sees_what_another_forecasts(parts: tuple[Part, Part, Part]) -> None:
+def test_no_part_sees_what_another_forecasts(parts: tuple[DemoPart, DemoPart, DemoPart]) -> None:
     hours, _ = load_series()
     assert np.all(np.diff(hours).astype(int) == 1)
     for part, following in pairwise(parts):
@@ -141,7 +143,7 @@ def test_no_part_sees_what_another_forecasts(parts: tuple[Part, Part, Part]) -> 
     np.testing.assert_array_equal(altered[0].inputs, parts[0].inputs)
 
 
-def test_targets_and_forecasts_are_each_others_inverse(parts: tuple[Part, Part, Part]) -> None:
+def test_targets_and_forecasts_are_each_others_inverse(parts: tuple[DemoPart, DemoPart, DemoPart]) -> None:
     for part in parts:
         # 1e-5: targets are float32, changes are up to some 30 °C.
         np.testing.assert_allclose(part.forecast(part.targets), part.truth, rtol=0, atol=1e-5)
@@ -171,10 +173,10 @@ def test_the_composed_gradients_are_those_of_torch() -> None:
 
 
 def test_a_perfect_forecast_scores_perfectly_and_a_constant_has_no_direction(
-    parts: tuple[Part, Part, Part],
+    parts: tuple[DemoPart, DemoPart, DemoPart],
 ) -> None:
     test = parts[2]
-    assert scores(test, test.truth) == Scores(rmse=0.0, mae=0.0, r2=1.0, direction=1.0)
+    assert scores(test, test.truth) == DemoScores(rmse=0.0, mae=0.0, r2=1.0, direction=1.0)
     mean = scores(test, np.full_like(test.truth, test.truth.mean()))
     assert mean.r2 == pytest.approx(0, abs=1e-12)  # 0 by definition, up to the rounding of the mean
     table = score_table("", {"a": scores(test, test.naive()["last value"]), "b": mean})

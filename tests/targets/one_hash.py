@@ -22,7 +22,7 @@ import pyrnn
 from pyrnn import _core, export, nn
 from pyrnn import torch as dropin
 from pyrnn.export.golden import hash_of, pseudo_random
-from pyrnn.export.network import Network
+from pyrnn.export.network import CNetwork
 
 ROOT = Path(__file__).parents[2]
 STEPS, INPUTS, HIDDEN = 10_000, 3, 20  # 20 units: whole vectors and a rest on every instruction set
@@ -42,7 +42,7 @@ def written(y: Any) -> str:
 
 def inputs_of(layer: Any) -> Any:
     """The inputs [T,I] of export.c's test programs."""
-    return pseudo_random(STEPS, Network(layer, "float32"))
+    return pseudo_random(STEPS, CNetwork(layer, "float32"))
 
 
 def from_python(network: str) -> Hashes:

@@ -48,7 +48,7 @@ def test_steps_give_the_bytes_of_one_call(cell: str, dtype: Any, batch: int) -> 
     assert equal((torch.stack(steps), stream.state), (expected, final))
     stream.reset()
     assert equal((stream.run(x[:5]), stream.run(x[5:])), (expected[:5], expected[5:]))
-    assert isinstance(stream, drop_in.Stream)
+    assert isinstance(stream, drop_in.TensorStream)
 
 
 @pytest.mark.parametrize("hold", [False, True])
@@ -213,7 +213,7 @@ def test_a_state_is_set_and_read_and_a_wrong_one_is_refused(cell: str, dtype: An
     expected = module(x, states)
     stream.run(x[:2])
     clone = stream.clone()
-    assert isinstance(clone, drop_in.Stream)
+    assert isinstance(clone, drop_in.TensorStream)
     for each in (stream, clone):
         assert equal((each.run(x[2:]), each.state), (expected[0][2:], expected[1]))
     for wrong in (X, (X, None), (X, X, X), in_arrays(states)):

@@ -17,11 +17,11 @@ from pyrnn.nn.channels_last import ChannelsLast
 from pyrnn.nn.embedding import Embedding
 
 from ..data import check_data
-from ..network import Network, forward, shown
-from ..parts import Part
+from ..network import CNetwork, forward, shown
+from ..parts import CPart
 from .functions import ACTIVATIONS, GATES
 from .parts import RELU, UNIT, IntegerPart, convolution, elementwise, embedding, linear
-from .recurrent import Layer, recurrent
+from .recurrent import IntegerLayer, recurrent
 
 HEADROOM = 1  # spare bits: values may become at least twice as large as on the data
 C_HEADROOM = 3  # the same for a cell state, which may grow with the length of a sequence
@@ -39,11 +39,11 @@ _OUTPUTS = """\
 """
 
 
-class IntegerNetwork(Network):
+class IntegerNetwork(CNetwork):
     """The layers of a model in integers.
 
     Args:
-        model: a model as `Network` takes it.
+        model: a model as `CNetwork` takes it.
         data: sequences as the model takes them, whose range of numbers sets the formats.
 
     Raises:
@@ -69,7 +69,7 @@ class IntegerNetwork(Network):
             y = forward(layer, x)
             self.integers += self._integers(name, layer, x, y)
             x = y
-        self.parts = list[Part](self.integers)
+        self.parts = list[CPart](self.integers)
 
     @property
     def output_bits(self) -> int:
@@ -118,7 +118,7 @@ class IntegerNetwork(Network):
             yield elementwise(type(layer).__name__, layer.name, last.outputs, bits)
 
 
-def _layers(layer: Recurrent, before: str, bits: int, x: Array) -> Iterator[Layer]:
+def _layers(layer: Recurrent, before: str, bits: int, x: Array) -> Iterator[IntegerLayer]:
     """Yields the layers of a recurrent network with the formats of their states."""
     trace = layer.trace(x)
     for index in range(layer.num_layers):
@@ -127,7 +127,7 @@ def _layers(layer: Recurrent, before: str, bits: int, x: Array) -> Iterator[Laye
             c_bits = min(max(_fraction_bits(seen.c, 30 - C_HEADROOM), C_BITS[0]), C_BITS[1])
         if layer.proj_size:
             output = _bits(seen.h, type(layer).__name__)
-        made = Layer(layer, index, before, bits, output, c_bits)
+        made = IntegerLayer(layer, index, before, bits, output, c_bits)
         yield made
         bits = made.output
 

@@ -17,7 +17,7 @@ from .. import convolution as convolution_in_float
 from ..convolution import next_turn, windows
 from ..functions import Function
 from ..layers import ROW
-from ..parts import INPUT, OUTPUT, Part
+from ..parts import INPUT, OUTPUT, CPart
 from .functions import ACTIVATIONS, INT16, LEAST_BITS, MOST_BITS, clamp, int16
 from .products import BLOCK, COPY_VALUES, MULTIPLY, NARROW, Matrix, narrow, panels, sum_bits
 
@@ -29,7 +29,7 @@ Run = Callable[[Array], Array]  # int64 [T,inputs] -> [T,outputs], from a state 
 
 
 @dataclass
-class IntegerPart(Part):
+class IntegerPart(CPart):
     """A part with the fraction bits of its outputs, and its run in NumPy."""
 
     bits: int = UNIT

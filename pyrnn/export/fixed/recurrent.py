@@ -21,7 +21,7 @@ Step = Callable[[Array, Array, Array], tuple[Array, Array]]  # maps sums, h, and
 
 
 @dataclass
-class Layer:
+class IntegerLayer:
     """A layer, and its formats.
 
     Attributes:
@@ -56,7 +56,7 @@ class Layer:
         return f"{self.name}{name}_l{self.index}"
 
 
-def recurrent(layer: Layer) -> IntegerPart:
+def recurrent(layer: IntegerLayer) -> IntegerPart:
     """Returns the part of a layer; raises ValueError if its sums need more than 32 bits."""
     of, H = layer.of, layer.of.hidden_size  # noqa: N806
     inputs = layer.values["ih"].shape[1]
@@ -87,7 +87,7 @@ def _run(sums: Array, step: Step, outputs: int, H: int) -> Array:  # noqa: N803
     return y
 
 
-def _sums(part: IntegerPart, layer: Layer) -> tuple[Array, Matrix]:
+def _sums(part: IntegerPart, layer: IntegerLayer) -> tuple[Array, Matrix]:
     """Adds bias and W_ih x. In a GRU n comes first, so that the sums to which W_hh adds are contiguous."""
     comment = f"{layer.rows['bias']}; {layer.sum_bits} fraction bits"
     start, bias = part.start(layer.constant("bias"), layer.values["bias"], comment, layer.sum_bits)
@@ -100,13 +100,13 @@ def _sums(part: IntegerPart, layer: Layer) -> tuple[Array, Matrix]:
     return bias, ih
 
 
-def _hidden(part: IntegerPart, layer: Layer, into: str) -> Matrix:
+def _hidden(part: IntegerPart, layer: IntegerLayer, into: str) -> Matrix:
     """Adds W_hh h to these sums."""
     name, formats = layer.constant("weight_hh"), (layer.output, layer.sum_bits)
     return part.matrix(name, layer.values["hh"], layer.rows["hh"], (into, f"s->{part.home}", into), formats)
 
 
-def _cell(part: IntegerPart, layer: Layer, kind: str, arguments: list[str]) -> None:
+def _cell(part: IntegerPart, layer: IntegerLayer, kind: str, arguments: list[str]) -> None:
     """Adds the call of a cell's function."""
     function = cells.in_c(kind, layer.names)
     part.functions.append(function)
@@ -114,20 +114,20 @@ def _cell(part: IntegerPart, layer: Layer, kind: str, arguments: list[str]) -> N
     part.lines.append(f"{function.name}({', '.join(given)});")
 
 
-def _long(part: IntegerPart, layer: Layer, letter: str) -> str:
+def _long(part: IntegerPart, layer: IntegerLayer, letter: str) -> str:
     """Adds a state of 32 bits; returns the C for it."""
     name = f"{letter}_{layer.name}l{layer.index}"
     part.state[name], part.types[name] = layer.of.hidden_size, "int32_t"
     return f"s->{name}"
 
 
-def _rnn(part: IntegerPart, layer: Layer) -> Step:
+def _rnn(part: IntegerPart, layer: IntegerLayer) -> Step:
     hh = _hidden(part, layer, "s->sums")
     _cell(part, layer, "rnn", [f"s->{part.home}", OUTPUT])
     return lambda a, h, _: (cells.rnn(hh.sums(a, h), layer.sum_bits, layer.names[0]), _)
 
 
-def _lstm(part: IntegerPart, layer: Layer) -> Step:
+def _lstm(part: IntegerPart, layer: IntegerLayer) -> Step:
     H, h_in_c = layer.of.hidden_size, f"s->{part.home}"  # noqa: N806
     hh, c_in_c = _hidden(part, layer, "s->sums"), _long(part, layer, "c")
     to = [h_in_c, OUTPUT] if layer.projection is None else ["s->projected", "s->projected"]
@@ -141,7 +141,7 @@ def _lstm(part: IntegerPart, layer: Layer) -> Step:
     return step
 
 
-def _project(part: IntegerPart, layer: Layer, weight: Array) -> Callable[[Array], Array]:
+def _project(part: IntegerPart, layer: IntegerLayer, weight: Array) -> Callable[[Array], Array]:
     """Adds the projection h = W_hr (o tanh(c)); returns its run."""
     rows, h = len(weight), f"s->{part.home}"
     bits = min(layer.output + GUARD, sum_bits(UNIT, weight))
@@ -156,7 +156,7 @@ def _project(part: IntegerPart, layer: Layer, weight: Array) -> Callable[[Array]
     return lambda full: narrow(made.sums(zeros, full), shift)
 
 
-def _gru(part: IntegerPart, layer: Layer, bias: Array) -> Step:
+def _gru(part: IntegerPart, layer: IntegerLayer, bias: Array) -> Step:
     H = layer.of.hidden_size  # noqa: N806
     hh, g_in_c = _hidden(part, layer, f"s->sums + {H}"), _long(part, layer, "g")
     _cell(part, layer, "gru", [g_in_c, f"s->{part.home}", OUTPUT])
@@ -168,7 +168,7 @@ def _gru(part: IntegerPart, layer: Layer, bias: Array) -> Step:
     return step
 
 
-def _gru_reset_before(part: IntegerPart, layer: Layer, bias: Array) -> Step:
+def _gru_reset_before(part: IntegerPart, layer: IntegerLayer, bias: Array) -> Step:
     H, h_in_c, bits = layer.of.hidden_size, f"s->{part.home}", layer.sum_bits  # noqa: N806
     hh, g_in_c = _hidden(part, layer, f"s->sums + {H}"), _long(part, layer, "g")
     part.projected = H

@@ -8,14 +8,14 @@ from pyrnn import nn
 from pyrnn.checks.quoting import quoted
 from pyrnn.core.module import Module
 
-from .config import Layer, shown, text
+from .config import KerasLayer, shown, text
 
 SAME = ("tanh", "sigmoid", "relu")
 ELEMENTWISE = ("elu", "selu", "softplus", "softsign", "exponential", "swish", "silu", "gelu")
 CLASSES: dict[str, type[Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softmax": nn.Softmax}
 
 
-def of_cell(layer: Layer, attribute: str, default: str) -> str:
+def of_cell(layer: KerasLayer, attribute: str, default: str) -> str:
     """Returns the name that pyrnn.RNN, LSTM and GRU use for the activation of an attribute."""
     name = _name(layer, attribute, default)
     if name == "linear":
@@ -30,7 +30,7 @@ def of_cell(layer: Layer, attribute: str, default: str) -> str:
     return name
 
 
-def after(layer: Layer, attribute: str = "activation") -> list[Module]:
+def after(layer: KerasLayer, attribute: str = "activation") -> list[Module]:
     """Returns the layer that computes an activation, in a list that is empty for the linear one."""
     name = _name(layer, attribute, "linear")
     if name == "linear":
@@ -46,7 +46,7 @@ def after(layer: Layer, attribute: str = "activation") -> list[Module]:
     return [nn.Activation(name)]
 
 
-def _name(layer: Layer, attribute: str, default: str) -> str:
+def _name(layer: KerasLayer, attribute: str, default: str) -> str:
     value: Any = layer.get(attribute, default)
     if value is None:
         return "linear"
@@ -55,7 +55,7 @@ def _name(layer: Layer, attribute: str, default: str) -> str:
     return value
 
 
-def _hard_sigmoid(layer: Layer, attribute: str) -> str:
+def _hard_sigmoid(layer: KerasLayer, attribute: str) -> str:
     if layer.version is None:
         layer.refuse(
             f"{attribute}=hard_sigmoid is clip(0.2 x + 0.5) in Keras 2 and relu6(x + 3) / 6 in Keras 3, and the file "

@@ -6,7 +6,7 @@ from typing import Any
 
 from pyrnn.checks.quoting import quoted
 
-from .config import Layer, shown, text
+from .config import KerasLayer, shown, text
 from .container import Container
 from .masks import Masks, is_operation, tensor
 
@@ -15,7 +15,7 @@ MODELS = ("Sequential", *GRAPHS)
 MAX_LAYERS = 1000
 
 
-def layers_of(file: Container) -> list[Layer]:
+def layers_of(file: Container) -> list[KerasLayer]:
     """Lists the layers of the file's model, with its InputLayer.
 
     Raises:
@@ -33,7 +33,7 @@ def layers_of(file: Container) -> list[Layer]:
     if not isinstance(found, list) or not 0 < len(found) <= MAX_LAYERS:
         raise ValueError(f"its model should have a list of 1 to {MAX_LAYERS} layers")
     chain = [description for description in found if kind == "Sequential" or not is_operation(description)]
-    layers = [Layer(description, file.version, file.standalone) for description in chain]
+    layers = [KerasLayer(description, file.version, file.standalone) for description in chain]
     names = [layer.name for layer in layers]
     for layer in layers:
         if layer.kind in MODELS:
@@ -48,7 +48,7 @@ def layers_of(file: Container) -> list[Layer]:
     return layers
 
 
-def _check_ends(config: dict[str, Any], layers: list[Layer]) -> None:
+def _check_ends(config: dict[str, Any], layers: list[KerasLayer]) -> None:
     for which, end in (("input_layers", layers[0]), ("output_layers", layers[-1])):
         if _history(config.get(which)) != [end.name]:
             raise ValueError(
@@ -57,7 +57,7 @@ def _check_ends(config: dict[str, Any], layers: list[Layer]) -> None:
             )
 
 
-def _check_chain(layers: list[Layer], chain: list[Any], masks: Masks) -> None:
+def _check_chain(layers: list[KerasLayer], chain: list[Any], masks: Masks) -> None:
     """Refuses a functional model that is not a chain; a chain lists its layers in the order they run."""
     for before, layer, description in zip([None, *layers], layers, chain, strict=False):
         nodes = description.get("inbound_nodes")
@@ -74,7 +74,7 @@ def _history(ends: Any) -> list[Any] | None:
     return [end[0] if isinstance(end, list) and end[1:] == [0, 0] else None for end in ends]
 
 
-def _inputs(node: Any, layer: Layer, layers: list[Layer], masks: Masks) -> list[Any]:
+def _inputs(node: Any, layer: KerasLayer, layers: list[KerasLayer], masks: Masks) -> list[Any]:
     """Returns the names of the layers that feed a call.
 
     Keras 3 writes {"args": ..., "kwargs": ...}, Keras 2 [["name", 0, 0, {}]].
@@ -94,7 +94,7 @@ def _inputs(node: Any, layer: Layer, layers: list[Layer], masks: Masks) -> list[
     return [source[0] if isinstance(source, list) and source[1:3] == [0, 0] else None for source in node]
 
 
-def _check_kwargs(kwargs: Any, layer: Layer) -> None:
+def _check_kwargs(kwargs: Any, layer: KerasLayer) -> None:
     if not isinstance(kwargs, dict):
         layer.refuse("its call has arguments that are no JSON object")
     for name, value in kwargs.items():

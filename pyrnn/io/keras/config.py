@@ -60,7 +60,7 @@ def _size_like(value: object, otherwise: str) -> str:
     return f"at most {MOST}" if large else otherwise
 
 
-class Layer:
+class KerasLayer:
     """Reads one layer of a configuration: its class, its name and its attributes.
 
     Attributes:
@@ -93,9 +93,9 @@ class Layer:
         """Raises ValueError, which names the layer."""
         raise ValueError(f"layer {quoted(self.name)} ({shown(self.kind)}): {why}")
 
-    def inner(self, attribute: str) -> Layer:
+    def inner(self, attribute: str) -> KerasLayer:
         """Returns the layer that this one wraps."""
-        return Layer(self.get(attribute), self.version, self.standalone)
+        return KerasLayer(self.get(attribute), self.version, self.standalone)
 
     def get(self, attribute: str, default: Any = None) -> Any:
         """Returns the value of an attribute as JSON has it; `default` if it is missing."""

@@ -11,16 +11,16 @@ from pyrnn.core.module import Module
 
 from . import container, directions, layers, windows
 from .chain import layers_of
-from .config import Layer, shown
+from .config import KerasLayer, shown
 from .container import Container
 from .flow import Flow
-from .recurrent import KINDS
+from .recurrent import RECURRENT_CLASSES
 from .store import Store, snake
 
 # To add a layer, write a function that turns its configuration into the modules that compute it, and list it here
 # under its class name.
-CONVERTERS: dict[str, Callable[[Layer, Flow], list[Module]]] = {
-    **dict.fromkeys(KINDS, directions.recurrent),
+CONVERTERS: dict[str, Callable[[KerasLayer, Flow], list[Module]]] = {
+    **dict.fromkeys(RECURRENT_CLASSES, directions.recurrent),
     "Activation": layers.activation,
     "AveragePooling1D": windows.pooling,
     "AveragePooling2D": windows.pooling,
@@ -92,7 +92,7 @@ def network(file: Container) -> nn.Sequential:
     return nn.Sequential(found).eval()
 
 
-def _converted(layer: Layer, flow: Flow) -> list[Module]:
+def _converted(layer: KerasLayer, flow: Flow) -> list[Module]:
     try:
         modules = CONVERTERS[layer.kind](layer, flow)
         layer.close()
@@ -103,7 +103,7 @@ def _converted(layer: Layer, flow: Flow) -> list[Module]:
     return modules
 
 
-def _first_rank(layer: Layer) -> int | None:
+def _first_rank(layer: KerasLayer) -> int | None:
     rank = layer.input_rank()
     return 2 if rank is None and layer.kind == "Embedding" else rank
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pyrnn import GRU, LSTM, RNN, nn
 
-from .config import Layer, shown
+from .config import KerasLayer, shown
 from .flow import Flow
 from .layers import Modules
-from .recurrent import CUDNN, KINDS, read_cell
+from .recurrent import CUDNN, RECURRENT_CLASSES, read_cell
 
 MERGE_MODES = ("concat", "sum", "mul", "ave")
 
 
-def recurrent(layer: Layer, flow: Flow) -> Modules:
+def recurrent(layer: KerasLayer, flow: Flow) -> Modules:
     """Converts SimpleRNN, LSTM, GRU, CuDNNLSTM and CuDNNGRU."""
     _check_options(layer, flow)
     sequences, backwards = layer.flag("return_sequences"), layer.flag("go_backwards")
@@ -31,7 +31,7 @@ def recurrent(layer: Layer, flow: Flow) -> Modules:
     return [*found, nn.LastStep(batch_first=True)]
 
 
-def bidirectional(layer: Layer, flow: Flow) -> Modules:
+def bidirectional(layer: KerasLayer, flow: Flow) -> Modules:
     """Converts a Bidirectional of two recurrent layers."""
     flow.heed_mask(layer)
     forward = layer.inner("layer")
@@ -48,8 +48,8 @@ def bidirectional(layer: Layer, flow: Flow) -> Modules:
     masked_output = "hold" if layer.standalone else "zero"
     sides = []
     for side, inner in (("forward_layer", forward), ("backward_layer", backward)):
-        if inner.kind not in KINDS:
-            layer.refuse(f"{side}={shown(inner.kind)} is not supported, only {', '.join(KINDS)}")
+        if inner.kind not in RECURRENT_CLASSES:
+            layer.refuse(f"{side}={shown(inner.kind)} is not supported, only {', '.join(RECURRENT_CLASSES)}")
         _check_options(inner, flow)
         inner.flag("zero_output_for_mask")
         inner.flag("go_backwards")
@@ -63,7 +63,9 @@ def bidirectional(layer: Layer, flow: Flow) -> Modules:
     return [made]
 
 
-def _one_direction(outer: Layer, layer: Layer, flow: Flow, side: str, masked_output: str) -> RNN | LSTM | GRU:
+def _one_direction(
+    outer: KerasLayer, layer: KerasLayer, flow: Flow, side: str, masked_output: str
+) -> RNN | LSTM | GRU:
     """Makes the recurrent layer that `layer` describes; the file keeps its arrays under `outer` and `side`."""
     cell = read_cell(layer)
     part = "/".join(filter(None, (side, "" if layer.kind in CUDNN else "cell")))
@@ -74,7 +76,7 @@ def _one_direction(outer: Layer, layer: Layer, flow: Flow, side: str, masked_out
         outer.refuse(f"{error}")
 
 
-def _check_options(layer: Layer, flow: Flow) -> None:
+def _check_options(layer: KerasLayer, flow: Flow) -> None:
     """Refuses options without a counterpart. stateful=True is accepted: a call starts from zeros, as after a reset."""
     layer.expect(return_state=False, time_major=False)
     if flow.rank not in (None, 3):

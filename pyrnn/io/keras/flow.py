@@ -10,7 +10,7 @@ from pyrnn.checks.budget import Budget
 from pyrnn.checks.quoting import quoted
 from pyrnn.core.module import Module
 
-from .config import UNSAID, Layer
+from .config import UNSAID, KerasLayer
 from .store import Store
 
 
@@ -34,7 +34,7 @@ class Flow:
     dtypes: set[str] = field(default_factory=set)
     budget: Budget = field(default_factory=lambda: Budget(0))
 
-    def take(self, layer: Layer, names: Sequence[str], part: str = "") -> dict[str, Array]:
+    def take(self, layer: KerasLayer, names: Sequence[str], part: str = "") -> dict[str, Array]:
         """Takes the arrays of one part of a layer; raises ValueError if the file has others."""
         return self.store.take(layer.name, part, names)
 
@@ -42,14 +42,14 @@ class Flow:
         """Refuses a size with which a layer's output would take more memory than the file may take."""
         self.budget.check(4 * numbers, what)
 
-    def dtype(self, layer: Layer) -> str:
+    def dtype(self, layer: KerasLayer) -> str:
         """Returns the precision of a layer with weights; refuses one that differs from an earlier layer's."""
         self.dtypes.add(layer.dtype())
         if len(self.dtypes) > 1:
             layer.refuse(f"dtype={layer.dtype()}, but layers before it have another; a model should have one dtype")
         return layer.dtype()
 
-    def fill(self, layer: Layer, module: Module, state: Mapping[str, Array]) -> None:
+    def fill(self, layer: KerasLayer, module: Module, state: Mapping[str, Array]) -> None:
         """Loads a module's weights; raises ValueError if their shapes do not fit."""
         try:
             module.load_state_dict(state)
@@ -60,7 +60,7 @@ class Flow:
         """Notes that the output of a layer has `rank` axes and no mask."""
         self.rank, self.mask_from, self.turned = rank, None, False
 
-    def heed_mask(self, layer: Layer) -> None:
+    def heed_mask(self, layer: KerasLayer) -> None:
         """Refuses a layer if Keras would give it another mask, or one in another order than its input."""
         if layer.mask_from not in (UNSAID, self.mask_from):
             layer.refuse(

@@ -14,11 +14,11 @@ from . import layouts
 from .channels import orders, reordered
 from .container import Container
 from .convert import network
-from .recurrent import Cell
+from .recurrent import KerasCell
 from .store import Store
 
 Arrays = dict[str, Array]
-KINDS: dict[type[Module], str] = {
+CELL_NAMES: dict[type[Module], str] = {
     nn.BatchNorm1d: "BatchNormalization",
     nn.BatchNorm2d: "BatchNormalization",
     nn.Bidirectional: "Bidirectional",
@@ -152,9 +152,9 @@ def _states(
 
 def _kind(name: str, module: Module) -> str:
     inside = module.layer if isinstance(module, nn.ChannelsLast) else module
-    if type(inside) not in KINDS:
+    if type(inside) not in CELL_NAMES:
         raise ValueError(f"layer {quoted(name)} of the model is a {type(inside).__name__}, which Keras has not")
-    return KINDS[type(inside)]
+    return CELL_NAMES[type(inside)]
 
 
 def _layer_states(name: str, module: Module, store: Store) -> Iterator[tuple[str, Arrays]]:
@@ -176,7 +176,7 @@ def _cell_state(name: str, layer: Module, store: Store, part: str) -> Arrays:
         raise ValueError(f"layer {quoted(name)} of the model is {layer}; Keras' have one layer and one direction each")
     reset_after = isinstance(layer, GRU) and layer.reset_after
     kind = "SimpleRNN" if isinstance(layer, RNN) else type(layer).__name__
-    cell = Cell(kind, layer.hidden_size, layer.bias, reset_after)
+    cell = KerasCell(kind, layer.hidden_size, layer.bias, reset_after)
     try:
         return cell.weights(store.take(name, part, cell.names()))
     except ValueError as error:

@@ -10,18 +10,18 @@ from pyrnn.checks.quoting import quoted
 from pyrnn.core.module import Module
 
 from . import activations, layouts
-from .config import Layer, shown, text
+from .config import KerasLayer, shown, text
 from .flow import Flow
 
 Modules = list[Module]
 
 
-def input_layer(layer: Layer, flow: Flow) -> Modules:
+def input_layer(layer: KerasLayer, flow: Flow) -> Modules:
     layer.expect(sparse=False, ragged=False)
     return []
 
 
-def dense(layer: Layer, flow: Flow, owner: Layer | None = None) -> Modules:
+def dense(layer: KerasLayer, flow: Flow, owner: KerasLayer | None = None) -> Modules:
     """Converts Dense, with the arrays of the layer that wraps it if there is one."""
     bias, units = layer.flag("use_bias", True), layer.size("units")
     arrays = flow.take(owner or layer, ("kernel", "bias") if bias else ("kernel",))
@@ -31,7 +31,7 @@ def dense(layer: Layer, flow: Flow, owner: Layer | None = None) -> Modules:
     return [made, *activations.after(layer)]
 
 
-def time_distributed(layer: Layer, flow: Flow) -> Modules:
+def time_distributed(layer: KerasLayer, flow: Flow) -> Modules:
     inner = layer.inner("layer")
     if inner.kind != "Dense":
         layer.refuse(f"layer={shown(inner.kind)} is not supported, only Dense")
@@ -40,7 +40,7 @@ def time_distributed(layer: Layer, flow: Flow) -> Modules:
     return found
 
 
-def embedding(layer: Layer, flow: Flow) -> Modules:
+def embedding(layer: KerasLayer, flow: Flow) -> Modules:
     rows, width, mask_zero = layer.size("input_dim"), layer.size("output_dim"), layer.flag("mask_zero")
     arrays = flow.take(layer, ("embeddings",))
     check_shape(layer, "embeddings", arrays["embeddings"], (rows, width))
@@ -52,47 +52,47 @@ def embedding(layer: Layer, flow: Flow) -> Modules:
     return [made]
 
 
-def masking(layer: Layer, flow: Flow) -> Modules:
+def masking(layer: KerasLayer, flow: Flow) -> Modules:
     if flow.rank not in (None, 3):
         layer.refuse(f"it needs an input of three axes, batch, time and features, got {flow.rank}")
     flow.mask_from, flow.rank, flow.turned = layer.name, 3, False
     return [nn.Masking(layer.number("mask_value", 0.0))]
 
 
-def dropout(layer: Layer, flow: Flow) -> Modules:
+def dropout(layer: KerasLayer, flow: Flow) -> Modules:
     return [nn.Dropout(layer.number("rate"))]
 
 
-def spatial_dropout(layer: Layer, flow: Flow) -> Modules:
+def spatial_dropout(layer: KerasLayer, flow: Flow) -> Modules:
     return [nn.SpatialDropout1D(layer.number("rate"), batch_first=True)]
 
 
-def activation(layer: Layer, flow: Flow) -> Modules:
+def activation(layer: KerasLayer, flow: Flow) -> Modules:
     return activations.after(layer)
 
 
-def relu(layer: Layer, flow: Flow) -> Modules:
+def relu(layer: KerasLayer, flow: Flow) -> Modules:
     layer.expect(max_value=None, negative_slope=0.0, threshold=0.0)
     return [nn.ReLU()]
 
 
-def leaky_relu(layer: Layer, flow: Flow) -> Modules:
+def leaky_relu(layer: KerasLayer, flow: Flow) -> Modules:
     slope = "alpha" if layer.get("alpha") is not None else "negative_slope"
     return [nn.Activation("leaky_relu", alpha=layer.number(slope, 0.3))]
 
 
-def elu(layer: Layer, flow: Flow) -> Modules:
+def elu(layer: KerasLayer, flow: Flow) -> Modules:
     return [nn.Activation("elu", alpha=layer.number("alpha", 1.0))]
 
 
-def softmax(layer: Layer, flow: Flow) -> Modules:
+def softmax(layer: KerasLayer, flow: Flow) -> Modules:
     layer.last_axis("axis", flow.rank)
     if flow.mask_from is not None:
         layer.refuse("it is given a mask, which it would apply to the features; end the mask before it")
     return [nn.Softmax()]
 
 
-def batch_normalization(layer: Layer, flow: Flow) -> Modules:
+def batch_normalization(layer: KerasLayer, flow: Flow) -> Modules:
     layer.last_axis("axis", flow.rank)
     layer.expect(renorm=False)
     center, scale = layer.flag("center", True), layer.flag("scale", True)
@@ -114,7 +114,7 @@ def batch_normalization(layer: Layer, flow: Flow) -> Modules:
     return [made if flow.rank == 2 else nn.ChannelsLast(made)]
 
 
-def layer_normalization(layer: Layer, flow: Flow) -> Modules:
+def layer_normalization(layer: KerasLayer, flow: Flow) -> Modules:
     layer.last_axis("axis", flow.rank)
     layer.expect(rms_scaling=False)
     center, scale = layer.flag("center", True), layer.flag("scale", True)
@@ -128,13 +128,13 @@ def layer_normalization(layer: Layer, flow: Flow) -> Modules:
     return [made]
 
 
-def flatten(layer: Layer, flow: Flow) -> Modules:
+def flatten(layer: KerasLayer, flow: Flow) -> Modules:
     check_channels_last(layer)
     flow.end_time(2)
     return [nn.Flatten()]
 
 
-def reshape(layer: Layer, flow: Flow) -> Modules:
+def reshape(layer: KerasLayer, flow: Flow) -> Modules:
     shape = layer.get("target_shape")
     if not isinstance(shape, list) or not all(type(n) is int for n in shape):
         layer.refuse(f"target_shape should be a list of integers, got {quoted(text(shape))}")
@@ -143,7 +143,7 @@ def reshape(layer: Layer, flow: Flow) -> Modules:
     return [nn.Reshape(shape)]
 
 
-def permute(layer: Layer, flow: Flow) -> Modules:
+def permute(layer: KerasLayer, flow: Flow) -> Modules:
     dims = layer.get("dims")
     whole = isinstance(dims, list) and all(type(n) is int for n in dims)
     if not whole or sorted(dims) != list(range(1, len(dims) + 1)):
@@ -152,20 +152,20 @@ def permute(layer: Layer, flow: Flow) -> Modules:
     return [nn.Permute((0, *dims))]
 
 
-def repeat_vector(layer: Layer, flow: Flow) -> Modules:
+def repeat_vector(layer: KerasLayer, flow: Flow) -> Modules:
     steps = layer.size("n")
     flow.claim(steps, f"n={steps}")
     flow.end_time(3)
     return [nn.RepeatVector(steps, batch_first=True)]
 
 
-def check_shape(layer: Layer, name: str, array: Array, shape: tuple[int | None, ...]) -> None:
+def check_shape(layer: KerasLayer, name: str, array: Array, shape: tuple[int | None, ...]) -> None:
     fits = len(shape) == array.ndim and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
     if not fits or not array.size:
         expected = ", ".join("any" if n is None else str(n) for n in shape)
         layer.refuse(f"{name} should have shape ({expected}), got {array.shape}")
 
 
-def check_channels_last(layer: Layer) -> None:
+def check_channels_last(layer: KerasLayer) -> None:
     if layer.get("data_format") not in (None, "channels_last"):
         layer.refuse(f"data_format={shown(layer.get('data_format'))} is not supported, only channels_last")

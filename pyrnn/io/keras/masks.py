@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from .config import Layer
+from .config import KerasLayer
 
 OPERATIONS = ("NotEqual", "Any")
 
@@ -35,7 +35,7 @@ class Masks:
     """
 
     def __init__(self, found: Sequence[Any]) -> None:
-        operations = [Layer(one, None) for one in found if is_operation(one)]
+        operations = [KerasLayer(one, None) for one in found if is_operation(one)]
         nodes = [one.get("inbound_nodes") for one in found if is_operation(one)]
         args = {layer.name: _args(layer, node) for layer, node in zip(operations, nodes, strict=True)}
         self._compared = {one.name: args[one.name] for one in operations if one.kind == "NotEqual"}
@@ -45,7 +45,7 @@ class Masks:
                 one.expect(axis=-1, keepdims=False)
                 self._reduced[one.name] = args[one.name]
 
-    def maker(self, arg: Any, layers: Sequence[Layer]) -> str | None:
+    def maker(self, arg: Any, layers: Sequence[KerasLayer]) -> str | None:
         """Returns the name of the Embedding or Masking whose mask is this argument; None if neither made it."""
         name = tensor(arg)
         reduced = name in self._reduced
@@ -61,7 +61,7 @@ class Masks:
         return None
 
 
-def _args(layer: Layer, nodes: Any) -> list[Any]:
+def _args(layer: KerasLayer, nodes: Any) -> list[Any]:
     node = nodes[0] if isinstance(nodes, list) and len(nodes) == 1 else None
     args = node.get("args") if isinstance(node, dict) and not node.get("kwargs") else None
     if not isinstance(args, list) or not args:

@@ -19,17 +19,17 @@ from pyrnn.checks.arrays import Array
 from pyrnn.core.facts import GATES, reordered
 
 from .activations import of_cell
-from .config import Layer
+from .config import KerasLayer
 
 LAYERS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}  # Keras' names, and ours
 ORDERS = {"SimpleRNN": ("h",), "LSTM": ("i", "f", "g", "o"), "GRU": ("z", "r", "n")}  # of the gates in Keras' arrays
 CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
-KINDS = (*ORDERS, *CUDNN)
+RECURRENT_CLASSES = (*ORDERS, *CUDNN)
 ARRAYS = ("kernel", "recurrent_kernel", "bias")
 
 
 @dataclass(frozen=True)
-class Cell:
+class KerasCell:
     """Describes what one direction computes, without its weights.
 
     Attributes:
@@ -118,19 +118,19 @@ def _from_cudnn(block: Array) -> Array:
     return block.T.reshape(block.shape, order="F")
 
 
-def read_cell(layer: Layer) -> Cell:
+def read_cell(layer: KerasLayer) -> KerasCell:
     """Reads the cell from a layer's configuration."""
     kind = CUDNN.get(layer.kind, layer.kind)
     hidden = layer.size("units")
     if kind != layer.kind:
-        return Cell(kind, hidden, bias=True, reset_after=True)
+        return KerasCell(kind, hidden, bias=True, reset_after=True)
     bias = layer.flag("use_bias", True)
     activation = of_cell(layer, "activation", "tanh")
     if kind == "SimpleRNN":
-        return Cell(kind, hidden, bias, activation=activation)
+        return KerasCell(kind, hidden, bias, activation=activation)
     if layer.get("recurrent_activation") is None:
         layer.refuse("the file does not say recurrent_activation, whose default changed from hard_sigmoid to sigmoid")
     gates = of_cell(layer, "recurrent_activation", "sigmoid")
     # Keras before 2.1.3 has no such attribute, and computes reset_after=False.
     reset_after = kind == "GRU" and layer.flag("reset_after", False)
-    return Cell(kind, hidden, bias, reset_after, activation, gates)
+    return KerasCell(kind, hidden, bias, reset_after, activation, gates)

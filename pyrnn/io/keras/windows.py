@@ -8,20 +8,20 @@ from typing import Any
 from pyrnn import nn
 
 from . import activations, layouts
-from .config import Layer, shown
+from .config import KerasLayer, shown
 from .flow import Flow
 from .layers import Modules, check_channels_last, check_shape
 
 
-def conv1d(layer: Layer, flow: Flow) -> Modules:
+def conv1d(layer: KerasLayer, flow: Flow) -> Modules:
     return _conv(layer, flow, 1)
 
 
-def conv2d(layer: Layer, flow: Flow) -> Modules:
+def conv2d(layer: KerasLayer, flow: Flow) -> Modules:
     return _conv(layer, flow, 2)
 
 
-def _conv(layer: Layer, flow: Flow, dims: int) -> Modules:
+def _conv(layer: KerasLayer, flow: Flow, dims: int) -> Modules:
     check_channels_last(layer)
     bias, filters = layer.flag("use_bias", True), layer.size("filters")
     sizes, dilation = layer.sizes("kernel_size", dims), layer.sizes("dilation_rate", dims, 1)
@@ -48,7 +48,7 @@ def _conv(layer: Layer, flow: Flow, dims: int) -> Modules:
     return [nn.ChannelsLast(made), *activations.after(layer)]
 
 
-def pooling(layer: Layer, flow: Flow) -> Modules:
+def pooling(layer: KerasLayer, flow: Flow) -> Modules:
     """Converts MaxPooling1D, MaxPooling2D, AveragePooling1D and AveragePooling2D."""
     check_channels_last(layer)
     dims = 1 if layer.kind.endswith("1D") else 2
@@ -63,7 +63,7 @@ def pooling(layer: Layer, flow: Flow) -> Modules:
     return [nn.ChannelsLast(kind(sizes, stride, padding if padding == "same" else 0))]
 
 
-def global_pooling(layer: Layer, flow: Flow) -> Modules:
+def global_pooling(layer: KerasLayer, flow: Flow) -> Modules:
     """Converts the global poolings; of them only GlobalAveragePooling1D uses a mask."""
     check_channels_last(layer)
     layer.expect(keepdims=False)

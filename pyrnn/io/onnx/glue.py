@@ -13,7 +13,7 @@ from .reading import element_dtype
 from .views import (
     Atom,
     Axis,
-    Source,
+    Origin,
     View,
     atoms,
     axis_of,
@@ -237,12 +237,12 @@ def _states_picked(view: View, axis: int, start: int, end: int, drop: bool) -> V
     return View(tuple(axes), source, states, stacked)
 
 
-def features(states: tuple[tuple[Source, int], ...]) -> Atom:
+def features(states: tuple[tuple[Origin, int], ...]) -> Atom:
     """Returns the atom of the size H in a view of states, which is that of its first node."""
     return states[0][0].axes[1][-1]
 
 
-def of_states(states: tuple[tuple[Source, int], ...]) -> tuple[Source | None, Axis]:
+def of_states(states: tuple[tuple[Origin, int], ...]) -> tuple[Origin | None, Axis]:
     """Returns the source of which these are all last states in order, or None, and the axis that they form."""
     source = states[0][0]
     if [state for state in states if state[0] is source] == list(states):

@@ -14,7 +14,7 @@ from pyrnn.checks.quoting import quoted
 from .folding import Folding
 from .package import attributes, said, title
 from .reading import element_dtype, to_array
-from .views import PRIMES, Atom, Source, View, source_of
+from .views import PRIMES, Atom, Origin, View, source_of
 
 Importer = Callable[["Graph", Any, dict[str, Any]], View | list[View | None]]
 
@@ -181,10 +181,10 @@ def input_view(value: Any, rank: int, learned: dict[int, int]) -> tuple[View, np
         raise ValueError(f"{who} has an axis of size 0, or of a negative size")
     primes = iter(PRIMES)
     axes = tuple((Atom(next(primes) if free else length, free, name),) for length, name, free in dims)
-    return View(axes, Source(axes), integers=dtype.kind == "i"), dtype
+    return View(axes, Origin(axes), integers=dtype.kind == "i"), dtype
 
 
-def floats(view: View, who: str) -> Source:
+def floats(view: View, who: str) -> Origin:
     """Returns the source of a view of floats; raises ValueError if it has integers."""
     if view.integers:
         raise ValueError(f"{who} should have an input of floats, got integers")

@@ -10,7 +10,7 @@ from pyrnn.core.module import Module
 from .graph import Graph, Importer, floats
 from .node import INPUTS, OPS, OUTPUTS, Options, check_weights, layer_of, read
 from .package import title
-from .views import Atom, Axis, Source, View, place, settled, shown
+from .views import Atom, Axis, Origin, View, place, settled, shown
 
 
 def recurrent(graph: Graph, node: Any, given: dict[str, Any]) -> list[View | None]:
@@ -40,13 +40,13 @@ def recurrent(graph: Graph, node: Any, given: dict[str, Any]) -> list[View | Non
     used = {kind for kind, name in zip(OUTPUTS, node.output, strict=False) if name in graph.needed}
     if "Y_c" in used:
         raise ValueError(f"the output of {who} that is used is Y_c; a Sequential passes on Y or Y_h only")
-    sequence = Source(
+    sequence = Origin(
         (axes["B"], axes["T"], made) if batch_first else (axes["T"], axes["B"], made),
         _layers(options, weights, batch_first, sequences=True) if "Y" in used else [],
         before,
     )
     states_layers = _layers(options, weights, batch_first, sequences=False) if "Y_h" in used else []
-    last = Source((axes["B"], made), states_layers, before, directions)
+    last = Origin((axes["B"], made), states_layers, before, directions)
     states = tuple((last, direction) for direction in range(len(options.reversed)))
     letters = ("BTDH", "BDH") if options.batch_first else ("TDBH", "DBH")
     return [

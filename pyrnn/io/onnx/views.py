@@ -70,12 +70,12 @@ def shown(axes: Sequence[Axis]) -> str:
 
 
 @dataclass(eq=False)
-class Source:
+class Origin:
     """Represents an array that `layers` compute from the array `before`, or the input of the graph."""
 
     axes: tuple[Axis, ...]
     layers: list[Module] = field(default_factory=list)
-    before: Source | None = None
+    before: Origin | None = None
     directions: Axis = ()  # These are the directions of a recurrent node's last states.
 
 
@@ -88,8 +88,8 @@ class View:
     """
 
     axes: tuple[Axis, ...]
-    source: Source | None
-    states: tuple[tuple[Source, int], ...] = ()
+    source: Origin | None
+    states: tuple[tuple[Origin, int], ...] = ()
     stacked: Axis = ()
     integers: bool = False
 
@@ -140,7 +140,7 @@ def settled(view: View, who: str) -> View:
     layers += _regroupings([have[i] for i in order], [atoms([axis]) for axis in view.axes], who)
     if not layers:
         return view
-    return replace(view, source=Source(view.axes, layers, source))
+    return replace(view, source=Origin(view.axes, layers, source))
 
 
 def _regroupings(have: list[list[Atom]], want: list[list[Atom]], who: str) -> list[Module]:
@@ -161,7 +161,7 @@ def _regroupings(have: list[list[Atom]], want: list[list[Atom]], who: str) -> li
     return [nn.Reshape(tuple(shape))]
 
 
-def source_of(view: View, who: str) -> Source:
+def source_of(view: View, who: str) -> Origin:
     """Returns the source of a view; raises ValueError for a part of the last states of recurrent nodes."""
     if view.source is None:
         raise ValueError(f"{who} uses a part of the last states (Y_h) of recurrent nodes; only all directions of the "
@@ -171,12 +171,12 @@ def source_of(view: View, who: str) -> Source:
 
 def followed(view: View, layers: list[Module], axes: Sequence[Axis], shown: Sequence[Axis], who: str) -> View:
     """Returns the view behind layers: `axes` are those of their array, `shown` those of the ONNX value."""
-    return View(tuple(shown), Source(tuple(axes), layers, source_of(view, who)))
+    return View(tuple(shown), Origin(tuple(axes), layers, source_of(view, who)))
 
 
 def chain_of(view: View, who: str) -> list[Any]:
     """Returns all layers from the input to this view."""
-    source: Source | None = source_of(view, who)
+    source: Origin | None = source_of(view, who)
     found: list[Any] = []
     while source is not None:
         found += source.layers[::-1]
