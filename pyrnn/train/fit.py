@@ -208,11 +208,8 @@ class _Run:
             got = f"{len(result)} values" if isinstance(result, tuple) else type(result).__name__
             raise TypeError(f"model.vjp(x) should return (y, None, pullback), got {got}")
         output, state, pullback = result
-        if state is not None:
-            raise TypeError(
-                "model.vjp(x) should return (y, None, pullback), got a state beside y; a layer that returns its state "
-                "as well has to be wrapped in a module that picks the output."
-            )
+        if state is not None:  # of a recurrent layer
+            raise TypeError("fit needs a model without a state beside y; put the layer into an nn.Sequential")
         value, gradient = _value_and_gradient(self.loss(output, targets))
         _require_finite("The loss", value, where, inputs, targets)
         gradients = pullback(gradient).parameters

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,3 +62,15 @@ def test_vjp_of_a_cell_gives_h_the_state_and_a_pullback_of_both(cell: Any) -> No
     np.testing.assert_array_equal(
         pullback(output).input, pullback(None, (output, None) if cell is pyrnn.LSTMCell else output).input
     )
+
+
+# torch's names, which the drop-ins in pyrnn.torch have too; and Cell, the equations of one step: those of the layer,
+# those in torch's operators, and those that `verify` compares with.
+SHARED = {"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "Cell"}
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    sources = (Path(__file__).parents[2] / "pyrnn").rglob("*.py")
+    classes = (node for path in sources for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef))
+    count = Counter(node.name for node in classes)
+    assert {name for name, times in count.items() if times > 1} == SHARED

@@ -169,7 +169,7 @@ class TwoValues(Linear):
         (Linear(), problem(), {"scheduler": STRANGE}, ValueError, "The scheduler drives another optimizer"),
         (Module(), problem(), {}, TypeError, "can be called and has vjp; a Module is none"),
         (TwoValues(), problem(), {}, TypeError, r"should return \(y, None, pullback\), got 2 values"),
-        (WithState(), problem(), {}, TypeError, "got a state beside y; .* a module that picks the output"),
+        (WithState(), problem(), {}, TypeError, "without a state beside y; put the layer into an nn.Sequential"),
         (Linear(), problem(), {"loss": lambda y, t: 1.0}, TypeError, "loss should return a pair.*got float"),
         (Linear(), 3, {}, TypeError, "pair .* or an iterable of such pairs, got int"),
         (Linear(), iter([]), {}, ValueError, "data is an iterator, spent after one epoch"),

@@ -207,7 +207,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "nothing": (lambda: once([], []), ValueError, "at least one"),
     "one axis less": (lambda: once(X, Y[:, 0]), ValueError, r"not broadcast. Write target\[\.\.\., None\]"),
     "one output": (lambda: once(X, CLASSES, loss="cross_entropy"), IndexError, "use bce_with_logits"),
-    "no batch size": (lambda: once(X, Y, batch_size=None), TypeError, "batch_size .* got None"),
+    "no batch size": (lambda: once(X, Y, batch_size=None), TypeError, "batch_size should be of type int"),
     "half an epoch": (lambda: once(X, Y, epochs=0.5), TypeError, "epochs should be of type int, got: float"),
     "no epoch": (lambda: once(X, Y, epochs=0), ValueError, "epochs must be greater than zero, got 0"),
     "patience": (lambda: once(X, Y, patience="5"), TypeError, "patience should be of type int, got: str"),
