@@ -64,8 +64,8 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
             are in the model already are swapped too.
 
     Returns:
-        A `AccelerateReport`: the model, what was swapped, what was left and why. Layers in plain lists and dicts, which torch
-        does not register, are among those left.
+        An `AccelerateReport`: the model, what was swapped, what was left and why. Layers in plain lists and dicts,
+        which torch does not register, are among those left.
 
     Raises:
         TypeError: if the model is no module, or is compiled by TorchScript.

@@ -207,7 +207,7 @@ class RecurrentDropIn(DropIn):
             self.check_input(input.data, input.batch_sizes)
 
     def stream(self: Any, batch: int = 1) -> TensorStream:
-        """Makes a `TensorStream` of `batch` running sequences, which holds their state and this layer's present weights."""
+        """Makes a `TensorStream` of `batch` running sequences, with this layer's present weights."""
         return TensorStream(self, batch)
 
     def trace(self: Any, input: Tensor, hx: Any = None, **options: Any) -> Any:
