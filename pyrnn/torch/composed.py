@@ -77,7 +77,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Cell:
+class ComposedCell:
     """One layer in one direction."""
 
     def __init__(self, network: Network, weights: Sequence[Tensor]) -> None:
@@ -134,7 +134,7 @@ class Cell:
 
 
 def scan(
-    cell: Cell, x: Tensor, state: States, reset_to: States, steps: Steps, order: int
+    cell: ComposedCell, x: Tensor, state: States, reset_to: States, steps: Steps, order: int
 ) -> tuple[list[Tensor], States]:
     """Returns the states after all steps, each [T,B,*], and the final state; order -1 runs from the end on."""
     sums = cell.project_inputs(x).unbind()
@@ -197,7 +197,7 @@ def compose(
         x = x * masks[layer - 1] if layer and masks else x
         parts = []
         for run in range(layer * directions, (layer + 1) * directions):
-            cell = Cell(network, weights[run * each : (run + 1) * each])
+            cell = ComposedCell(network, weights[run * each : (run + 1) * each])
             state, reset_to = (
                 tuple(part[run] for part in given) if given else cell.zeros(x) for given in (states, steps.reset_state)
             )

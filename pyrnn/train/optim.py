@@ -1,7 +1,4 @@
-"""SGD, Adam and AdamW compute the same steps as those of torch.optim.
-
-Their operations come in torch's order, so that float32 results agree with torch's over many steps.
-"""
+"""SGD, Adam and AdamW compute the steps of torch.optim, in torch's order of operations: float32 agrees over many steps."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from pyrnn.io.keras.store import snake
 from pyrnn.io.loading import load
 
 from .compare import Passed, cast, direction_difference, layer_report, output_difference, walk
-from .equations import Cell, blocks
+from .equations import EquationsCell, blocks
 from .report import Difference, LayerReport
 
 
@@ -117,7 +117,7 @@ def _gate_differences(keras: Any, layer: Any, group: Sequence[Passed], tolerance
                 yield found
 
 
-def _cell(keras: Any, layer: Any) -> Cell:
+def _cell(keras: Any, layer: Any) -> EquationsCell:
     """Returns the equations of Keras' layer, with Keras' activations."""
     cell = layer.cell
     keras_name = type(layer).__name__
@@ -130,7 +130,7 @@ def _cell(keras: Any, layer: Any) -> Cell:
         return lambda a: np.array(keras.ops.convert_to_numpy(getattr(cell, name)(keras.ops.convert_to_tensor(a))))
 
     options = {} if kind == "RNN" else {"recurrent_activation": function("recurrent_activation")}
-    return Cell(
+    return EquationsCell(
         kind,
         blocks(kernel, gates),
         blocks(recurrent, gates),

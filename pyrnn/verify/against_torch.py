@@ -17,7 +17,7 @@ from pyrnn.io.loading import load, named_arrays
 from pyrnn.weights.files import load_state_dict
 
 from .compare import cast, gate_difference, layer_report, output_difference
-from .equations import Cell, blocks
+from .equations import EquationsCell, blocks
 from .report import Difference, LayerReport
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
@@ -110,7 +110,7 @@ def _first_gate(
     return None
 
 
-def cell_of(layer: Recurrent, arrays: Mapping[str, Array]) -> Cell:
+def cell_of(layer: Recurrent, arrays: Mapping[str, Array]) -> EquationsCell:
     """Returns the equations of torch.nn's layer from the arrays of one layer and direction, named without suffixes."""
     kind = type(layer).__name__
     gates = GATES[kind]
@@ -119,7 +119,7 @@ def cell_of(layer: Recurrent, arrays: Mapping[str, Array]) -> Cell:
     b_ih, b_hh = (blocks(arrays.get(name, zeros), gates) for name in ("bias_ih", "bias_hh"))
     relu = kind == "RNN" and layer.config()["nonlinearity"] == "relu"
     projection = arrays["weight_hr"].T.astype(np.float64) if "weight_hr" in arrays else None
-    return Cell(kind, w_ih, w_hh, b_ih, b_hh, activation=_relu if relu else np.tanh, projection=projection)
+    return EquationsCell(kind, w_ih, w_hh, b_ih, b_hh, activation=_relu if relu else np.tanh, projection=projection)
 
 
 def _relu(a: Array) -> Array:

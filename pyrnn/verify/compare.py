@@ -13,7 +13,7 @@ from pyrnn.checks.quoting import brief
 from pyrnn.core.module import Module
 from pyrnn.core.recurrent import Recurrent
 
-from .equations import Cell
+from .equations import EquationsCell
 from .report import Difference, LayerReport
 
 
@@ -74,7 +74,7 @@ def output_difference(name: str, here: Array, there: Array, tolerance: float, ti
 
 def gate_difference(
     name: str,
-    cell: Cell,
+    cell: EquationsCell,
     input: Array,
     fields: Mapping[str, Array],
     active: Array | None,
@@ -112,7 +112,7 @@ def gate_difference(
 
 def direction_difference(
     name: str,
-    cell: Cell,
+    cell: EquationsCell,
     layer: Recurrent,
     passed: Passed,
     tolerance: float,

@@ -14,7 +14,7 @@ Function = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
-class Cell:
+class EquationsCell:
     """Holds one direction of a layer.
 
     Attributes:

@@ -16,7 +16,7 @@ from pyrnn.io.onnx.package import attributes
 from pyrnn.io.onnx.reading import to_array
 
 from .compare import Passed, direction_difference
-from .equations import Cell, blocks
+from .equations import EquationsCell, blocks
 from .report import Difference
 
 DEFAULTS = {"RNN": ["Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
@@ -72,10 +72,10 @@ def _weights(graph: Any, node: Any) -> list[Array] | None:
     return [*found, bias]
 
 
-def _cell(node: Any, weights: list[Array]) -> Cell:
+def _cell(node: Any, weights: list[Array]) -> EquationsCell:
     gates = ORDERS[node.op_type]
     inputs, states, bias = weights
     w, r = blocks(inputs.T, gates), blocks(states.T, gates)
     w_bias, r_bias = (blocks(half, gates) for half in np.split(bias, 2))
     reset_after = bool(attributes(node).get("linear_before_reset", 0))
-    return Cell(node.op_type, w, r, w_bias, r_bias, reset_after=reset_after)
+    return EquationsCell(node.op_type, w, r, w_bias, r_bias, reset_after=reset_after)
