@@ -13,7 +13,7 @@ import numpy as np
 from pyrnn.checks.arrays import Array
 from pyrnn.core.facts import FACTS, GATES_OF_CELL
 
-ROWS = {**GATES_OF_CELL, "gru": ("n", "r", "z"), "gru_reset_before": ("n", "r", "z")}  # of weight_ih
+ROWS = {**GATES_OF_CELL, "gru": ("n", "r", "z"), "gru_reset_before": ("n", "r", "z")}  # the rows of weight_ih
 SUMS = {mode: (*rows, *sorted(set(FACTS[mode].slots) & {"hn"})) for mode, rows in ROWS.items()}
 PEEPHOLES = ("i", "o", "f")  # the rows of weight_peephole, as ONNX's P
 

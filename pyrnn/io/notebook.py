@@ -35,7 +35,8 @@ from pyrnn.weights.foreign import named
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-NAMES = {"f": "f", "i": "i", "c": "g", "o": "o"}  # the file's names of the gates, in its order, and ours
+# The file's names of the gates, in its order, and ours.
+NAMES = {"f": "f", "i": "i", "c": "g", "o": "o"}
 KEYS = {"type", "params", "return_sequences"}
 RECURRENT = ("h@U", "U@h")
 MAX_LAYERS = 1000

@@ -1,4 +1,4 @@
-"""SGD, Adam and AdamW compute torch.optim's steps, in torch's order of operations, so float32 agrees over many steps."""
+"""SGD, Adam and AdamW compute torch.optim's steps, operation by operation, so float32 agrees over many steps."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from .parts import RELU, UNIT, IntegerPart, convolution, elementwise, embedding,
 from .recurrent import IntegerLayer, recurrent
 
 HEADROOM = 1  # spare bits: values may become at least twice as large as on the data
-C_HEADROOM = 3  # the same for a cell state, which may grow with the length of a sequence
+C_HEADROOM = 3  # bits of headroom for a cell state, which may grow with the length of a sequence
 C_BITS = (20, 24)  # the least and most fraction bits of c: with 24 it reaches 64, with 20 it reaches 1024
 MOST = 2.0**24  # the largest magnitude that has a format
 

@@ -21,8 +21,9 @@ from pyrnn.core.facts import GATES, reordered
 from .activations import of_cell
 from .config import KerasLayer
 
-LAYERS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}  # Keras' names, and ours
-ORDERS = {"SimpleRNN": ("h",), "LSTM": ("i", "f", "g", "o"), "GRU": ("z", "r", "n")}  # of the gates in Keras' arrays
+# Our names of Keras' layers, and the order of the gates in Keras' arrays, under our names of the gates.
+LAYERS = {"SimpleRNN": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
+ORDERS = {"SimpleRNN": ("h",), "LSTM": ("i", "f", "g", "o"), "GRU": ("z", "r", "n")}
 CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 RECURRENT_CLASSES = (*ORDERS, *CUDNN)
 ARRAYS = ("kernel", "recurrent_kernel", "bias")

@@ -25,7 +25,8 @@ from .package import attributes, title
 OPS = ("RNN", "LSTM", "GRU")
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 OUTPUTS = ("Y", "Y_h", "Y_c")
-ORDERS = {"RNN": ("h",), "LSTM": ("i", "o", "f", "g"), "GRU": ("z", "r", "n")}  # of the gates in ONNX's W, R and B
+# The order of the gates in ONNX's W, R and B, under our names.
+ORDERS = {"RNN": ("h",), "LSTM": ("i", "o", "f", "g"), "GRU": ("z", "r", "n")}
 DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 
 
