@@ -12,8 +12,8 @@ namespace {
 
 // The shape of a tile that accumulates `gates` vectors per vector of units.
 template <int gates> struct TileShape {
-  // The vectors of units that a tile takes at once: `narrow` fill a panel's width, and few rows take more, to have
-  // enough independent chains.
+  // A tile takes `narrow` vectors of units, which fill the width of a panel. If it has only a few rows, it takes more
+  // vectors, so that enough independent chains of multiply-adds hide their latency.
   static constexpr int narrow = gates < panel_width ? panel_width / gates : 1;
   static constexpr int units(int rows) noexcept { return narrow * at_least_8(rows, gates * narrow); }
   static constexpr int max_rows = accumulators / (gates * narrow);

@@ -18,7 +18,7 @@ namespace pyrnn {
 
 using Flags = Rows<const unsigned char>;  // [T,B], 0 or 1; data is null if not given
 
-// Options of a call for single steps of single rows.
+// Options of a call whose values may differ for each step of each row.
 template <class T> struct StepOptions {
   Flags active = {};             // 0: the row is inactive, and the step leaves its state unchanged
   bool hold = false;             // the output of an inactive row: its state, or else zero

@@ -3,8 +3,8 @@
 // to read W.
 //
 // Lanes run across rows of W, never across k, so each element of y is one chain of fused multiply-adds
-// (kernels/tile.h). W is transposed in registers, in squares of 128 bits; larger squares would take more shuffles per
-// element.
+// (kernels/tile.h). W is transposed in registers, in squares whose rows have 128 bits (4 x 4
+// floats); larger squares would take more shuffles per element.
 #pragma once
 
 #include "kernels/pack.h"

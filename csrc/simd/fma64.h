@@ -93,8 +93,8 @@ inline std::uint64_t rounded(Wide x, int exponent) noexcept {
     const Magnitude c = magnitude(z_bits);
     q = {c.significand, 0};
     const int ahead = exponent - (c.exponent - 64);
-    // If the shift loses bits, the shifted number is so small that the sum keeps over 60 bits below the 53 of the
-    // result.
+    // The smaller number is shifted to the exponent of the larger one. Bits are lost only if it is so small that the sum
+    // still has more than 60 bits below the 53 of the result; there they decide no rounding.
     if (ahead >= 0) q = shifted_right(q, ahead);
     else p = shifted_right(p, -ahead), exponent = c.exponent - 64;
   }

@@ -112,7 +112,7 @@ def described(
             reason = "the weights tell it" if name in sizes else f"a {made.__name__} takes {takes}"
             raise TypeError(f"{escaped(name)}= cannot be given: {reason}")
     if "nonlinearity" in options:
-        # It would replace the nonlinearity.
+        # An activation that the file names would replace the nonlinearity that the caller asks for.
         stored = {name: value for name, value in stored.items() if name != "activation"}
     taken = {name: value for name, value in stored.items() if name in known} | dict(options)
     with loading():

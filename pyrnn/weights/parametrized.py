@@ -103,8 +103,9 @@ def _spectral_norm(u: Array, v: Array, weight: Array) -> Array | None:
     by_row = u @ weight @ v if weight.shape == (len(u), len(v)) else None
     by_column = v @ weight @ u if weight.shape == (len(v), len(u)) else None
     if by_row is not None and by_column is not None:
-        # For a square weight both readings are possible. u and v belong to the largest singular value, so the right
-        # reading gives the larger product; torch takes dim=0 for a layer, and only that reading is accepted.
+        # A square weight does not tell whether u belongs to its rows (dim=0) or to its columns. u and v belong to the
+        # largest singular value, so the right choice gives the larger product. torch takes dim=0 for recurrent layers,
+        # and only that is accepted.
         return weight / by_row if by_row > abs(by_column) else None
     sigma = by_row if by_row is not None else by_column
     return None if sigma is None else weight / sigma
