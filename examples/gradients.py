@@ -15,6 +15,7 @@ import numpy as np
 
 from pyrnn import GRU, LSTM, RNN
 from pyrnn.checks.arrays import Array
+from pyrnn.core.facts import GATES
 
 from ._prices import load_prices
 
@@ -29,7 +30,7 @@ except ImportError as error:
 STEPS, HIDDEN, OPEN = 100, 32, 4.0
 SHOWN = (0, 50, 75, 90, 98)
 CELLS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
-GATES = {"LSTM": slice(HIDDEN, 2 * HIDDEN), "GRU": slice(HIDDEN, 2 * HIDDEN)}  # f of i f g o, z of r z n
+KEEPING = {"LSTM": "f", "GRU": "z"}  # the gate that keeps the state while it is open
 
 
 def returns() -> Array:
@@ -47,11 +48,11 @@ def gradient_norms(x: Array, seed: int = 0) -> dict[str, Array]:
     """
     norms = {}
     for name, cell in CELLS.items():
-        for open_gate in (False, True) if name in GATES else (False,):
+        for open_gate in (False, True) if name in KEEPING else (False,):
             layer = cell(1, HIDDEN, dtype=np.float64, seed=seed)
             if open_gate:
                 bias = layer.bias_ih_l0.copy()
-                bias[GATES[name]] = OPEN
+                bias.reshape(-1, HIDDEN)[GATES[name].index(KEEPING[name])] = OPEN
                 layer.bias_ih_l0 = bias
             trace = layer.trace(x)
             loss = np.zeros_like(trace.output)

@@ -110,12 +110,15 @@ template <class V> struct GruUpdate {
   }
 };
 
+// The gates of both forms, in the order of the rows of their weights.
+constexpr Names gru_gates = {"r z n"};
+
 struct GruCell {
   template <class V> using Stages = StageList<Gru<V>>;
   template <class V> using Functions = Standard<V>;
   static constexpr CellFacts facts = {.name = "gru",
                                       .layer = "GRU",
-                                      .gates = {"r z n"},
+                                      .gates = gru_gates,
                                       .slots = {"r z n hn"},
                                       .states = {"h"},
                                       .recurrent_activation = true,
@@ -126,7 +129,7 @@ struct GruResetBeforeCell {
   template <class V> using Functions = Standard<V>;
   static constexpr CellFacts facts = {.name = "gru_reset_before",
                                       .layer = "GRU",
-                                      .gates = {"r z n"},
+                                      .gates = gru_gates,
                                       .slots = {"r z n rh"},
                                       .states = {"h"},
                                       .recurrent_activation = true,
