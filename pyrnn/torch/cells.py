@@ -36,6 +36,9 @@ class CellDropIn(DropIn):
     _mode = ""
     is_cell = True
 
+    def _name_of_cell(self) -> str:
+        return self._mode or f"rnn_{self.nonlinearity}"
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.__signature__ = inspect.signature(cls._original)  # type: ignore[attr-defined]  # skip_init looks for device=
@@ -49,7 +52,7 @@ class CellDropIn(DropIn):
 
     def network(self: Any) -> Network:
         has_bias = self.bias_ih is not None or self.bias_hh is not None
-        return Network(self._mode or f"rnn_{self.nonlinearity}", has_bias, 1, False)
+        return Network(self._name_of_cell(), has_bias, 1, False)
 
     def weights(self: Any) -> list[Any]:
         """Returns the weights in torch's order, without missing biases."""
@@ -83,7 +86,7 @@ class CellDropIn(DropIn):
 
     def computed(self: Any, execute: Any, packed: Packed | None, weights: Any, input: Any, hx: Any) -> Any:
         """Computes a call with `execute`, on a batch of one if the input has no batch."""
-        is_pair = IS_PAIR[self._mode]
+        is_pair = IS_PAIR[self._name_of_cell()]
         initial = parts_of(hx, is_pair)
         if unbatched := input.dim() == 1:
             input, initial = input.unsqueeze(0), tuple(state.unsqueeze(0) for state in initial)
@@ -94,7 +97,8 @@ class CellDropIn(DropIn):
         return final if is_pair else final[0]
 
     def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
-        return special_mode() or bad_weights(self.weights()) or bad_cell_call(self, input, hx, IS_PAIR[self._mode])
+        is_pair = IS_PAIR[self._name_of_cell()]
+        return special_mode() or bad_weights(self.weights()) or bad_cell_call(self, input, hx, is_pair)
 
     def check_matrix_state(self: Any, input: Any, hx: Any) -> None:
         """Raises RuntimeError for a 2-D state with a 1-D input, where torch would read out of bounds."""
