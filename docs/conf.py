@@ -36,7 +36,7 @@ OPTIONS = {
 
 # Pages that files of the repository are part of, and what such a file links to by its path.
 PAGES = {"csrc/README.md": "architecture.md", "pyrnn/README.md": "architecture.md", "docs/layers.svg": "layers.svg"}
-PAGES |= {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES |= {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "tests/README.md": "architecture.md"}
 
 
 def write_api(app: Any) -> None:

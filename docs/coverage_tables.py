@@ -23,7 +23,7 @@ from pyrnn import nn
 from pyrnn.cli import c_library
 from pyrnn.core.module import Module
 from pyrnn.core.recurrent import Recurrent
-from pyrnn.export.network import Network
+from pyrnn.export.network import CNetwork
 from pyrnn.io.conversion import WRITTEN
 from pyrnn.io.keras.convert import CONVERTERS
 from pyrnn.io.onnx import exporting, glue, importing
@@ -113,7 +113,7 @@ def chains(layer: Module) -> Iterator[nn.Sequential]:
 
 def is_exported(model: nn.Sequential) -> bool:
     try:
-        Network(model, "float32")
+        CNetwork(model, "float32")
     except (TypeError, ValueError):
         return False
     return True

@@ -7,7 +7,8 @@ drop_ins     torch: the modules of pyrnn.torch beside torch.nn
 cold_start   load: fresh processes
 growth       growth: time against size
 
-To add a grid, write a file with `opened(options)`, and its line in run.py.
+To add a grid, write a file with `opened(options)`, its line in run.py with the function that draws it, and its name
+in __main__.py (`What`). To add a size to a grid, see shapes.py.
 """
 
 from __future__ import annotations

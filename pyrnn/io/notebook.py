@@ -282,8 +282,7 @@ def _entries(name: str, layer: Module) -> list[dict[str, Any]]:
     plain: dict[str, Any] = {"batch_first": True, "bidirectional": False, "proj_size": 0, "peephole": False}
     plain |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
     for option, value in plain.items():
-        if getattr(layer, option) != value:
-            found = getattr(layer, option)
+        if (found := getattr(layer, option)) != value:
             raise ValueError(
                 f"layer {brief(name)} has {option}={brief(found)}; the JSON of notebooks means {option}={brief(value)}"
             )
