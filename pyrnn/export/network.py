@@ -26,7 +26,7 @@ from .profiles import profile_of
 
 KNOWN = (
     "RNN, LSTM, GRU, Linear, Embedding, ChannelsLast(Conv1d), ReLU, Tanh, Sigmoid, Activation, Softmax, LastStep, "
-    "Dropout, and a Sequential of these"
+    "Dropout, SpatialDropout1D, and a Sequential of these"
 )
 
 
