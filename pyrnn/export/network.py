@@ -181,7 +181,7 @@ def _check_order(steps: list[tuple[str, Module]]) -> None:
     """Checks what depends on the layers before: LastStep, the layout, activations, an Embedding."""
     ended, sized, layouts = False, False, set()
     for name, layer in steps:
-        what = f"layer {brief(name)}, {type(layer).__name__},"
+        what = shown(name, layer)
         if isinstance(layer, (Recurrent, LastStep, ChannelsLast)):
             layouts.add(getattr(layer, "batch_first", True))
             if ended:
