@@ -15,6 +15,8 @@ from c_programs import compiled_test, in_c, tokens
 from command_files import call, checkpoint, network
 from keras_files import CLOSE, KERAS_WARNS, built, keras
 
+import pyrnn
+
 OPTIONS = ("--name", "vad", "-o")
 
 

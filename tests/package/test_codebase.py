@@ -168,7 +168,7 @@ def test_no_module_has_the_name_of_a_function_that_comes_later() -> None:
 
 
 # A stub cannot express pybind11's metaclass, nor the __init__ that refuses on classes without one.
-PYBIND11 = (r"pyrnn\._core\.(Linear|Spec|Stream|Tape|Weights)(\.__init__)?",)
+PYBIND11 = (r"pyrnn\._core\.(Cell|Linear|Spec|Stream|Tape|Weights)(\.__init__)?",)
 
 
 def test_the_stub_matches_the_module(tmp_path: Path) -> None:
