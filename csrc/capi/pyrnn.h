@@ -9,11 +9,12 @@
  *   pyrnn_stream_free(stream);
  *   pyrnn_model_free(model);
  *
- * A model is a file that pyrnn.nn.Sequential.save wrote in Python, with float32 parameters. Its layers may be: RNN,
- * LSTM, GRU with all options; Linear; Embedding, whose indices are passed as floats; ChannelsLast(Conv1d) of stride 1;
- * ReLU, Tanh, Sigmoid, Activation except softplus and gelu; Softmax over the last axis; LastStep and Dropout, which do
- * nothing here; and Sequential within Sequential. With a LastStep, each step's output is what the model gives for a
- * sequence that ends at that step. The outputs have the same bits as in Python.
+ * A model is a file that `save` of an nn.Sequential or of one layer wrote in Python, with float32 parameters. Its
+ * layers may be: RNN, LSTM, GRU with all options; Linear; Embedding, whose indices are passed as floats;
+ * ChannelsLast(Conv1d) of stride 1; ReLU, Tanh, Sigmoid, Activation except softplus and gelu; Softmax over the last
+ * axis; LastStep, Dropout and SpatialDropout1D, which do nothing here; and Sequential within Sequential. With a
+ * LastStep, each step's output is what the model gives for a sequence that ends at that step. The outputs have the same
+ * bits as in Python.
  *
  * A stream computes step after step, forward in time. A model that looks ahead, because of a bidirectional layer or a
  * Conv1d with padding after the end, has no stream; pyrnn_model_run runs it on whole sequences.

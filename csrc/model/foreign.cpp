@@ -15,10 +15,10 @@ constexpr std::string_view save_it =
                            save_model = "; save the model in Python as a pyrnn.nn.Sequential to .safetensors",
                            unpack = "; unpack it and give the .safetensors file in it";
 
-struct Kind {
+struct FileKind {
   std::string_view begins, name, todo;
 };
-constexpr Kind kinds[] = {
+constexpr FileKind kinds[] = {
     {"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, as Keras's .h5", save_it},
     {"\x93NUMPY"sv, "a NumPy array (.npy), which holds no model", save_model},
     {"\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."sv, "a PyTorch file in the form of before torch 1.6",
@@ -73,8 +73,8 @@ bool begins_as_onnx(std::string_view text) {
 }
 
 // Returns the kind of the file and what to do about it; both texts are empty if it is of no known kind.
-Kind kind_of(std::string_view text) {
-  for (const Kind& each : kinds)
+FileKind kind_of(std::string_view text) {
+  for (const FileKind& each : kinds)
     if (text.starts_with(each.begins)) return each;
   if (text.starts_with("PK\x03\x04"sv)) {
     for (const Entry& each : archives)
@@ -105,7 +105,7 @@ std::string what_it_is(std::span<const unsigned char> beginning, std::size_t siz
     return "it is a pointer of Git LFS, not the file itself; get the file with git lfs pull";
   if (begins_as_html(without_space(bytes)))
     return "it is a web page, not the file behind it; download the file itself";
-  if (const Kind kind = kind_of(bytes); !kind.name.empty())
+  if (const FileKind kind = kind_of(bytes); !kind.name.empty())
     return joined({"it is no .safetensors file but ", kind.name, kind.todo});
   return joined({"it is no .safetensors file", save_model});
 }

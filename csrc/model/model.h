@@ -1,4 +1,4 @@
-// Model: the layers of a file that pyrnn.nn.Sequential.save wrote, packed for the ISA in use; immutable.
+// Model: the layers of a file that `save` wrote in Python, packed for the ISA in use; immutable.
 #pragma once
 
 #include <memory>

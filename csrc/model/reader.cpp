@@ -15,6 +15,21 @@ static_assert(std::endian::native == std::endian::little, "numbers are copied as
 // Longer names are refused: the name of a nested layer contains those of all layers around it.
 constexpr std::size_t longest_name = 1000;
 
+void Reader::architecture(const Json& json) {
+  if (json.kind != Json::Kind::object) return sequential(json, "");
+  Arguments parts(json, "the model");
+  const std::string kind = parts.text("type");
+  const Json& config = parts.object("config");
+  parts.end();
+  layer("", kind, config);
+}
+
+std::string Reader::named(const std::string& name) { return name.empty() ? "the model" : "layer " + quoted(name); }
+
+std::string Reader::inside(const std::string& name, std::string_view part) {
+  return name.empty() ? std::string(part) : name + "." + std::string(part);
+}
+
 void Reader::sequential(const Json& descriptions, const std::string& prefix) {
   require<InvalidFile>(descriptions.kind == Json::Kind::array, "its layers should be a list");
   std::set<std::string> names;
@@ -31,9 +46,9 @@ void Reader::sequential(const Json& descriptions, const std::string& prefix) {
 }
 
 void Reader::layer(const std::string& name, const std::string& kind, const Json& config) {
-  const std::string where = where_ = "layer " + quoted(name) + " (" + printable(kind.substr(0, 40)) + ")";
+  const std::string where = where_ = named(name) + " (" + printable(kind.substr(0, 40)) + ")";
   std::string supported;
-  for (const Kind& each : kinds()) {
+  for (const LayerReader& each : readers()) {
     supported += (supported.empty() ? "" : ", ") + std::string(each.name);
     if (kind != each.name) continue;
     Arguments arguments(config, where);
@@ -44,6 +59,8 @@ void Reader::layer(const std::string& name, const std::string& kind, const Json&
     }
     return arguments.end();
   }
+  if (kind.starts_with("Quantized"))
+    fail<Unsupported>(where, " is quantized; the C library computes in float32: save the float32 model it is of");
   fail<Unsupported>(where, " is not supported; the C library has ", supported);
 }
 
@@ -109,10 +126,11 @@ Model Reader::finish() {
 Model read_model(std::span<const unsigned char> bytes, const Ops<float>& ops, Budget& budget) {
   const Safetensors file = read_safetensors(bytes, budget);
   const auto found = file.metadata.find("pyrnn");
-  require<Unsupported>(found != file.metadata.end(),
-                       "it holds weights alone, and no architecture; save it with pyrnn.nn.Sequential(layer).save");
+  require<Unsupported>(
+      found != file.metadata.end(),
+      "it holds weights alone, and no architecture; save the layer itself in Python, layer.save(path)");
   Reader reader(file, ops, budget);
-  reader.sequential(parse_json(found->second, "its architecture", budget), "");
+  reader.architecture(parse_json(found->second, "its architecture", budget));
   return reader.finish();
 }
 

@@ -8,22 +8,23 @@ namespace pyrnn {
 
 constexpr int most_size = INT_MAX / 64;  // sizes and their products are ints in the kernels
 
-std::span<const Reader::Kind> Reader::kinds() {
-  static constexpr Kind all[] = {{"RNN", &Reader::rnn},
-                                 {"LSTM", &Reader::lstm},
-                                 {"GRU", &Reader::gru},
-                                 {"Linear", &Reader::linear},
-                                 {"Embedding", &Reader::embedding},
-                                 {"ChannelsLast", &Reader::channels_last},
-                                 {"Conv1d", &Reader::conv1d},
-                                 {"ReLU", &Reader::named_activation<Activation::relu>},
-                                 {"Tanh", &Reader::named_activation<Activation::tanh>},
-                                 {"Sigmoid", &Reader::named_activation<Activation::sigmoid>},
-                                 {"Activation", &Reader::activation},
-                                 {"Softmax", &Reader::softmax},
-                                 {"LastStep", &Reader::last_step},
-                                 {"Dropout", &Reader::nothing},
-                                 {"Sequential", &Reader::nested}};
+std::span<const Reader::LayerReader> Reader::readers() {
+  static constexpr LayerReader all[] = {{"RNN", &Reader::rnn},
+                                        {"LSTM", &Reader::lstm},
+                                        {"GRU", &Reader::gru},
+                                        {"Linear", &Reader::linear},
+                                        {"Embedding", &Reader::embedding},
+                                        {"ChannelsLast", &Reader::channels_last},
+                                        {"Conv1d", &Reader::conv1d},
+                                        {"ReLU", &Reader::named_activation<Activation::relu>},
+                                        {"Tanh", &Reader::named_activation<Activation::tanh>},
+                                        {"Sigmoid", &Reader::named_activation<Activation::sigmoid>},
+                                        {"Activation", &Reader::activation},
+                                        {"Softmax", &Reader::softmax},
+                                        {"LastStep", &Reader::last_step},
+                                        {"Dropout", &Reader::nothing},
+                                        {"SpatialDropout1D", &Reader::nothing},
+                                        {"Sequential", &Reader::nested}};
   return all;
 }
 
@@ -97,12 +98,12 @@ void Reader::recurrent(Spec spec, Arguments& arguments, const std::string& name)
   for (const char* unused : {"dropout", "batch_first"}) arguments.pass_over(unused);
   spec.check();
   if (static_cast<std::size_t>(spec.num_layers) > file_.tensors.size())
-    fail<InvalidFile>("layer ", quoted(name), " should have ", spec.num_layers, " layers; the file has ",
-                      file_.tensors.size(), " arrays");
+    fail<InvalidFile>(named(name), " should have ", spec.num_layers, " layers; the file has ", file_.tensors.size(),
+                      " arrays");
   std::vector<std::vector<float>> arrays;
   std::vector<const float*> parameters;
   for (const Parameter& each : spec.parameters()) {
-    arrays.push_back(values(name + "." + each.name, each.shape));
+    arrays.push_back(values(inside(name, each.name), each.shape));
     parameters.push_back(arrays.back().data());
   }
   spend_weights(packed_bytes(spec, ops_));
@@ -116,8 +117,8 @@ void Reader::linear(Arguments& arguments, const std::string& name) {
   const bool bias = arguments.boolean("bias", true);
   require(K > 0 && N > 0 && K <= most_size && N <= most_size, "in_features and out_features should be from 1 to ",
           most_size, ", got ", K, " and ", N);
-  const std::vector<float> weight = values(name + ".weight", {N, K}),
-                           bias_values = bias ? values(name + ".bias", {N}) : std::vector<float>();
+  const std::vector<float> weight = values(inside(name, "weight"), {N, K}),
+                           bias_values = bias ? values(inside(name, "bias"), {N}) : std::vector<float>();
   spend_weights(packed_bytes(K, N, ops_));
   add({std::make_unique<const Linear<float>>(weight.data(), bias ? bias_values.data() : nullptr, N, K, ops_), K, N});
 }
@@ -131,7 +132,7 @@ void Reader::embedding(Arguments& arguments, const std::string& name) {
       "num_embeddings should be from 1 to 2^24, up to where floats tell whole numbers apart, and embedding_dim to ",
       most_size, ", got ", rows, " and ", width);
   require(model_.layers.empty(), "it should be the first layer: its input are indices");
-  const std::vector<float> table = values(name + ".weight", {rows, width});
+  const std::vector<float> table = values(inside(name, "weight"), {rows, width});
   spend_weights(table.size() * sizeof(float));
   Embedding made{Buffer<float>(table.size()), rows, mask_zero};
   std::copy(table.begin(), table.end(), made.table.data());
@@ -140,13 +141,11 @@ void Reader::embedding(Arguments& arguments, const std::string& name) {
 
 // Arrays of the C API are [T,B,C], channels last; so a convolution's input has this order here.
 void Reader::channels_last(Arguments& arguments, const std::string& name) {
-  Arguments inner(arguments.object("layer"), "the layer in " + quoted(name));
+  Arguments inner(arguments.object("layer"), "the layer in " + named(name));
   const std::string kind = inner.text("type");
-  Arguments config(inner.object("config"),
-                   "the layer in " + quoted(name) + " (" + printable(kind.substr(0, 40)) + ")");
+  Arguments config(inner.object("config"), "the layer in " + named(name) + " (" + printable(kind.substr(0, 40)) + ")");
   inner.end();
-  if (kind != "Conv1d")
-    fail<Unsupported>("layer ", quoted(name), " is a ChannelsLast of ", quoted(kind), ", expected a Conv1d");
+  if (kind != "Conv1d") fail<Unsupported>(named(name), " is a ChannelsLast of ", quoted(kind), ", expected a Conv1d");
   ConvolutionShape shape{config.integer("in_channels"),
                          config.integer("out_channels"),
                          config.only("kernel_size"),
@@ -164,18 +163,19 @@ void Reader::channels_last(Arguments& arguments, const std::string& name) {
           "groups should divide in_channels and out_channels");
   // No useful convolution looks back further, and its offsets are ints.
   if (1.0 * shape.dilation * shape.kernel * shape.channels > 1 << 24)
-    fail<Unsupported>("layer ", quoted(name), " looks back at dilation x kernel_size x in_channels = ", shape.dilation,
-                      " x ", shape.kernel, " x ", shape.channels, " numbers; 2^24 are supported");
+    fail<Unsupported>(named(name), " looks back at dilation x kernel_size x in_channels = ", shape.dilation, " x ",
+                      shape.kernel, " x ", shape.channels, " numbers; 2^24 are supported");
   shape.before = pads[0] < 0 ? shape.span() / 2 : pads[0];
   shape.after = pads[0] < 0 ? shape.span() - shape.before : pads[1];
   if (stride != 1 || static_cast<long long>(shape.before) + shape.after != shape.span())
-    fail<Unsupported>("layer ", quoted(name),
+    fail<Unsupported>(named(name),
                       " gives another number of steps than it takes: the stride should be 1, and "
                       "the padding dilation (kernel_size - 1) = ",
                       shape.span(), " together");
   const std::vector<float> weight =
-      values(name + ".layer.weight", {shape.outputs, shape.channels / shape.groups, shape.kernel});
-  const std::vector<float> bias_values = bias ? values(name + ".layer.bias", {shape.outputs}) : std::vector<float>();
+      values(inside(name, "layer.weight"), {shape.outputs, shape.channels / shape.groups, shape.kernel});
+  const std::vector<float> bias_values =
+      bias ? values(inside(name, "layer.bias"), {shape.outputs}) : std::vector<float>();
   const int in_group = shape.kernel * (shape.channels / shape.groups), outputs = shape.outputs / shape.groups;
   spend_weights(weight.size() * sizeof(float) + shape.groups * packed_bytes(in_group, outputs, ops_));
   add({std::make_unique<const Convolution>(shape, weight.data(), bias ? bias_values.data() : nullptr, ops_),
@@ -183,8 +183,7 @@ void Reader::channels_last(Arguments& arguments, const std::string& name) {
 }
 
 void Reader::conv1d(Arguments&, const std::string& name) {
-  fail<Unsupported>("layer ", quoted(name),
-                    " is a Conv1d with its channels before the time; wrap it, ChannelsLast(Conv1d)");
+  fail<Unsupported>(named(name), " is a Conv1d with its channels before the time; wrap it, ChannelsLast(Conv1d)");
 }
 
 void Reader::activation(Arguments& arguments, const std::string& name) {
@@ -194,7 +193,7 @@ void Reader::activation(Arguments& arguments, const std::string& name) {
   if (function == "linear" || function == "identity") return;
   if (function == "swish") function = "silu";
   if (function == "softplus" || function == "gelu")
-    fail<Unsupported>("layer ", quoted(name), " is the activation ", function,
+    fail<Unsupported>(named(name), " is the activation ", function,
                       ", which needs functions whose bits differ from machine to machine; gelu_tanh is supported");
   add_inner(Elementwise{activation_named(function), alpha});
 }
@@ -202,9 +201,9 @@ void Reader::activation(Arguments& arguments, const std::string& name) {
 void Reader::softmax(Arguments& arguments, const std::string& name) {
   const int dim = arguments.integer("dim", -1);
   if (dim != -1 && dim != 1 && dim != 2)  // the last axis is 2 in a sequence, 1 after a LastStep
-    fail<Unsupported>("layer ", quoted(name), " should be a Softmax over the last axis, dim -1, got ", dim);
+    fail<Unsupported>(named(name), " should be a Softmax over the last axis, dim -1, got ", dim);
   if (model_.layers.empty() || dim == (ended_ ? 2 : 1))
-    fail<Unsupported>("layer ", quoted(name), " should stand after a layer that has a size, with dim -1");
+    fail<Unsupported>(named(name), " should stand after a layer that has a size, with dim -1");
   add_inner(Softmax{});
 }
 
@@ -216,10 +215,12 @@ void Reader::last_step(Arguments& arguments, const std::string&) {
 }
 
 void Reader::nested(Arguments& arguments, const std::string& name) {
-  sequential(arguments.list("layers"), name + ".");
+  sequential(arguments.list("layers"), name.empty() ? "" : name + ".");
 }
 
 // Dropout does nothing here: a model is only evaluated.
-void Reader::nothing(Arguments& arguments, const std::string&) { arguments.pass_over("p"); }
+void Reader::nothing(Arguments& arguments, const std::string&) {
+  for (const char* unused : {"p", "batch_first"}) arguments.pass_over(unused);
+}
 
 }  // namespace pyrnn

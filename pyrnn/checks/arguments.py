@@ -51,6 +51,11 @@ def is_int(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+def is_number(value: Any) -> bool:
+    """Tells whether a value is an int or a float of Python or NumPy; a bool is not one."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
 def check_int(name: str, value: Any, most: float = math.inf, least: float = -math.inf) -> None:
     """Raises TypeError for a value that is not an int, and ValueError for one above `most` or below `least`."""
     if not is_int(value):
@@ -76,7 +81,7 @@ def check_not_negative(name: str, value: Any, finite: bool = True) -> float:
     """
     expected = f"{name} should be a {'finite ' if finite else ''}number of at least 0"
     try:
-        number = None if isinstance(value, (str, bytes, bool)) else float(value)
+        number = None if isinstance(value, (str, bytes, bool, np.bool_)) else float(value)
     except (TypeError, ValueError):
         number = None
     except OverflowError:  # The integer exceeds the largest float.
@@ -148,8 +153,7 @@ def check_array(name: str, value: Any, kind: type = np.ndarray) -> None:
 
 def check_options(input_size: Any, hidden_size: Any, num_layers: Any, dropout: Any) -> None:
     """Checks a layer's sizes and dropout in torch's order, and warns if dropout has no effect."""
-    number = isinstance(dropout, (int, float, np.number)) and not isinstance(dropout, bool)
-    if not number or not 0 <= dropout <= 1:
+    if not is_number(dropout) or not 0 <= dropout <= 1:
         raise ValueError(
             "dropout should be a number in range [0, 1] representing the probability of an element being zeroed, "
             f"got {brief(dropout)}"

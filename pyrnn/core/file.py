@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import operator
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.budget import Budget
 from pyrnn.checks.quoting import escaped
 from pyrnn.weights import safetensors
-from pyrnn.weights.arrays import flat
-from pyrnn.weights.files import replaced
+from pyrnn.weights.files import check_keys, replaced
 from pyrnn.weights.safetensors import ARCHITECTURE
-from pyrnn.weights.source import opened, printable
+from pyrnn.weights.source import File, opened, printable
 
 from .architecture import LAYERS, build, named_layers
 from .making import loading
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .module import Module
 
 LONGEST = 500  # letters of a sentence: names and values in it are the file's
-SMALL = 2**16  # a size up to here is taken from any file, and parameters of so many numbers together
+SMALL = 2**19  # bytes of parameters that any file may make, whatever it holds
 
 ALONE = "it holds weights alone, and no architecture; make the model and use load_state_dict"
 
@@ -33,20 +33,23 @@ Path = str | os.PathLike[str]
 
 def save(path: Path, architecture: Any, arrays: Mapping[str, Array]) -> None:
     """Writes arrays and architecture; the file appears whole or not at all."""
+    path = os.fsdecode(path)
     _check_suffix(path)
-    package = safetensors.safetensors_package()
-    text = json.dumps(architecture, allow_nan=False, default=operator.index)  # of NumPy's integers
+    check_keys(arrays)
+    safetensors.safetensors_package()
+    text = _json(architecture)
     with replaced(path) as unfinished:
-        package.numpy.save_file(flat(arrays), unfinished, metadata={ARCHITECTURE: text})
+        safetensors.write(arrays, unfinished, {ARCHITECTURE: text})
 
 
-def load(path: Path, limit: int | None = None) -> Module:
+def load(path: File, limit: int | None = None) -> Module:
     """The model of a file that `save` wrote; sentences name the file."""
     with opened(path, limit) as source:
         try:
             if source.kind != "safetensors":
                 raise ValueError(ALONE)
-            return read(os.fspath(path), limit)
+            with source.on_disk() as there:
+                return read(there, limit)
         except ValueError as error:
             raise ValueError(f"{source.name} cannot be loaded: {error}.") from error
 
@@ -60,8 +63,8 @@ def read(path: str, limit: int | None = None) -> Module:
         raise ValueError(ALONE)
     try:
         descriptions = json.loads(found[ARCHITECTURE])
-        _check_sizes(descriptions, max(length, SMALL), len(tensors))
-        held = max(sum(array.nbytes for array in tensors.values()), 8 * SMALL)
+        _check_layers(descriptions, len(tensors))
+        held = max(sum(array.nbytes for array in tensors.values()), SMALL)
         with loading(Budget(0, held if limit is None else limit)):
             model = _made(descriptions, tensors)
         model.load_state_dict(tensors)
@@ -81,11 +84,28 @@ def _made(descriptions: Any, tensors: Mapping[str, Array]) -> Module:
     return network
 
 
-def _check_sizes(descriptions: Any, most: int, layers: int) -> None:
-    """ValueError for a size that no honest file of this length has: before memory is taken for it."""
+def _json(architecture: Any) -> str:
+    try:
+        return json.dumps(architecture, allow_nan=False, default=_plain)
+    except ValueError as error:
+        raise ValueError(f"the config of a layer cannot be saved as JSON: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """The number of Python for one of NumPy, at which json stops."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(
+        "the config of a layer should have numbers, strings, lists and dicts, as in JSON, and descriptions of layers, "
+        f"nn.describe(layer); got {type(value).__name__}"
+    )
+
+
+def _check_layers(descriptions: Any, most: int) -> None:
+    """ValueError for more layers in one than the file has arrays; other sizes are checked with the arrays made."""
     for name, size in _integers(descriptions, ""):
-        if abs(size) > (layers if name == "num_layers" else most):
-            raise ValueError(f"{escaped(name)} is {escaped(size)}, too large for a file of this length")
+        if name == "num_layers" and size > most:
+            raise ValueError(f"num_layers is {escaped(size)}, too large for a file of {most} arrays")
 
 
 def _integers(value: Any, name: str) -> Iterator[tuple[str, int]]:

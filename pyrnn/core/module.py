@@ -192,7 +192,8 @@ class Module:
 
         It reads each from the attribute of the same name; a layer that keeps them otherwise overrides this.
         """
-        return {name: getattr(self, name) for name in arguments_of(type(self)) if name not in ("dtype", "seed")}
+        found = {name: getattr(self, name) for name in arguments_of(type(self)) if name not in ("dtype", "seed")}
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes architecture, parameters and buffers to a `.safetensors` file, which `pyrnn.load` reads.

@@ -172,7 +172,7 @@ class Recurrent(Specified):
         for name in options:
             if name not in OPTIONS:
                 raise TypeError(
-                    f"{type(self).__name__}.trace() does not take {brief(name)}, only {', '.join(OPTIONS)}"
+                    f"{type(self).__name__}.trace() does not take {brief(name)}, only hx, {', '.join(OPTIONS)}"
                 )
         asked = self._asked(input, **options)
         output, final, _, tape = self._run(input, hx, True, asked, dropout=False)

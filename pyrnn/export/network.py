@@ -26,7 +26,7 @@ from .profiles import profile_of
 
 KNOWN = (
     "RNN, LSTM, GRU, Linear, Embedding, ChannelsLast(Conv1d), ReLU, Tanh, Sigmoid, Activation, Softmax, LastStep, "
-    "Dropout, and a Sequential of these"
+    "Dropout, SpatialDropout1D, and a Sequential of these"
 )
 
 
@@ -181,7 +181,7 @@ def _check_order(steps: list[tuple[str, Module]]) -> None:
     """Checks what depends on the layers before: LastStep, the layout, activations, an Embedding."""
     ended, sized, layouts = False, False, set()
     for name, layer in steps:
-        what = f"layer {brief(name)}, {type(layer).__name__},"
+        what = shown(name, layer)
         if isinstance(layer, (Recurrent, LastStep, ChannelsLast)):
             layouts.add(getattr(layer, "batch_first", True))
             if ended:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyrnn import _core
-from pyrnn.checks.arguments import check_int
+from pyrnn.checks.arguments import check_int, is_number
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 
@@ -152,11 +152,9 @@ class Activation(Layer):
         super().__init__()
         if not isinstance(name, str) or name not in BACKWARD:
             raise ValueError(f"name should be one of {', '.join(BACKWARD)}, got {brief(name)}")
-        if alpha is not None and (
-            name not in ALPHAS or isinstance(alpha, bool) or not isinstance(alpha, (int, float))
-        ):
+        if alpha is not None and (name not in ALPHAS or not is_number(alpha)):
             raise ValueError(f"alpha should be a number, for {' or '.join(ALPHAS)}; got {brief(alpha)} for {name}")
-        self.name, self.alpha = name, alpha
+        self.name, self.alpha = name, None if alpha is None else float(alpha)
 
     def _forward(self, input: Array) -> tuple[Array, Back]:
         alpha = ALPHAS.get(self.name, 0.0) if self.alpha is None else self.alpha

@@ -8,6 +8,7 @@ import numpy as np
 
 from pyrnn.checks.arguments import check_not_negative, check_size, float_dtype
 from pyrnn.checks.arrays import Array
+from pyrnn.core.making import check_room
 from pyrnn.core.pullback import Gradients
 
 from .layer import Back, Layer
@@ -37,6 +38,7 @@ class BatchNorm(Layer):
         if momentum is not None and momentum > 1:
             raise ValueError(f"momentum should be None, or a number from 0 to 1, got {momentum}")
         self.num_features, self.eps, self.momentum = int(num_features), eps, momentum
+        check_room((num_features,), float_dtype(dtype))
         self._add_parameter("weight", np.ones(num_features, float_dtype(dtype)))
         self._add_parameter("bias", np.zeros(num_features, float_dtype(dtype)))
         self._add_buffer("running_mean", np.zeros(num_features, float_dtype(dtype)))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from pyrnn.checks.arguments import check_bools
+from pyrnn.checks.arguments import check_bools, is_number
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 from pyrnn.core.initial import Random
@@ -37,8 +35,7 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.5, *, seed: int | None = None) -> None:
         super().__init__()
-        number = isinstance(p, (int, float, np.number)) and not isinstance(p, bool)
-        if not number or not 0 <= p <= 1:
+        if not is_number(p) or not 0 <= p <= 1:
             raise ValueError(f"dropout probability has to be between 0 and 1, but got {brief(p)}")
         self.p = float(p)
         self._random = Random(seed)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pyrnn.checks.arguments import is_number
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 
@@ -31,7 +32,7 @@ class Masking(Layer):
 
     def __init__(self, mask_value: float = 0.0) -> None:
         super().__init__()
-        if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float)):
+        if not is_number(mask_value):
             raise TypeError(f"mask_value should be a number, got {brief(mask_value)}")
         self.mask_value = float(mask_value)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, overload
@@ -12,12 +11,11 @@ import numpy as np
 from pyrnn.checks.arguments import check_arrays, check_size
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
-from pyrnn.core import file
+from pyrnn.core import cells, file  # noqa: F401  (a file may name cells)
 from pyrnn.core.architecture import describe, known
 from pyrnn.core.module import Module
 from pyrnn.core.pullback import Gradients
-from pyrnn.core.recurrent import Recurrent
-from pyrnn.weights.source import printable
+from pyrnn.weights.source import File, named
 
 from .layer import Naming, Recorded, Way, mask_after, options_beside, plain_array, pullback_of
 from .layout import check_cuts, check_layout
@@ -190,7 +188,7 @@ class Sequential(Module):
         return self.config()["layers"]
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, limit: int | None = None) -> Self:
+    def load(cls, path: File, *, limit: int | None = None) -> Self:
         """`pyrnn.load` for a file that `save` of a Sequential wrote, of which it makes an instance of this class.
 
         Raises:
@@ -208,11 +206,12 @@ class Sequential(Module):
             True
         """
         network = file.load(path, limit)
-        if not isinstance(network, Sequential):
+        wanted = cls if issubclass(cls, QuantizedNetwork) else Sequential
+        if not isinstance(network, wanted):
             raise ValueError(
-                f"{printable(path)} holds a {type(network).__name__}, and no Sequential; read it with pyrnn.load"
+                f"{named(path)} holds a {type(network).__name__}, and no {wanted.__name__}; read it with pyrnn.load"
             )
-        return network if type(network) is cls else cls(network._modules).eval()
+        return network if isinstance(network, cls) else cls(network._modules).eval()
 
     def _check(self, input: Any, mask: Any) -> None:
         """Checks the mask, which no layer may check, and if there is no layer, the input."""
@@ -239,7 +238,7 @@ class Sequential(Module):
                     input, after = layer._through(input, mask, [])
                 else:
                     result = layer(input, **options_beside(layer, mask))
-                    input = result[0] if isinstance(layer, Recurrent) else result
+                    input = result[0] if isinstance(result, tuple) else result  # output and state
             mask = after
             shapes.append(input.shape)
         return input, mask
@@ -285,6 +284,8 @@ class QuantizedSequential(QuantizedNetwork, Sequential):
     """A `Sequential` whose recurrent layers have smaller weights; `QuantizedNetwork` has the details."""
 
     def __init__(self, network: Sequential, format: str, data: Array | None = None) -> None:
+        if not isinstance(network, Sequential):
+            raise TypeError(f"network should be a Sequential, got {type(network).__name__}")
         Sequential.__init__(self, quantized_layers(network, format))
         self._become(format, data)
 

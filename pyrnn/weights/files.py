@@ -104,16 +104,21 @@ def save_state_dict(state_dict: Mapping[str, Any], path: str | os.PathLike[str])
     file_format = _format(path)
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"state_dict should be a mapping of names to arrays, got {type(state_dict).__name__}")
-    for name in state_dict:
-        if not isinstance(name, str):
-            raise TypeError(f"the names in a state_dict should be strings, got {quoted(name)}")
-        if len(name) > MAX_NAME or any("\ud800" <= letter <= "\udfff" for letter in name):
-            raise ValueError(f"the name {quoted(name)} should have at most {MAX_NAME} letters, and no lone surrogate")
+    check_keys(state_dict)
     with replaced(path) as unfinished:
         file_format.save(state_dict, unfinished)
 
 
 MAX_NAME = 10_000  # A name has at most this many letters; a zip archive has room for 65,535 bytes.
+
+
+def check_keys(arrays: Mapping[str, Any]) -> None:
+    """Raises TypeError or ValueError for a name of an array that a file cannot hold."""
+    for name in arrays:
+        if not isinstance(name, str):
+            raise TypeError(f"the names in a state_dict should be strings, got {quoted(name)}")
+        if len(name) > MAX_NAME or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ValueError(f"the name {quoted(name)} should have at most {MAX_NAME} letters, and no lone surrogate")
 
 
 def _format(path: str | os.PathLike[str]) -> ModuleType:

@@ -57,12 +57,17 @@ def load(file: BinaryIO, budget: Budget) -> dict[str, Array]:
 
 def save(state_dict: Mapping[str, Any], path: str) -> None:
     """Writes the arrays of a state dict, and its options into the metadata."""
-    package = safetensors_package()
     if "__metadata__" in state_dict:
         raise ValueError("a .safetensors file cannot hold an array named __metadata__; rename it")
     options = dumped(state_dict)
+    write(state_dict, path, {OPTIONS: options} if options else None)
+
+
+def write(arrays: Mapping[str, Any], path: str, metadata: dict[str, str] | None) -> None:
+    """Writes arrays and the strings beside them; raises OSError if the disk is full, say."""
+    package = safetensors_package()
     try:
-        package.numpy.save_file(flat(state_dict), path, metadata={OPTIONS: options} if options else None)
+        package.numpy.save_file(flat(arrays), path, metadata=metadata)
     except package.SafetensorError as error:
         raise OSError(f"safetensors could not write the file: {error}") from error
 

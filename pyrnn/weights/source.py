@@ -86,6 +86,11 @@ def opened(given: Any, limit: int | None = None) -> Iterator[Source]:
     yield _source("the file", None, BytesIO(_content(given, limit)))
 
 
+def named(given: File) -> str:
+    """Returns what sentences call a file: its path, or "the file" for bytes and open files."""
+    return printable(given) if isinstance(given, (str, os.PathLike)) else "the file"
+
+
 def printable(path: str | os.PathLike[str]) -> str:
     """Returns a path for a sentence: bytes that are not text are escaped, and of a very long path the end is shown."""
     text = os.fspath(path).encode(errors="backslashreplace").decode()

@@ -14,7 +14,7 @@ pytest.importorskip("safetensors")
 
 import numpy as np
 import one_hash
-from capi_models import AHEAD, INDEXED, MODELS, SEED, saved
+from capi_models import AHEAD, ALONE, INDEXED, MODELS, SEED, saved
 from capi_programs import EXAMPLES, PROGRAMS, compiled, run
 from capi_refusals import REFUSED
 from other_files import OTHERS
@@ -63,6 +63,15 @@ def test_the_outputs_are_those_of_python_to_the_last_bit(name: str, isa: str, pr
     expected = in_python(model, draws(T, B, 3))
     for how in ("stream", "whole"):
         assert (outputs_of(programs, how, draws(T, B, 3), path, isa) == expected.reshape(-1)).all()
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_layer_saved_alone_has_the_outputs_of_python(name: str, programs: Path, tmp_path: Path) -> None:
+    layer, path = ALONE[name]().eval(), tmp_path / "model.safetensors"
+    layer.save(path)
+    expected = in_python(nn.Sequential(layer), draws(T, B, 3))
+    for how in ("stream", "whole") if name != "bidirectional" else ("whole",):
+        assert (outputs_of(programs, how, draws(T, B, 3), path) == expected.reshape(-1)).all()
 
 
 @pytest.mark.parametrize("name", INDEXED)

@@ -15,6 +15,8 @@ from c_programs import compiled_test, in_c, tokens
 from command_files import call, checkpoint, network
 from keras_files import CLOSE, KERAS_WARNS, built, keras
 
+import pyrnn
+
 OPTIONS = ("--name", "vad", "-o")
 
 
@@ -44,6 +46,16 @@ def test_c_from_a_saved_network_has_the_bits_of_its_call(tmp_path: Path, suffix:
     x = np.random.default_rng(0).standard_normal((20, 3), np.float32)
     exported(tmp_path / f"model{suffix}", tmp_path)
     np.testing.assert_array_equal(in_c(tmp_path, x, 2)[-1], model(x[None])[0])
+
+
+@pytest.mark.parametrize("name", ["GRU", "Linear"])
+def test_c_from_a_layer_saved_alone_has_the_bits_of_its_call(name: str, tmp_path: Path) -> None:
+    layer = {"GRU": pyrnn.GRU(3, 4, num_layers=2, batch_first=True), "Linear": pyrnn.Linear(3, 4)}[name].eval()
+    layer.save(tmp_path / "model.safetensors")
+    x = np.random.default_rng(0).standard_normal((20, 3), np.float32)
+    exported(tmp_path / "model.safetensors", tmp_path)
+    expected = layer(x)[0] if name == "GRU" else layer(x)
+    np.testing.assert_array_equal(in_c(tmp_path, x, 4), expected)
 
 
 def test_c_from_a_saved_network_of_indices_has_the_bits_of_its_call(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from capi_models import AHEAD, INDEXED, MODELS, saved
+from capi_models import AHEAD, ALONE, INDEXED, MODELS, saved
 from capi_refusals import REFUSED
 
 LARGEST = 1 << 16  # bytes: a fuzzer learns nothing from large arrays of weights
@@ -20,6 +20,7 @@ def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.safetensors"
         models = [lambda _, name=name: saved(name, Path(scratch)) for name in MODELS | INDEXED | AHEAD]
+        models += [make().save for make in ALONE.values()]
         for i, write in enumerate([*models, *(write for write, _ in REFUSED.values())]):
             write(path)
             if path.stat().st_size <= LARGEST:

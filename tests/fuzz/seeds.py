@@ -75,6 +75,10 @@ def safetensors(folder: Path) -> None:
         pyrnn.save_state_dict(layer.state_dict(), folder / f"{name}.safetensors")
     for name, network in networks().items():
         network.save(folder / f"{name} network.safetensors")
+    networks()["gru"].quantize("bf16").save(folder / "quantized network.safetensors")
+    for name, layer in {**layers(), "cell": pyrnn.LSTMCell(2, 3, seed=0), "linear": nn.Linear(2, 3, seed=0)}.items():
+        layer.save(folder / f"{name} alone.safetensors")
+    layers()["lstm"].quantize("int8").save(folder / "quantized alone.safetensors")
     for name in MODELS:
         _, path = saved(name, folder)
         path.rename(folder / f"of C, {name}.safetensors")

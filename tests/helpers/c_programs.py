@@ -88,7 +88,7 @@ def in_c(folder: Path, x: np.ndarray, outputs: int, *flags: str) -> np.ndarray:
     run("gcc", *C, *STRICT, *flags, "-O2", "-shared", "-fPIC", "vad.c", "-o", "vad.so", cwd=folder)
     library = ctypes.CDLL(str(folder / "vad.so"))
     header = (folder / "vad.h").read_text()
-    state = ctypes.create_string_buffer(int(re.search(r"/\* (\d+) bytes", header)[1]))
+    state = ctypes.create_string_buffer(int(re.search(r"The state, (\d+) bytes", header)[1]))
     kind = np.int16 if "VAD_OUTPUT_BITS" in header else np.float32
     x, y = np.ascontiguousarray(x), np.empty((len(x), outputs), kind)
     library.vad_reset(state)

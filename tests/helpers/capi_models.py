@@ -22,7 +22,12 @@ def chain() -> nn.Sequential:
     """A network of every layer that the library has, except Embedding."""
     inner = nn.Sequential({"out": nn.Linear(6, 4, **SEED), "relu": nn.ReLU()})
     return nn.Sequential(
-        {"tanh": nn.Tanh(), "conv": causal(3, 4, 3, 2), "drop": nn.Dropout(0.5)}
+        {
+            "tanh": nn.Tanh(),
+            "conv": causal(3, 4, 3, 2),
+            "drop": nn.Dropout(0.5),
+            "channels": nn.SpatialDropout1D(0.5, batch_first=True),
+        }
         | {"über": pyrnn.GRU(4, 8, num_layers=2, dropout=0.5, batch_first=True, **SEED)}
         | {"lstm": pyrnn.LSTM(8, 6, batch_first=True, **SEED), "in": inner}
         | {"linear": nn.Linear(4, 5, bias=False, **SEED), "soft": nn.Softmax()}
@@ -84,6 +89,17 @@ AHEAD: dict[str, Callable[[], pyrnn.Module]] = {
     "Conv1d, same": lambda: nn.ChannelsLast(nn.Conv1d(3, 4, 4, padding="same", dilation=3, **SEED)),
     "Conv1d, padded": lambda: nn.ChannelsLast(nn.Conv1d(3, 4, 5, padding=2, **SEED)),
     "Conv1d of the future": lambda: nn.ChannelsLast(nn.Conv1d(3, 4, 5, padding=[(0, 4)], **SEED)),
+}
+
+
+# Layers that are saved alone; streams run all but the last one.
+ALONE: dict[str, Callable[[], pyrnn.Module]] = {
+    "RNN": MODELS["RNN"],
+    "LSTM": MODELS["LSTM, projected, with peepholes"],
+    "GRU": lambda: pyrnn.GRU(3, 9, 2, batch_first=False, masked_output="hold", **SEED),
+    "Linear": MODELS["Linear"],
+    "ChannelsLast": lambda: causal(3, 4, 5),
+    "bidirectional": AHEAD["bidirectional LSTM"],
 }
 
 

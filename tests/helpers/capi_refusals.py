@@ -137,10 +137,27 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         layer(pyrnn.GRU(3, 4, dtype=np.float64)),
         r'UNSUPPORTED: .* array "0\.weight_ih_l0" is of dtype F64; the C library takes float32 \(F32\) alone',
     ),
+    "a quantized layer": (
+        lambda path: pyrnn.GRU(3, 4).quantize("int8").save(path),
+        r"UNSUPPORTED: .* the model \(Quantized\) is quantized; the C library computes in float32: save the",
+    ),
+    "a quantized network": (
+        lambda path: nn.Sequential(pyrnn.GRU(3, 4)).quantize("bf16").save(path),
+        r"UNSUPPORTED: .* the model \(QuantizedSequential\) is quantized; the C library computes in float32",
+    ),
+    "a cell alone": (
+        lambda path: pyrnn.GRUCell(3, 4).save(path),
+        r"UNSUPPORTED: .* the model \(GRUCell\) is not supported; the C library has RNN, LSTM, GRU",
+    ),
+    "a layer alone of wrong sizes": (
+        crafted('{"type": "GRU", "config": {"input_size": 0, "hidden_size": 1}}', a=(1,)),
+        r"INVALID_FILE: .* the model \(GRU\): input_size must be greater than zero, got 0",
+    ),
+    "an architecture that is a number": (crafted("3", a=(1,)), r"INVALID_FILE: .* its layers should be a list"),
     "no sizes": (layer(nn.Tanh()), r"UNSUPPORTED: .* it has no layer that tells its input size"),
     "weights alone": (
         lambda path: pyrnn.save_state_dict(pyrnn.GRU(3, 4).state_dict(), path),
-        r"UNSUPPORTED: .* it holds weights alone, and no architecture; save it with pyrnn\.nn\.Sequential",
+        r"UNSUPPORTED: .* it holds weights alone, and no architecture; save the layer itself in Python, layer\.save",
     ),
     "layers that do not fit": (
         lambda path: nn.Sequential(nn.Linear(3, 4), nn.Linear(5, 2)).save(path),
