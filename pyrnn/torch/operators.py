@@ -38,7 +38,8 @@ _packed: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 def sizes_of(network: Network, weights: list[Tensor]) -> tuple[int, int]:
     """Returns H, and the size of the recurrent state: P, or H without a projection."""
-    return len(weights[0]) // len(GATES_OF_CELL[network.mode]), weights[1].shape[1]
+    gates = GATES_OF_CELL.get(network.mode, "?")  # the kernels refuse an unknown cell by name
+    return len(weights[0]) // len(gates), weights[1].shape[1]
 
 
 def kernels_of(network: Network, weights: list[Tensor]) -> _core.Weights:

@@ -18,7 +18,7 @@ import pyrnn
 from pyrnn import nn
 from pyrnn.io import onnx
 from pyrnn.verify import verify
-from pyrnn.verify.equations import Cell, blocks
+from pyrnn.verify.equations import EquationsCell, blocks
 
 # -- torch -------------------------------------------------------------------------------------------------
 
@@ -145,7 +145,9 @@ def test_the_equations_of_a_gru_are_those_by_hand() -> None:
     ones = {gate: np.ones((1, 1)) for gate in "rzn"}
     none = {gate: np.zeros(1) for gate in "rzn"}
     zero = {gate: np.zeros((1, 1)) for gate in "rzn"}
-    cell = Cell("GRU", ones, {**zero, "n": np.ones((1, 1))}, {**none, "r": -np.ones(1), "z": -np.ones(1)}, none)
+    cell = EquationsCell(
+        "GRU", ones, {**zero, "n": np.ones((1, 1))}, {**none, "r": -np.ones(1), "z": -np.ones(1)}, none
+    )
     steps = cell.run(np.ones((2, 1, 1)))
     first = np.tanh(1) / 2
     np.testing.assert_allclose(steps["r"].ravel(), [0.5, 0.5])
@@ -154,7 +156,7 @@ def test_the_equations_of_a_gru_are_those_by_hand() -> None:
 
 def test_the_equations_hold_a_masked_state() -> None:
     weight = {"h": np.full((1, 1), 0.5)}
-    cell = Cell("RNN", weight, weight, {"h": np.zeros(1)}, {"h": np.zeros(1)})
+    cell = EquationsCell("RNN", weight, weight, {"h": np.zeros(1)}, {"h": np.zeros(1)})
     active = np.array([[True], [False], [True]])
     h = cell.run(np.ones((3, 1, 1)), active)["h"].ravel()
     assert h[1] == h[0]
@@ -164,7 +166,7 @@ def test_the_equations_hold_a_masked_state() -> None:
 def test_saturated_gates_raise_no_warning() -> None:
     """A warning is an error in these tests, and exp(1000) overflows in a gate that is 0."""
     big, none = blocks(np.full((1, 4), -1e3), "ifgo"), blocks(np.zeros(4), "ifgo")
-    steps = Cell("LSTM", big, big, none, none).run(np.ones((1, 1, 1)))
+    steps = EquationsCell("LSTM", big, big, none, none).run(np.ones((1, 1, 1)))
     assert steps["i"].item() == 0
     assert steps["g"].item() == -1
 
