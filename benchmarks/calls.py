@@ -46,7 +46,7 @@ def training(cell: str, shape: Shape, dtype: str = "float32", **options: Any) ->
     dy = np.ones_like(layer(x)[0])
 
     def call() -> Any:
-        return layer.vjp(x)[2](dy)
+        return layer.vjp(x)[-1](dy)
 
     return call
 
@@ -116,7 +116,7 @@ def way_back(network: Any, x: Any) -> Call:
     dy = np.ones_like(network(x))
 
     def call() -> Any:
-        return network.vjp(x)[2](dy)
+        return network.vjp(x)[-1](dy)
 
     return call
 
