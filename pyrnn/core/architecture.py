@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,18 +11,15 @@ from pyrnn.checks.arguments import arguments_of
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 
+from .making import LAYERS
+
 if TYPE_CHECKING:
     from .module import Module
-
-# Type names to classes; the modules of pyrnn.core and pyrnn.nn fill it. A class of one's own may be added: it needs
-# config().
-LAYERS: dict[str, type[Module]] = {}
 
 # Types whose parameters have the names of those of the model inside.
 TRANSPARENT = ("Quantized", "QuantizedSequential")
 
 Description = dict[str, Any]
-Layer = TypeVar("Layer", bound="Module")
 
 
 def describe(layer: Module) -> Description:
@@ -81,12 +78,6 @@ def build(description: Any, where: str = "", tensors: Mapping[str, Array] | None
         return layer_class(**inside, **options)
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{_who(where)} ({kind}) cannot be made: {error}") from error
-
-
-def known(layer_class: type[Layer]) -> type[Layer]:
-    """Decorates a class that files may name."""
-    LAYERS[layer_class.__name__] = layer_class
-    return layer_class
 
 
 def named_layers(descriptions: Any, where: str = "", tensors: Mapping[str, Array] | None = None) -> dict[str, Module]:

@@ -20,9 +20,9 @@ from pyrnn.checks.arguments import (
 from pyrnn.checks.arrays import Array
 from pyrnn.weights.state_dict import OPTIONS
 
-from .architecture import known
 from .facts import IS_PAIR
 from .initial import Random
+from .making import known
 from .packing import Specified
 from .pullback import Gradients, Pullback, state_parts
 

@@ -17,8 +17,8 @@ from pyrnn.weights.files import check_keys, replaced
 from pyrnn.weights.safetensors import ARCHITECTURE
 from pyrnn.weights.source import File, opened, printable
 
-from .architecture import LAYERS, build, named_layers
-from .making import loading
+from .architecture import build, named_layers
+from .making import LAYERS, loading
 
 if TYPE_CHECKING:
     from .module import Module

@@ -9,7 +9,7 @@ import numpy as np
 from pyrnn.checks.arguments import check_bools, check_nonlinearity
 from pyrnn.checks.arrays import Array
 
-from .architecture import known
+from .making import known
 from .recurrent import Recurrent
 
 if TYPE_CHECKING:

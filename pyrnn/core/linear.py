@@ -11,8 +11,8 @@ from pyrnn import _core
 from pyrnn.checks.arguments import MOST_UNITS, check_array, check_bools, check_size, float_dtype
 from pyrnn.checks.arrays import Array
 
-from .architecture import known
 from .initial import Random
+from .making import known
 from .packing import Packing
 from .pullback import Gradients
 

@@ -1,4 +1,7 @@
-"""What a loader asks of the layers that it makes: parameters of zeros, and no more of them than its file holds."""
+"""Holds what a loader needs before it makes layers: the classes that files may name, and a limit of parameters.
+
+`import pyrnn` imports this module, and leaves `architecture` and `file` for their first use.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,9 +18,23 @@ from pyrnn.checks.arrays import Array
 if TYPE_CHECKING:
     from pyrnn.checks.budget import Budget
 
+    from .module import Module
+
+Layer = TypeVar("Layer", bound="Module")
+
+# Type names to classes; the modules of pyrnn.core and pyrnn.nn fill it. A class of one's own may be added: it needs
+# config().
+LAYERS: dict[str, type[Module]] = {}
+
 _LARGER = "parameters of shape {} are larger than the file that should hold them: they"
 _SKIPPED: ContextVar[bool] = ContextVar("initial parameters are zeros", default=False)
 _BUDGET: ContextVar[Budget | None] = ContextVar("what the parameters of modules may take", default=None)
+
+
+def known(layer_class: type[Layer]) -> type[Layer]:
+    """Decorates a class that files may name."""
+    LAYERS[layer_class.__name__] = layer_class
+    return layer_class
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from pyrnn.checks.arrays import Array, to_array
 from pyrnn.checks.quoting import brief
 from pyrnn.weights.state_dict import FUNCTIONS, Metadata, as_state_dict, checked
 
-from .architecture import describe
 from .making import spend
 
 if TYPE_CHECKING:
@@ -215,6 +214,8 @@ class Module:
 
     def _architecture(self) -> Any:
         """What a file holds beside the arrays: see `architecture`."""
+        from .architecture import describe  # at its first use, to keep `import pyrnn` short
+
         return describe(self)
 
     def train(self, mode: bool = True) -> Self:

@@ -22,7 +22,8 @@ from pyrnn import _core
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 
-from .architecture import describe, known
+from .architecture import describe
+from .making import known
 from .module import Module
 from .recurrent import Recurrent
 

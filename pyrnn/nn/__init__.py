@@ -8,9 +8,10 @@ model.save("model.safetensors")                 # pyrnn.load reads it
 
 from __future__ import annotations
 
-from pyrnn.core.architecture import LAYERS, build, describe
+from pyrnn.core.architecture import build, describe
 from pyrnn.core.layers import GRU, LSTM, RNN
 from pyrnn.core.linear import Linear
+from pyrnn.core.making import LAYERS
 
 from .activations import Activation, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .batchnorm import BatchNorm1d, BatchNorm2d

@@ -12,7 +12,8 @@ from pyrnn.checks.arguments import check_arrays, check_size
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 from pyrnn.core import cells, file  # noqa: F401  (a file may name cells)
-from pyrnn.core.architecture import describe, known
+from pyrnn.core.architecture import describe
+from pyrnn.core.making import known
 from pyrnn.core.module import Module
 from pyrnn.core.pullback import Gradients
 from pyrnn.weights.source import File, named
