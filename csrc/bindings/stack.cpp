@@ -178,7 +178,8 @@ void register_stack(py::module_& m) {
       .def_static("make", &make_spec, "cell"_a, "input_size"_a, "hidden_size"_a, "num_layers"_a = 1,
                   "bidirectional"_a = false, "bias"_a = true, "proj_size"_a = 0, "activation"_a = "tanh",
                   "recurrent_activation"_a = "sigmoid", "peephole"_a = false)
-      .def_property_readonly("parameters", parameters_of, "Names and shapes, in torch's order.");
+      .def_property_readonly("parameters", parameters_of, "Names and shapes, in torch's order.")
+      .def_property_readonly("has_cell_state", &Spec::has_cell_state, "Whether the state is a pair (h, c).");
 
   py::class_<PyWeights>(m, "Weights", "The parameters of a network, packed for one ISA; immutable.")
       .def_static("pack", &make_weights, "spec"_a, "parameters"_a, "isa"_a = py::none(), "format"_a = "float32")

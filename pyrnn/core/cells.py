@@ -20,7 +20,6 @@ from pyrnn.checks.arguments import (
 from pyrnn.checks.arrays import Array
 from pyrnn.weights.state_dict import OPTIONS
 
-from .facts import IS_PAIR
 from .initial import Random
 from .making import known
 from .packing import Specified
@@ -40,10 +39,11 @@ class Cell(Specified):
         check_size("input_size", input_size, MOST_UNITS)
         check_size("hidden_size", hidden_size, MOST_UNITS)
         check_bools(bias=bias)
-        self.__dict__["_is_pair"] = IS_PAIR[mode]
         self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias
         random = Random(seed)
-        for name, shape in self._spec().parameters:
+        spec = self._spec()
+        self.__dict__["_is_pair"] = spec.has_cell_state
+        for name, shape in spec.parameters:
             value = random.uniform(shape, hidden_size, float_dtype(dtype))
             self._add_parameter(name.removesuffix("_l0"), value)
 

@@ -27,7 +27,6 @@ from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
 from pyrnn.weights.state_dict import OPTIONS as STATE_OPTIONS
 
-from .facts import IS_PAIR
 from .initial import Random
 from .packing import Specified
 from .pullback import Pullback, state_of, state_parts
@@ -69,14 +68,15 @@ class Recurrent(Specified):
         check_int("proj_size", proj_size, MOST_UNITS)
         check_bools(bias=bias, batch_first=batch_first, bidirectional=bidirectional, peephole=peephole)
         check_names(activation=activation, recurrent_activation=recurrent_activation)
-        self.__dict__["_is_pair"] = IS_PAIR[mode]
         self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.activation, self.recurrent_activation, self.peephole = activation, recurrent_activation, peephole
         self.masked_output = masked_output
         self._random = Random(seed)
-        for name, shape in self._spec().parameters:
+        spec = self._spec()
+        self.__dict__["_is_pair"] = spec.has_cell_state
+        for name, shape in spec.parameters:
             self._add_parameter(name, self._random.uniform(shape, hidden_size, float_dtype(dtype)))
 
     def __call__(
