@@ -11,8 +11,7 @@ import numpy as np
 from pyrnn.checks.arguments import check_arrays, check_size
 from pyrnn.checks.arrays import Array
 from pyrnn.checks.quoting import brief
-from pyrnn.core import cells, file  # noqa: F401  (a file may name cells)
-from pyrnn.core.architecture import describe
+from pyrnn.core import architecture, cells, file  # noqa: F401  (a file may name cells)
 from pyrnn.core.making import known
 from pyrnn.core.module import Module
 from pyrnn.core.pullback import Gradients
@@ -183,7 +182,7 @@ class Sequential(Module):
 
     def config(self) -> dict[str, Any]:
         """Returns {"layers": a list of {"name", "type", "config"}}."""
-        return {"layers": [{"name": name, **describe(layer)} for name, layer in self._modules.items()]}
+        return {"layers": [{"name": name, **architecture.describe(layer)} for name, layer in self._modules.items()]}
 
     def _architecture(self) -> Any:
         return self.config()["layers"]
@@ -298,4 +297,4 @@ class QuantizedSequential(QuantizedNetwork, Sequential):
         }
 
     def _architecture(self) -> Any:
-        return describe(self)
+        return architecture.describe(self)

@@ -6,8 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("rich")
+
+import numpy as np
 
 import pyrnn
 from pyrnn import forecast, nn, train
