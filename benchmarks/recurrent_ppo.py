@@ -65,18 +65,24 @@ class Run:
     update: float
 
 
+def timed(model: Any, name: str) -> list[float]:
+    """Returns a list that grows by the seconds of every call of a method."""
+    method = getattr(model, name)
+    seconds: list[float] = []
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        start = time.perf_counter()
+        result = method(*args, **keywords)
+        seconds.append(time.perf_counter() - start)
+        return result
+
+    setattr(model, name, call)
+    return seconds
+
+
 def run(seed: int, accelerated: bool, steps: int) -> Run:
     model = make(seed, accelerated)
-    seconds: dict[str, list[float]] = {"collect_rollouts": [], "train": []}
-    for name, found in seconds.items():
-
-        def timed(*args: Any, method: Any = getattr(model, name), found: list[float] = found, **keywords: Any) -> Any:
-            start = time.perf_counter()
-            result = method(*args, **keywords)
-            found.append(time.perf_counter() - start)
-            return result
-
-        setattr(model, name, timed)
+    seconds = {name: timed(model, name) for name in ("collect_rollouts", "train")}
     model.learn(steps)
     returns = [episode["r"] for episode in model.ep_info_buffer][-EPISODES:]
     return Run(seed, accelerated, float(np.mean(returns)), *map(statistics.median, seconds.values()))

@@ -34,7 +34,9 @@ def network_of(cell: Any) -> Network:
     """Returns the description of what a cell computes; raises ValueError, with the reason, if the kernels cannot."""
     kind = KINDS.get(type(cell))
     if kind is None:
-        raise ValueError(f"its cell is a {type(cell).__name__}; the kernels know {', '.join(k.__name__ for k in KINDS)}")
+        raise ValueError(
+            f"its cell is a {type(cell).__name__}; the kernels know {', '.join(k.__name__ for k in KINDS)}"
+        )
     gates = {} if kind == "SimpleRNN" else {"recurrent_activation": _name(cell, "recurrent_activation")}
     mode = "gru_reset_before" if kind == "GRU" and not cell.reset_after else MODES[kind]
     return Network(mode, bool(cell.use_bias), 1, False, _name(cell, "activation"), **gates)
@@ -50,9 +52,10 @@ def _name(cell: Any, attribute: str) -> str:
 
 
 def weights_of(cell: Any) -> list[Tensor]:
-    """Returns weight_ih [G*H,I], weight_hh [G*H,H], and with a bias bias_ih and bias_hh [G*H], as the kernels want them.
+    """Returns weight_ih [G*H,I], weight_hh [G*H,H], and with a bias bias_ih and bias_hh [G*H].
 
-    They are computed from Keras' variables by torch's operators, so that gradients reach these.
+    They are in the order of the kernels. torch's operators compute them from Keras' variables, so that gradients reach
+    these.
     """
     kind = KINDS[type(cell)]
     order, gates = ORDERS[kind], GATES[LAYERS[kind]]

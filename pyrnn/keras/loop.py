@@ -1,6 +1,7 @@
 """Computes the loop over time of a Keras layer by the kernels.
 
-Keras' RNN layers prepare state, mask and dropout in `call`, and compute the steps in `inner_loop`, which this replaces.
+Keras' RNN layers prepare state, mask and dropout in `call`, and compute the steps in `inner_loop`. This module
+replaces the latter.
 
 Letters in shapes: B batch, T time, I inputs, H units.
 """
@@ -77,7 +78,9 @@ class Loop:
             self.packed = pack(spec_of(network_of(cell), cell.kernel.shape[0], cell.units, 0), weights)
         return self.packed
 
-    def refusal(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> str | None:
+    def refusal(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False
+    ) -> str | None:
         """Says why the kernels cannot run a call; None if they can."""
         cell = self.layer.cell
         if mode := special_mode():

@@ -44,7 +44,7 @@ def accelerate(model: Any) -> AccelerateReport:
         >>> pyrnn.torch.rl.accelerate(torch.nn.LSTM(3, 5))
         Traceback (most recent call last):
         ...
-        TypeError: expected a RecurrentPPO of sb3-contrib or its policy, got LSTM; for other modules see accelerate()
+        TypeError: expected a RecurrentPPO of sb3-contrib or its policy, got LSTM; for others see pyrnn.torch
 
     Source: https://sb3-contrib.readthedocs.io/en/master/modules/ppo_recurrent.html
     """
@@ -75,7 +75,7 @@ def restore(model: Any) -> list[str]:
         >>> pyrnn.torch.rl.restore(None)
         Traceback (most recent call last):
         ...
-        TypeError: expected a RecurrentPPO of sb3-contrib or its policy, got NoneType; for other modules see accelerate()
+        TypeError: expected a RecurrentPPO of sb3-contrib or its policy, got NoneType; for others see pyrnn.torch
     """
     policy = policy_of(model)
     names = swap_back(policy)
@@ -91,7 +91,7 @@ def policy_of(model: Any) -> nn.Module:
     if not isinstance(policy, nn.Module) or not hasattr(type(policy), METHOD):
         kind = brief(type(policy).__name__).strip("'\"")
         raise TypeError(
-            f"expected a RecurrentPPO of sb3-contrib or its policy, got {kind}; for other modules see accelerate()"
+            f"expected a RecurrentPPO of sb3-contrib or its policy, got {kind}; for others see pyrnn.torch"
         )
     return policy
 
