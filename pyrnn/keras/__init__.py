@@ -8,7 +8,10 @@ try:
     import keras as _keras  # noqa: F401
     import torch as _torch  # noqa: F401
 except ImportError as error:
-    raise ImportError(f"pyrnn.keras needs {error.name or 'keras'}: pip install keras torch") from error
+    raise ImportError(
+        f"pyrnn.keras needs {error.name or 'keras'}: pip install keras torch, and set KERAS_BACKEND=torch before "
+        "Keras is imported"
+    ) from error
 
 from .accelerate import accelerate, explain, restore
 

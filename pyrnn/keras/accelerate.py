@@ -120,11 +120,11 @@ def explain(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = N
     loop = layer.__dict__.get(METHOD)
     if not isinstance(loop, Loop):
         return f"Keras' own: {layer.name} is not accelerated; see accelerate()."
-    given = [sequences, initial_state, mask]
-    given = [
-        keras.tree.map_structure(keras.ops.convert_to_tensor, part) if part is not None else None for part in given
-    ]
-    reason = loop.refusal(*given, training) if layer.built else "the layer has no weights yet"
+    sequences, initial_state, mask = (
+        part if part is None else keras.tree.map_structure(keras.ops.convert_to_tensor, part)
+        for part in (sequences, initial_state, mask)
+    )
+    reason = loop.refusal(sequences, initial_state, mask, training) if layer.built else "the layer has no weights yet"
     return "pyrnn's kernels: the call is covered." if reason is None else f"Keras' own: {reason}."
 
 

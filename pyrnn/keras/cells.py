@@ -37,9 +37,9 @@ def network_of(cell: Any) -> Network:
         raise ValueError(
             f"its cell is a {type(cell).__name__}; the kernels know {', '.join(k.__name__ for k in KINDS)}"
         )
-    gates = {} if kind == "SimpleRNN" else {"recurrent_activation": _name(cell, "recurrent_activation")}
+    gates = "sigmoid" if kind == "SimpleRNN" else _name(cell, "recurrent_activation")
     mode = "gru_reset_before" if kind == "GRU" and not cell.reset_after else MODES[kind]
-    return Network(mode, bool(cell.use_bias), 1, False, _name(cell, "activation"), **gates)
+    return Network(mode, bool(cell.use_bias), 1, False, _name(cell, "activation"), gates)
 
 
 def _name(cell: Any, attribute: str) -> str:

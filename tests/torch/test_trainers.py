@@ -86,5 +86,5 @@ def test_trainer_follows_torch(package: str, train: Any) -> None:
     pytest.importorskip(package)
     theirs, ours = train(False), train(True)
     assert len(theirs) >= 5
-    assert theirs[-1] < theirs[0]
+    assert np.mean(theirs[-4:]) < np.mean(theirs[:4])
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=CURVE)
