@@ -1,6 +1,6 @@
 """Agents in the shapes of CleanRL and RLlib, whose rollouts are one call of the kernels.
 
-CleanRL's ppo_atari_lstm.py calls its LSTM once a step, and multiplies the state by 1 - done before each. RLlib cuts
+CleanRL's recurrent PPO calls its LSTM once a step, and multiplies the state by 1 - done before each. RLlib cuts
 rollouts where episodes end, and pads the pieces to one length. The keywords `reset=` and `lengths=` stand for the two.
 
 Letters in shapes: T time, B batch, L layers, I inputs, H hidden units, A actions.

@@ -21,7 +21,7 @@ STEPS, BATCH = 12, 5
 
 
 class CleanRLLoop(agents.CleanRLAgent):
-    """CleanRL's own get_states, of its ppo_atari_lstm.py."""
+    """CleanRL's own get_states, of its recurrent PPO for Atari."""
 
     def get_states(self, x: Tensor, lstm_state: Any, done: Tensor) -> Any:
         hidden = self.network(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,16 @@ def _contents(model: Any) -> Container:
     """Returns what a file of the model would hold; its arrays are named as in an HDF5 file."""
     if not model.built:
         raise ValueError("it has no weights yet; call it on an input, or model.build(shape)")
-    arrays = {
-        f"{layer.name}/{variable.path}": np.array(variable.numpy())
-        for layer in model.layers
-        for variable in layer.weights
-    }
+    keras = sys.modules["keras"]
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # Keras' own, of NumPy 2
+        arrays = {
+            f"{layer.name}/{variable.path}": np.array(keras.ops.convert_to_numpy(variable.value))
+            for layer in model.layers
+            for variable in layer.weights
+        }
     try:
         description = json.loads(model.to_json())
     except (NotImplementedError, TypeError) as error:
         raise ValueError(f"{type(model).__name__} does not describe its layers; only Sequential and functional "
                          f"models are converted ({error})") from error  # fmt: skip
-    return container_of(description, sys.modules["keras"].__version__, None, arrays, Budget(0, sys.maxsize))
+    return container_of(description, keras.__version__, None, arrays, Budget(0, sys.maxsize))
