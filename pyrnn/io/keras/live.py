@@ -37,15 +37,17 @@ def _contents(model: Any) -> Container:
     if not model.built:
         raise ValueError("it has no weights yet; call it on an input, or model.build(shape)")
     keras = sys.modules["keras"]
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # Keras' own, of NumPy 2
-        arrays = {
-            f"{layer.name}/{variable.path}": np.array(keras.ops.convert_to_numpy(variable.value))
-            for layer in model.layers
-            for variable in layer.weights
-        }
     try:
-        description = json.loads(model.to_json())
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # Keras' own, of NumPy 2
+            description = json.loads(model.to_json())
+            arrays = {
+                f"{layer.name}/{variable.path}": np.array(keras.ops.convert_to_numpy(variable.value))
+                for layer in model.layers
+                for variable in layer.weights
+            }
     except (NotImplementedError, TypeError) as error:
-        raise ValueError(f"{type(model).__name__} does not describe its layers; only Sequential and functional "
-                         f"models are converted ({error})") from error  # fmt: skip
+        raise ValueError(
+            f"{type(model).__name__} does not describe its layers; only Sequential and functional models are converted "
+            f"({error})"
+        ) from error
     return container_of(description, keras.__version__, None, arrays, Budget(0, sys.maxsize))
