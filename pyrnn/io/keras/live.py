@@ -47,7 +47,7 @@ def _contents(model: Any) -> Container:
             }
     except (NotImplementedError, TypeError) as error:
         raise ValueError(
-            f"{type(model).__name__} does not describe its layers; only Sequential and functional models are converted "
-            f"({error})"
+            f"{type(model).__name__} does not describe its layers; only Sequential and functional models are "
+            f"converted ({error})"
         ) from error
     return container_of(description, keras.__version__, None, arrays, Budget(0, sys.maxsize))
