@@ -8,8 +8,8 @@ peers/         a file for each library
 roofline.py    the machine's limits, and the least time of a case
 report.py      tables and JSON; chart.py, chart_growth.py: the pictures of --plot
 
-Beside the suite stand two scripts that compare versions and programs: compare_wheels.py (with rows.py, calls.py) and
-compare_programs.py (with programs/).
+Beside the suite stand scripts that compare versions and programs: compare_wheels.py (with rows.py, calls.py),
+compare_programs.py (with programs/), compare_keras.py, and recurrent_ppo.py for sb3-contrib.
 """
 
 import sys

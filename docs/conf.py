@@ -1,5 +1,6 @@
 """How Sphinx builds these pages: `.ci/run docs`."""
 
+import os
 import re
 import sys
 import tomllib
@@ -9,6 +10,8 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.append(str(HERE))  # docstrings, coverage_tables
 sys.path.append(str(HERE.parent / "tests" / "helpers"))  # nn_samples, which coverage_tables tries
+
+os.environ["KERAS_BACKEND"] = "torch"  # before pyrnn.keras imports Keras
 
 project = "pyrnn"
 author = "the pyrnn authors"
@@ -26,8 +29,15 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True  # attributes of a docstring stand beside those of the class
 
-MODULES = ("pyrnn", "pyrnn.nn", "pyrnn.train", "pyrnn.torch", "pyrnn.io.keras", "pyrnn.io.onnx", "pyrnn.io.notebook")
-MODULES += ("pyrnn.io.conversion", "pyrnn.export", "pyrnn.verify")
+MODULES = ("pyrnn", "pyrnn.nn", "pyrnn.train", "pyrnn.torch", "pyrnn.torch.rl", "pyrnn.keras")
+MODULES += (
+    "pyrnn.io.keras",
+    "pyrnn.io.onnx",
+    "pyrnn.io.notebook",
+    "pyrnn.io.conversion",
+    "pyrnn.export",
+    "pyrnn.verify",
+)
 OPTIONS = {
     "pyrnn": [":inherited-members: Module, tuple", ":special-members: __call__"],
     "pyrnn.nn": [":exclude-members: GRU, LSTM, RNN, Linear"],  # which the page of pyrnn has

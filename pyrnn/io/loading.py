@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -32,14 +33,15 @@ if TYPE_CHECKING:
 MODELS = {suffix: READERS[kind] for suffix, kind in SUFFIXES.items() if kind not in FORMATS.values()}
 
 
-def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
-    """Reads a model from a file; its content tells the format, whatever its name.
+def load(path: File | Any, *, limit: int | None = None, **options: Any) -> Module:
+    """Reads a model from a file; its content tells the format, whatever its name. Or it converts a live Keras model.
 
     Args:
         path: a file that holds the layers: `.keras`, `.h5` or `.hdf5` of Keras, `.onnx`, `.json` of the from-scratch
             notebooks, `.safetensors` of a model's `save`; or a state dict with one recurrent layer: `.pt`
             (`.pth`, `.ckpt`, `.bin` ...) of torch, `.npz`, `.safetensors`. It is given as a path, as a file open in
-            binary mode, or as bytes.
+            binary mode, or as bytes. A live model of Keras 3, on any backend, is converted as its file would be: the
+            result has copies of its present weights, for inference.
         limit: the number of bytes that its contents may take in memory; by default 64 times its length, and 16 MiB.
         options: for a state dict, the options of `from_state_dict` (prefix, batch_first, reset_after ...), which
             replace those in the file; arrays in nested dicts have dotted names, "state_dict.rnn.weight_ih_l0". `.onnx`
@@ -62,6 +64,11 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
     ...     pyrnn.load(f"{folder}/gru.npz", batch_first=True)
     GRU(3, 5, batch_first=True)
     """
+    if is_keras_model(path):
+        if options:
+            raise TypeError(f"a live Keras model takes no options, got {escaped(next(iter(options)))}=")
+        converted: Module = import_module("pyrnn.io.keras.live").convert(path)
+        return converted
     with opened(path, limit) as source:
         if _holds_layers(source):
             return _model(source, limit, options)
@@ -73,6 +80,12 @@ def load(path: File, *, limit: int | None = None, **options: Any) -> Module:
     if doubt:
         warnings.warn(f"{source.name}: {doubt}", UserWarning, stacklevel=2)
     return layer
+
+
+def is_keras_model(model: Any) -> bool:
+    """Whether this is a live model of Keras, which is then imported already."""
+    kind = getattr(sys.modules.get("keras"), "Model", None)
+    return kind is not None and isinstance(model, kind)
 
 
 def load_kind(kind: str, path: File, limit: int | None, **options: Any) -> Any:

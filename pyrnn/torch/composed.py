@@ -25,7 +25,7 @@ class Network(NamedTuple):
     """The description of a recurrent network; a projection shows in the weights only.
 
     Attributes:
-        mode: "rnn_tanh", "rnn_relu", "lstm" or "gru".
+        mode: "rnn_tanh", "rnn_relu", "lstm", "gru" or "gru_reset_before".
         bias: whether there are biases.
         num_layers: L.
         bidirectional: whether D is 2.
@@ -86,7 +86,8 @@ class ComposedCell:
         self.gate = ACTIVATIONS[network.recurrent_activation]
         self.has_cell_state = IS_PAIR[network.mode]
         self.gates = GATES_OF_CELL[network.mode]
-        self.step = {"lstm": self.lstm, "gru": self.gru}.get(network.mode, self.rnn)
+        steps = {"lstm": self.lstm, "gru": self.gru, "gru_reset_before": self.gru_reset_before}
+        self.step = steps.get(network.mode, self.rnn)
         rest = iter(weights)
         self.weight_ih, self.weight_hh = next(rest), next(rest)
         self.bias_ih: Tensor | None = next(rest) if network.bias else None
@@ -130,6 +131,13 @@ class ComposedCell:
         from_x, from_h = self.by_gate(a), self.by_gate(self.project_state(h))
         r, z = (self.gate(from_x[gate] + from_h[gate]) for gate in "rz")
         n = self.activation(from_x["n"] + r * from_h["n"])
+        return ((h - n) * z + n,)
+
+    def gru_reset_before(self, a: Tensor, state: States) -> States:
+        (h,) = state
+        from_x, from_h = self.by_gate(a), self.by_gate(self.project_state(h))
+        r, z = (self.gate(from_x[gate] + from_h[gate]) for gate in "rz")
+        n = self.activation(from_x["n"] + self.by_gate(self.project_state(r * h))["n"])
         return ((h - n) * z + n,)
 
 

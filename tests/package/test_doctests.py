@@ -19,7 +19,8 @@ import examples
 import pyrnn
 
 PACKAGES = (pyrnn, benchmarks, examples)
-SCRIPTS = ("calls", "compare_programs", "compare_wheels", "rows", "__main__")  # run as scripts, not imported
+# These are run as scripts, not imported.
+SCRIPTS = ("calls", "compare_keras", "compare_programs", "compare_wheels", "recurrent_ppo", "rows", "__main__")
 MODULES = [
     module.name
     for package in PACKAGES

@@ -67,7 +67,8 @@ def _read_zip(path: str, budget: Budget) -> Container:
     records = read_records(path, _check_names, compressed=True, budget=budget)
     found = {name: _json(records[name], name, budget) for name in ("metadata.json", "config.json") if name in records}
     contents = hdf5.read(bytes(records[WEIGHTS]), budget)
-    return _container(found["config.json"], found.get("metadata.json", {}).get("keras_version"), contents, budget)
+    version = found.get("metadata.json", {}).get("keras_version")
+    return container_of(found["config.json"], version, contents.layer_names, contents.arrays, budget)
 
 
 def _check_names(names: list[str]) -> None:
@@ -82,10 +83,13 @@ def _read_hdf5(path: str, budget: Budget) -> Container:
     contents = hdf5.read(path, budget)
     config = contents.texts.get("model_config")
     model = None if config is None else _json(config.encode(), "model_config", budget)
-    return _container(model, contents.texts.get("keras_version"), contents, budget)
+    return container_of(model, contents.texts.get("keras_version"), contents.layer_names, contents.arrays, budget)
 
 
-def _container(model: dict[str, Any] | None, version: Any, contents: hdf5.Contents, budget: Budget) -> Container:
+def container_of(
+    model: dict[str, Any] | None, version: Any, layer_names: list[str] | None, arrays: dict[str, Array], budget: Budget
+) -> Container:
+    """Makes a Container of these contents; raises ValueError for another Keras than 2 or 3."""
     numbers = re.match(r"(\d{1,3})\.(\d{1,3})", version) if isinstance(version, str) else None
     found = (int(numbers[1]), int(numbers[2])) if numbers else None
     if found and found[0] not in (2, 3):
@@ -94,7 +98,7 @@ def _container(model: dict[str, Any] | None, version: Any, contents: hdf5.Conten
         )
     # tf.keras differs from Keras since its version 2.2.4-tf; before, it called itself 2.1.6 and equalled that Keras.
     standalone = found is not None and (found < (2, 2) or (found < (2, 4) and not str(version).endswith("-tf")))
-    return Container(model, found, standalone, contents.layer_names, contents.arrays, budget)
+    return Container(model, found, standalone, layer_names, arrays, budget)
 
 
 def _json(data: bytes | bytearray, name: str, budget: Budget) -> dict[str, Any]:
