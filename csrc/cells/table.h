@@ -101,20 +101,14 @@ template <class Stage, class Next> constexpr void add_stages(CellFacts& facts, S
 template <class... Cells> struct CellList {
   static constexpr int count = sizeof...(Cells);
 
-  template <class Cell> static constexpr CellFacts facts_of(int index) noexcept {
+  template <class Cell> static constexpr CellFacts facts_of() noexcept {
     CellFacts facts = Cell::facts;
-    facts.index = index;
+    int place = 0;
+    ((std::is_same_v<Cell, Cells> ? (facts.index = place) : 0, ++place), ...);
     add_stages(facts, typename Cell::template Stages<float>());
     return facts;
   }
-  static constexpr auto facts = [] {
-    struct {
-      CellFacts of[count];
-    } all = {};
-    int index = 0;
-    ((all.of[index] = facts_of<Cells>(index), ++index), ...);
-    return all;
-  }();
+  static constexpr CellFacts facts[] = {facts_of<Cells>()...};
 
   template <class T, class F, bool training>
   static constexpr CellOps<T> own[] = {cell_ops<T, typename Cells::template Functions<Vec<T>>, F,

@@ -47,11 +47,11 @@ template <class T, class D> constexpr Ops<T> all_ops() noexcept {
 }
 
 template <class D> constexpr Isa whole(const char* name) noexcept {
-  return {name, AllCells::facts.of, AllCells::count, all_ops<float, D>(), all_ops<double, D>()};
+  return {name, AllCells::facts, AllCells::count, all_ops<float, D>(), all_ops<double, D>()};
 }
 
 constexpr Isa only_inference(const char* name) noexcept {
-  return {name, AllCells::facts.of, AllCells::count, shared_ops<float, false>(), {}};
+  return {name, AllCells::facts, AllCells::count, shared_ops<float, false>(), {}};
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ template <class T, int R> struct Interleaved {
 
 // The slots of a cell, or the columns of a tile, that a product computes: its g-th vector is number at[g].
 template <int... numbers> struct SlotList {
-  static constexpr int count = sizeof...(numbers), at[] = {numbers...};
+  static constexpr int count = sizeof...(numbers), at[count] = {numbers...};
   // Returns the position of a slot in this list, or -1.
   static constexpr int index_of(int slot) noexcept {
     for (int i = 0; i < count; ++i)
