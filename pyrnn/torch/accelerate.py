@@ -12,24 +12,13 @@ from torch.nn.modules.rnn import RNNBase, RNNCellBase
 
 from pyrnn.checks.arguments import check_bools
 
-from . import traceable as traceable_classes
-from .cells import GRUCell, LSTMCell, RNNCell
+from .classes import put_back, replaced_class
 from .coverage import is_transforming
 from .drop_in import DropIn
-from .layers import GRU, LSTM, RNN
 from .registered import NOT_REGISTERED, SCRIPTED, check_module, unregistered
+from .swap import DROP_INS, class_for, put_in
 
-DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
-    nn.RNN: RNN,
-    nn.LSTM: LSTM,
-    nn.GRU: GRU,
-    nn.RNNCell: RNNCell,
-    nn.LSTMCell: LSTMCell,
-    nn.GRUCell: GRUCell,
-}
-TRACEABLE = {**DROP_INS, nn.RNN: traceable_classes.RNN, nn.LSTM: traceable_classes.LSTM, nn.GRU: traceable_classes.GRU}
 NAMES = {original.__name__ for original in DROP_INS}
-ORIGINALS = {drop_in: original for classes in (DROP_INS, TRACEABLE) for original, drop_in in classes.items()}
 
 
 @dataclass(frozen=True)
@@ -81,18 +70,18 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     check_bools(inplace=inplace, traceable=traceable)
     check_module(model, "accelerate")
     model = model if inplace else copy.deepcopy(model)
-    classes, swapped, left = TRACEABLE if traceable else DROP_INS, {}, {}
+    swapped, left = {}, {}
     for name, module in model.named_modules():
-        drop_in = classes.get(ORIGINALS.get(type(module), type(module)))
-        if drop_in is type(module):
-            continue
-        if drop_in is not None and "forward" in module.__dict__:
-            left[name] = "its forward was replaced by hand"
-        elif drop_in is not None:
-            swapped[name] = drop_in.__name__
-            module.__class__ = drop_in
+        if isinstance(module, (*DROP_INS, DropIn)):
+            found = class_for(module, traceable)
+            if isinstance(found, type):
+                found = put_in(module, found) or found
+            if isinstance(found, str):
+                left[name] = found
+            elif found is not None:
+                swapped[name] = found.__name__
         elif isinstance(module, (RNNBase, RNNCellBase)):
-            left[name] = f"{type(module).__name__} is a subclass of torch's class"
+            left[name] = f"{type(module).__name__} is a recurrence of its own, none of torch's six"
         elif getattr(module, "original_name", None) in NAMES and isinstance(module, torch.jit.ScriptModule):
             left[name] = SCRIPTED
     for name, module in unregistered(model):
@@ -124,11 +113,10 @@ def restore(model: nn.Module) -> list[str]:
     check_module(model, "restore")
     names = []
     for name, module in model.named_modules():
-        original = ORIGINALS.get(type(module))
-        if original is not None and isinstance(module, DropIn) and module.is_standard():
+        replaced = replaced_class(type(module)) if isinstance(module, DropIn) and module.is_standard() else None
+        if replaced is not None:
             names.append(name)
-            module.__class__ = original
-            module.__dict__.pop("_packed", None)
+            put_back(module, replaced)
     return names
 
 
