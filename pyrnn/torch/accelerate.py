@@ -16,7 +16,7 @@ from .classes import put_back, replaced_class
 from .coverage import is_transforming
 from .drop_in import DropIn
 from .registered import NOT_REGISTERED, SCRIPTED, check_module, unregistered
-from .swap import DROP_INS, class_for, put_in
+from .swap import DROP_INS, KINDS, class_for, put_in
 
 NAMES = {original.__name__ for original in DROP_INS}
 
@@ -72,7 +72,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     model = model if inplace else copy.deepcopy(model)
     swapped, left = {}, {}
     for name, module in model.named_modules():
-        if isinstance(module, (*DROP_INS, DropIn)):
+        if isinstance(module, KINDS):
             found = class_for(module, traceable)
             if isinstance(found, type):
                 found = put_in(module, found) or found

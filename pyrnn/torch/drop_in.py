@@ -107,7 +107,8 @@ class DropIn(nn.Module):
         is_swapped = "_accelerated" in self.__dict__ or "_replaced" in vars(type(self))
         if replaced is None or not is_swapped or not self.is_standard():
             return super().__reduce_ex__(protocol)
-        make, *rest = as_replaced(self, replaced).__reduce_ex__(protocol)
+        reduced: Any = as_replaced(self, replaced).__reduce_ex__(protocol)
+        make, *rest = reduced
         if make is copyreg.__newobj__:  # type: ignore[attr-defined]
             # pickle takes __newobj__ only with the class of the object itself. This makes the same empty object.
             return copyreg._reconstructor, (replaced, object, None), *rest[1:]  # type: ignore[attr-defined]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ContextDecorator
 from functools import wraps
 from threading import RLock, local
@@ -85,7 +84,7 @@ class Patched(ContextDecorator):
         lost = {type(module).__name__: class_for(module, False) for module in list(self._modules)}
         return self._left | {name: reason for name, reason in lost.items() if isinstance(reason, str)}
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Any) -> Any:
         """Decorates a function; raises TypeError for one whose body runs after its call."""
         if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
             raise TypeError(
@@ -154,7 +153,7 @@ def building(original: Any) -> Any:
         if isinstance(self, DropIn) or not (active := {*blocks.entered, *started}):
             return
         found = class_for(self, False)
-        reason = found if isinstance(found, str) else found and put_in(self, found)
+        reason = put_in(self, found) if isinstance(found, type) else found
         for block in active:
             block.add(self, reason)
 

@@ -21,6 +21,7 @@ DROP_INS: dict[type[nn.Module], type[DropIn]] = {nn.RNN: RNN, nn.LSTM: LSTM, nn.
 TRACEABLE: dict[type[nn.Module], type[DropIn]] = {kind._original: kind for kind in traceable_classes.OTHERS} | CELLS
 # For programs that set torch._dynamo.config.allow_rnn.
 ALLOWED: dict[type[nn.Module], type[DropIn]] = {kind._original: kind for kind in traceable_classes.ALLOWED} | CELLS
+KINDS: tuple[type[nn.Module], ...] = (*DROP_INS, DropIn)
 
 
 def allows_rnn() -> bool:
@@ -62,7 +63,7 @@ def put_in(module: nn.Module, kind: type) -> str | None:
     """Makes a module a drop-in of class `kind`; returns a reason if Python refuses the change."""
     is_new = not isinstance(module, DropIn)
     try:
-        module.__class__ = kind  # type: ignore[assignment]
+        module.__class__ = kind
     except TypeError as error:
         return f"its class cannot be changed: {error}"
     if not is_parametrized(kind):  # pickle refuses these
