@@ -4,10 +4,10 @@ python benchmarks/packages.py
 python benchmarks/packages.py --package darts --threads 1
 
 A package trains a recurrent model of its own for some steps, as its users do: without `patched()` and with it, in
-turn, from the same seeds. Packages that are not installed are skipped. A time is the median of those from one optimizer
-step to the next, which include the package's loop and its data loading. "torch ms" and "pyrnn ms" are the least of the
-rounds, "ratio" is the median over the rounds of torch / pyrnn. "difference" is the largest difference between two
-losses of the same step, over the first 20, relative to the loss where that is above 1.
+turn, from the same seeds. Packages that are not installed are skipped. A time is the median of those from one step of
+the optimizer to the next, which include the package's loop and its data loading. "torch ms" and "pyrnn ms" are the
+least of the rounds, "ratio" is the median over the rounds of torch / pyrnn. "difference" is the largest difference
+between two losses of the same step, over the first 20, relative to the loss where that is above 1.
 
 Packages run on torch's default number of threads and on one, each in a process of its own.
 """

@@ -40,7 +40,12 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     """Swaps every recurrent layer and cell of a model for its drop-in.
 
     Parameters, hooks, the training flag and all other attributes stay the same objects, so an optimizer goes on
-    working. Only modules of exactly torch's classes are swapped, because a subclass may compute anything.
+    working. A module of a subclass of torch's class is swapped too if its forward is torch's or calls
+    `super().forward`: it gets a class of the same name that derives from its own. It is left if the subclass overrides
+    a method that the kernels replace, such as `permute_hidden`, or uses `_VF` or the flat list of weights.
+
+    Copies of a swapped module are drop-ins. A pickle, so also a file of `torch.save(model)`, holds the class from
+    before, and opens where pyrnn is not installed; after loading it, call `accelerate` again.
 
     torch's quantize_dynamic finds layers by their exact class: it makes torch's layers int8 and leaves drop-ins float.
     Call `restore(model)` before it.
@@ -49,8 +54,9 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
         model: any module, or a recurrent layer itself.
         inplace: False to swap in a deep copy.
         traceable: True for classes that `torch.compile` traces without a graph break. torch.compile refuses instances
-            of nn.RNN, nn.LSTM and nn.GRU, so these classes are none: `isinstance(m, nn.LSTM)` is False. Drop-ins that
-            are in the model already are swapped too.
+            of nn.RNN, nn.LSTM and nn.GRU, so these classes are none: `isinstance(m, nn.LSTM)` is False, and subclasses
+            become drop-ins of the plain kind. If `torch._dynamo.config.allow_rnn` is True at this call, all of them
+            are traceable and instances of torch's classes. Drop-ins that are in the model already are swapped too.
 
     Returns:
         An `AccelerateReport`: the model, what was swapped, what was left and why. Layers in plain lists and dicts,
@@ -91,15 +97,16 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
 
 
 def restore(model: nn.Module) -> list[str]:
-    """Undoes `accelerate`, in place.
+    """Undoes `accelerate` and `patched`, in place: modules have the classes and attributes from before.
 
-    A drop-in with activations or peepholes that torch's classes lack stays.
+    A drop-in with activations or peepholes that torch's classes lack stays. One that was made by its own name, as in
+    `pyrnn.torch.GRU(3, 5)`, becomes torch's.
 
     Args:
         model: a module that `accelerate` has changed.
 
     Returns:
-        The names of the modules that are torch's again.
+        The names of the modules that have their former classes again.
 
     Raises:
         TypeError: if the model is no module.
