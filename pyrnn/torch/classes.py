@@ -53,7 +53,7 @@ def put_back(module: nn.Module, kind: type) -> None:
     """Gives a module the class that it had, and takes away what only drop-ins have."""
     for name in OURS:
         vars(module).pop(name, None)
-    module.__class__ = kind
+    object.__setattr__(module, "__class__", kind)  # a subclass may have a __setattr__ of its own
 
 
 def as_replaced(module: nn.Module, kind: type) -> nn.Module:

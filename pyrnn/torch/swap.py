@@ -63,7 +63,7 @@ def put_in(module: nn.Module, kind: type) -> str | None:
     """Makes a module a drop-in of class `kind`; returns a reason if Python refuses the change."""
     is_new = not isinstance(module, DropIn)
     try:
-        module.__class__ = kind
+        object.__setattr__(module, "__class__", kind)  # a subclass may have a __setattr__ of its own
     except TypeError as error:
         return f"its class cannot be changed: {error}"
     if not is_parametrized(kind):  # pickle refuses these
