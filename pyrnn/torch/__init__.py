@@ -12,6 +12,7 @@ except ImportError as error:
 from .accelerate import AccelerateReport, accelerate, explain, restore
 from .cells import GRUCell, LSTMCell, RNNCell
 from .layers import GRU, LSTM, RNN
+from .patched import Patched, patched
 from .stream import TensorStream
 from .threads import follow_torch
 
@@ -24,9 +25,11 @@ __all__ = [
     "AccelerateReport",
     "GRUCell",
     "LSTMCell",
+    "Patched",
     "RNNCell",
     "TensorStream",
     "accelerate",
     "explain",
+    "patched",
     "restore",
 ]

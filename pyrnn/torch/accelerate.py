@@ -12,24 +12,13 @@ from torch.nn.modules.rnn import RNNBase, RNNCellBase
 
 from pyrnn.checks.arguments import check_bools
 
-from . import traceable as traceable_classes
-from .cells import GRUCell, LSTMCell, RNNCell
+from .classes import put_back, replaced_class
 from .coverage import is_transforming
 from .drop_in import DropIn
-from .layers import GRU, LSTM, RNN
 from .registered import NOT_REGISTERED, SCRIPTED, check_module, unregistered
+from .swap import DROP_INS, KINDS, class_for, put_in
 
-DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
-    nn.RNN: RNN,
-    nn.LSTM: LSTM,
-    nn.GRU: GRU,
-    nn.RNNCell: RNNCell,
-    nn.LSTMCell: LSTMCell,
-    nn.GRUCell: GRUCell,
-}
-TRACEABLE = {**DROP_INS, nn.RNN: traceable_classes.RNN, nn.LSTM: traceable_classes.LSTM, nn.GRU: traceable_classes.GRU}
 NAMES = {original.__name__ for original in DROP_INS}
-ORIGINALS = {drop_in: original for classes in (DROP_INS, TRACEABLE) for original, drop_in in classes.items()}
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,12 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     """Swaps every recurrent layer and cell of a model for its drop-in.
 
     Parameters, hooks, the training flag and all other attributes stay the same objects, so an optimizer goes on
-    working. Only modules of exactly torch's classes are swapped, because a subclass may compute anything.
+    working. A module of a subclass of torch's class is swapped too if its forward is torch's or calls
+    `super().forward`: it gets a class of the same name that derives from its own. It is left if the subclass overrides
+    a method that the kernels replace, such as `permute_hidden`, or uses `_VF` or the flat list of weights.
+
+    Copies of a swapped module are drop-ins. A pickle, so also a file of `torch.save(model)`, holds the class from
+    before, and opens where pyrnn is not installed; after loading it, call `accelerate` again.
 
     torch's quantize_dynamic finds layers by their exact class: it makes torch's layers int8 and leaves drop-ins float.
     Call `restore(model)` before it.
@@ -60,8 +54,9 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
         model: any module, or a recurrent layer itself.
         inplace: False to swap in a deep copy.
         traceable: True for classes that `torch.compile` traces without a graph break. torch.compile refuses instances
-            of nn.RNN, nn.LSTM and nn.GRU, so these classes are none: `isinstance(m, nn.LSTM)` is False. Drop-ins that
-            are in the model already are swapped too.
+            of nn.RNN, nn.LSTM and nn.GRU, so these classes are none: `isinstance(m, nn.LSTM)` is False, and subclasses
+            become drop-ins of the plain kind. If `torch._dynamo.config.allow_rnn` is True at this call, all of them
+            are traceable and instances of torch's classes. Drop-ins that are in the model already are swapped too.
 
     Returns:
         An `AccelerateReport`: the model, what was swapped, what was left and why. Layers in plain lists and dicts,
@@ -81,18 +76,18 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     check_bools(inplace=inplace, traceable=traceable)
     check_module(model, "accelerate")
     model = model if inplace else copy.deepcopy(model)
-    classes, swapped, left = TRACEABLE if traceable else DROP_INS, {}, {}
+    swapped, left = {}, {}
     for name, module in model.named_modules():
-        drop_in = classes.get(ORIGINALS.get(type(module), type(module)))
-        if drop_in is type(module):
-            continue
-        if drop_in is not None and "forward" in module.__dict__:
-            left[name] = "its forward was replaced by hand"
-        elif drop_in is not None:
-            swapped[name] = drop_in.__name__
-            module.__class__ = drop_in
+        if isinstance(module, KINDS):
+            found = class_for(module, traceable)
+            if isinstance(found, type):
+                found = put_in(module, found) or found
+            if isinstance(found, str):
+                left[name] = found
+            elif found is not None:
+                swapped[name] = found.__name__
         elif isinstance(module, (RNNBase, RNNCellBase)):
-            left[name] = f"{type(module).__name__} is a subclass of torch's class"
+            left[name] = f"{type(module).__name__} is a recurrence of its own, none of torch's six"
         elif getattr(module, "original_name", None) in NAMES and isinstance(module, torch.jit.ScriptModule):
             left[name] = SCRIPTED
     for name, module in unregistered(model):
@@ -102,15 +97,16 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
 
 
 def restore(model: nn.Module) -> list[str]:
-    """Undoes `accelerate`, in place.
+    """Undoes `accelerate` and `patched`, in place: modules have the classes and attributes from before.
 
-    A drop-in with activations or peepholes that torch's classes lack stays.
+    A drop-in with activations or peepholes that torch's classes lack stays. One that was made by its own name, as in
+    `pyrnn.torch.GRU(3, 5)`, becomes torch's.
 
     Args:
         model: a module that `accelerate` has changed.
 
     Returns:
-        The names of the modules that are torch's again.
+        The names of the modules that have their former classes again.
 
     Raises:
         TypeError: if the model is no module.
@@ -124,11 +120,10 @@ def restore(model: nn.Module) -> list[str]:
     check_module(model, "restore")
     names = []
     for name, module in model.named_modules():
-        original = ORIGINALS.get(type(module))
-        if original is not None and isinstance(module, DropIn) and module.is_standard():
+        replaced = replaced_class(type(module)) if isinstance(module, DropIn) and module.is_standard() else None
+        if replaced is not None:
             names.append(name)
-            module.__class__ = original
-            module.__dict__.pop("_packed", None)
+            put_back(module, replaced)
     return names
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from pyrnn import _core
 from pyrnn.checks.arguments import MOST_LAYERS, MOST_UNITS, check_int
 from pyrnn.weights.state_dict import OPTIONS
 
+from .classes import as_replaced, deep_copy, is_parametrized, put_back, replaced_class
 from .composed import Network
 from .coverage import PLAIN
 
@@ -21,12 +23,20 @@ CHOSEN = ("activation", "recurrent_activation", "peephole")  # attributes that o
 class DropIn(nn.Module):
     """A module of torch whose calls the kernels run where they can.
 
-    Pickles and copies hold torch's attributes alone. A state_dict has one addition: in `_metadata`, the options that
+    Pickles and copies hold torch's attributes alone. A pickle of a module that `accelerate` has changed holds the
+    class that the module had; a copy is a drop-in. A state_dict has one addition: in `_metadata`, the options that
     weights do not show.
     """
 
     _original: type[nn.Module]  # the class of torch that it stands for
+    _own_names: frozenset[str] = frozenset()  # attributes that the class has and _original has not
     is_cell = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "_original" in vars(cls):
+            own = (base for base in cls.__mro__ if base not in cls._original.__mro__)
+            cls._own_names = frozenset(name for base in own for name in vars(base)) - {*dir(cls._original)}
 
     def network(self) -> Network:
         """Returns the description of the network that the module computes."""
@@ -48,6 +58,10 @@ class DropIn(nn.Module):
         """Whether torch's class could compute the same."""
         return not any(name in self.__dict__ for name in CHOSEN)
 
+    def has_own_forward(self) -> bool:
+        """Whether a call is one of the drop-in alone, not of a subclass that does more."""
+        return getattr(type(self).forward, "__module__", "").startswith("pyrnn.")
+
     def symbolic(self, input: Proxy, hx: Any, keywords: dict[str, Any]) -> Proxy:
         """Makes the node of torch.fx for a call: one node for the whole module, as for torch's own modules."""
         tracer: Any = input.tracer
@@ -61,12 +75,16 @@ class DropIn(nn.Module):
         if not self.is_standard():
             raise RuntimeError(f"TorchScript has no {type(self).__name__} with chosen activations or peepholes")
         original = copy.copy(self)
-        original.__class__ = self._original  # type: ignore[assignment]
+        put_back(original, replaced_class(type(self)) or self._original)
         return original
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.__dict__.pop("_packed", None)  # it depends on the attributes
-        super().__setattr__(name, value)
+        if name in self._own_names and "_accelerated" in self.__dict__:  # the module's own code means something else
+            put_back(self, replaced_class(type(self)) or self._original)
+            setattr(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self.__dict__.pop("_packed", None)
@@ -83,6 +101,30 @@ class DropIn(nn.Module):
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[no-untyped-call]
         state.pop("_packed", None)
         return state
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        replaced = replaced_class(type(self))
+        is_swapped = "_accelerated" in self.__dict__ or "_replaced" in vars(type(self))
+        if replaced is None or not is_swapped or not self.is_standard():
+            return super().__reduce_ex__(protocol)
+        reduced: Any = as_replaced(self, replaced).__reduce_ex__(protocol)
+        make, *rest = reduced
+        if make is copyreg.__newobj__:  # type: ignore[attr-defined]
+            # pickle takes __newobj__ only with the class of the object itself. This makes the same empty object.
+            return copyreg._reconstructor, (replaced, object, None), *rest[1:]  # type: ignore[attr-defined]
+        return make, *rest
+
+    def __copy__(self: Any) -> Any:
+        copied = object.__new__(type(self))
+        copied.__setstate__(self.__getstate__())
+        return copied
+
+    def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:
+        if is_parametrized(type(self)):  # its __getstate__ raises
+            return deep_copy(self, memo)
+        copied = memo[id(self)] = object.__new__(type(self))
+        copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return copied
 
 
 def are_plain(input: Tensor, hx: Any) -> bool:

@@ -154,7 +154,7 @@ class RecurrentDropIn(DropIn):
             except Exception:
                 if self.refusal(input, hx) is None:
                     raise
-        if isinstance(input, Proxy):
+        if isinstance(input, Proxy) and self.has_own_forward():
             return self.symbolic(input, hx, keywords.given())
         if keywords is NONE and self.is_standard() and not is_transforming():
             self.check_packed_input(input)

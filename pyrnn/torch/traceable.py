@@ -1,8 +1,13 @@
 """RNN, LSTM and GRU in a form that torch.compile can trace.
 
 Dynamo refuses every instance of torch's three classes, and of subclasses, unless `torch._dynamo.config.allow_rnn` is
-set for the whole program. These are the same drop-ins, derived from torch's common base class instead:
-`isinstance(m, nn.LSTM)` is False. `accelerate(model, traceable=True)` puts them into a model.
+set for the whole program. torch 2.13 then compiles its own layers too, and raises where these are trained, so the flag
+is left to the user. `accelerate(model, traceable=True)` puts one of two kinds of classes into a model:
+
+- Without the flag OTHERS: the same drop-ins, derived from torch's common base class, so `isinstance(m, nn.LSTM)` is
+  False. A `__class__` that says otherwise would not do, because dynamo answers a traced `isinstance` with a tuple of
+  classes from the type itself: a model would take one branch in a graph, and another outside.
+- With it ALLOWED, subclasses of torch's classes.
 """
 
 from __future__ import annotations
@@ -42,3 +47,10 @@ class GRU(Traceable, RNNBase):
     """`pyrnn.torch.GRU` for torch.compile."""
 
     _original = nn.GRU
+
+
+OTHERS: tuple[type[RecurrentDropIn], ...] = (RNN, LSTM, GRU)
+ALLOWED: tuple[type[RecurrentDropIn], ...] = tuple(
+    type(kind.__name__, (Traceable, kind._original), {"_original": kind._original, "activation": kind.activation})
+    for kind in OTHERS
+)
