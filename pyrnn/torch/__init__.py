@@ -5,17 +5,20 @@ run its calls where they can, and torch runs the others: `explain` says which of
 """
 
 try:
-    import torch as _torch  # noqa: F401
+    import torch as _torch
 except ImportError as error:
     raise ImportError('pyrnn.torch needs torch: pip install "pyrnn-cpu[torch]"') from error
 
 from .accelerate import AccelerateReport, accelerate, explain, restore
 from .cells import GRUCell, LSTMCell, RNNCell
+from .counters import Stats, stats
 from .layers import GRU, LSTM, RNN
+from .private import warn_if_untested
 from .stream import TensorStream
 from .threads import follow_torch
 
 follow_torch()
+warn_if_untested(_torch.__version__)
 
 __all__ = [
     "GRU",
@@ -25,8 +28,10 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "RNNCell",
+    "Stats",
     "TensorStream",
     "accelerate",
     "explain",
     "restore",
+    "stats",
 ]

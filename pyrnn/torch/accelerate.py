@@ -14,9 +14,9 @@ from pyrnn.checks.arguments import check_bools
 
 from . import traceable as traceable_classes
 from .cells import GRUCell, LSTMCell, RNNCell
-from .coverage import is_transforming
 from .drop_in import DropIn
 from .layers import GRU, LSTM, RNN
+from .private import is_transforming
 from .registered import NOT_REGISTERED, SCRIPTED, check_module, unregistered
 
 DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
