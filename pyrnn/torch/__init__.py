@@ -9,11 +9,13 @@ try:
 except ImportError as error:
     raise ImportError('pyrnn.torch needs torch: pip install "pyrnn-cpu[torch]"') from error
 
-from .accelerate import AccelerateReport, accelerate, explain, restore
+from .accelerate import accelerate, explain, restore
 from .cells import GRUCell, LSTMCell, RNNCell
 from .counters import Stats, stats
 from .layers import GRU, LSTM, RNN
+from .measure import Measurement, Timing, measure
 from .private import warn_if_untested
+from .report import AccelerateReport
 from .stream import TensorStream
 from .threads import follow_torch
 
@@ -27,11 +29,14 @@ __all__ = [
     "AccelerateReport",
     "GRUCell",
     "LSTMCell",
+    "Measurement",
     "RNNCell",
     "Stats",
     "TensorStream",
+    "Timing",
     "accelerate",
     "explain",
+    "measure",
     "restore",
     "stats",
 ]

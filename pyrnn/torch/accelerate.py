@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,7 +16,8 @@ from .cells import GRUCell, LSTMCell, RNNCell
 from .drop_in import DropIn
 from .layers import GRU, LSTM, RNN
 from .private import is_transforming
-from .registered import NOT_REGISTERED, SCRIPTED, check_module, unregistered
+from .registered import NOT_REGISTERED, SCRIPTED, check_module, check_no_graph, unregistered
+from .report import AccelerateReport, report_of
 
 DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
     nn.RNN: RNN,
@@ -30,21 +30,6 @@ DROP_INS: dict[type[nn.Module], type[nn.Module]] = {
 TRACEABLE = {**DROP_INS, nn.RNN: traceable_classes.RNN, nn.LSTM: traceable_classes.LSTM, nn.GRU: traceable_classes.GRU}
 NAMES = {original.__name__ for original in DROP_INS}
 ORIGINALS = {drop_in: original for classes in (DROP_INS, TRACEABLE) for original, drop_in in classes.items()}
-
-
-@dataclass(frozen=True)
-class AccelerateReport:
-    """The result of `accelerate`.
-
-    Attributes:
-        model: the model with the drop-ins in it.
-        swapped: the new class of each module that was swapped, by its name in the model ("" is the model itself).
-        left: the reason why a recurrent module was left as it is, by its name.
-    """
-
-    model: nn.Module = field(repr=False)
-    swapped: dict[str, str]
-    left: dict[str, str]
 
 
 def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = False) -> AccelerateReport:
@@ -64,11 +49,12 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
             are in the model already are swapped too.
 
     Returns:
-        An `AccelerateReport`: the model, what was swapped, what was left and why. Layers in plain lists and dicts,
-        which torch does not register, are among those left.
+        An `AccelerateReport`: the model, what was swapped, what was left and why; `print` shows it as a table. Layers
+        in plain lists and dicts, which torch does not register, are among those left.
 
     Raises:
         TypeError: if the model is no module, or is compiled by TorchScript.
+        RuntimeError: if torch traces or compiles a model at the moment.
 
     Example:
         >>> import torch, pyrnn.torch
@@ -80,6 +66,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     """
     check_bools(inplace=inplace, traceable=traceable)
     check_module(model, "accelerate")
+    check_no_graph("accelerate")
     model = model if inplace else copy.deepcopy(model)
     classes, swapped, left = TRACEABLE if traceable else DROP_INS, {}, {}
     for name, module in model.named_modules():
@@ -98,7 +85,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     for name, module in unregistered(model):
         if isinstance(module, (RNNBase, RNNCellBase)) and not isinstance(module, DropIn):
             left[name] = NOT_REGISTERED
-    return AccelerateReport(model, swapped, left)
+    return report_of(model, swapped, left)
 
 
 def restore(model: nn.Module) -> list[str]:
@@ -114,6 +101,7 @@ def restore(model: nn.Module) -> list[str]:
 
     Raises:
         TypeError: if the model is no module.
+        RuntimeError: if torch traces or compiles a model at the moment.
 
     Example:
         >>> import torch, pyrnn.torch
@@ -122,6 +110,7 @@ def restore(model: nn.Module) -> list[str]:
         ([''], True)
     """
     check_module(model, "restore")
+    check_no_graph("restore")
     names = []
     for name, module in model.named_modules():
         original = ORIGINALS.get(type(module))

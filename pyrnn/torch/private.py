@@ -64,7 +64,7 @@ _jit: Any = torch.jit  # Any, because its types lack the function used here
 autocasts: Callable[[], bool] = lookup(AUTOCAST, lambda: torch.is_autocast_enabled("cpu"))
 transforms: Callable[[], Any] = lookup(TRANSFORMS, unknown)
 _modes: Callable[[], int | None] = lookup(MODES, unknown)
-_tracing: Callable[[], bool] = lookup(TRACING, lambda: _jit.is_tracing())
+tracing: Callable[[], bool] = lookup(TRACING, lambda: _jit.is_tracing())
 is_legacy_batch: Callable[[Any], bool] = lookup(LEGACY_BATCH, lambda tensor: True)
 is_batch: Callable[[Any], bool] = lookup(BATCH, lambda tensor: False)
 keeps_graph: Callable[[], bool] = lookup(KEEP_GRAPH, lambda: True)
@@ -90,7 +90,7 @@ def _mode() -> str | None:
         return "forward-mode differentiation is on"
     if _modes():
         return "a dispatch mode (fake tensors, export, profiling of operators) is on"
-    if _tracing():
+    if tracing():
         return "the model is being traced"
     return None
 
