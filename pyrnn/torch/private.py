@@ -19,7 +19,7 @@ TESTED = ("2.13.0", "2.13.0")  # the oldest and the newest version of torch that
 ANYTHING = "torch runs every call, because pyrnn cannot see whether a transform is running"
 
 
-class Name(NamedTuple):
+class Private(NamedTuple):
     """A private name: where it stands in torch, the version that it was seen in, and what happens without it."""
 
     path: str
@@ -27,25 +27,27 @@ class Name(NamedTuple):
     without: str
 
 
-AUTOCAST = Name("_C._is_any_autocast_enabled", "2.13.0", "torch.is_autocast_enabled('cpu') answers, which is slower")
-TRANSFORMS = Name("_C._functorch.peek_interpreter_stack", "2.13.0", ANYTHING)
-LEVEL = Name("autograd.forward_ad._current_level", "2.13.0", ANYTHING)
-MODES = Name("_C._len_torch_dispatch_stack", "2.13.0", ANYTHING)
-TRACING = Name("_C._is_tracing", "2.13.0", "torch.jit.is_tracing() answers, which is slower")
-LEGACY_BATCH = Name("_C._functorch.is_legacy_batchedtensor", "2.13.0", "torch's operators compute every gradient")
-BATCH = Name("_C._functorch.is_batchedtensor", "2.13.0", "lengths= under vmap raises vmap's error")
-KEEP_GRAPH = Name("_C._autograd._get_current_graph_task_keep_graph", "2.13.0", "backward frees the tape later")
-PROFILER = Name("_C._autograd._profiler_enabled", "2.13.0", "a profile shows no ranges of pyrnn's modules")
-ONEDNN = Name("_C._get_mkldnn_enabled", "2.13.0", "torch.backends.mkldnn.is_available() answers")
-ONEDNN_BFLOAT16 = Name("ops.mkldnn._is_mkldnn_bf16_supported", "2.13.0", "an LSTM's dtype under autocast may differ")
-ONEDNN_FLOAT16 = Name("ops.mkldnn._is_mkldnn_fp16_supported", "2.13.0", "an LSTM's dtype under autocast may differ")
-CONSTANT = Name("_dynamo_marked_constant", "2.13.0", "torch.compile breaks its graph at an LSTM under autocast")
-EVAL_FRAME = Name("_C._dynamo.eval_frame", "2.13.0", "torch.compiler.disable does it, which imports all of dynamo")
-LIBRARY = Name("_C.__file__", "2.13.0", "calls run on threads of pyrnn's own")
-NAMES = [value for value in list(globals().values()) if isinstance(value, Name)]
+AUTOCAST = Private("_C._is_any_autocast_enabled", "2.13.0", "torch.is_autocast_enabled('cpu') answers, slower")
+TRANSFORMS = Private("_C._functorch.peek_interpreter_stack", "2.13.0", ANYTHING)
+LEVEL = Private("autograd.forward_ad._current_level", "2.13.0", ANYTHING)
+MODES = Private("_C._len_torch_dispatch_stack", "2.13.0", ANYTHING)
+TRACING = Private("_C._is_tracing", "2.13.0", "torch.jit.is_tracing() answers, slower")
+LEGACY_BATCH = Private("_C._functorch.is_legacy_batchedtensor", "2.13.0", "torch's operators compute every gradient")
+BATCH = Private("_C._functorch.is_batchedtensor", "2.13.0", "lengths= under vmap raises vmap's error")
+KEEP_GRAPH = Private("_C._autograd._get_current_graph_task_keep_graph", "2.13.0", "backward frees the tape later")
+PROFILER = Private("_C._autograd._profiler_enabled", "2.13.0", "a profile shows no ranges of pyrnn's modules")
+ONEDNN = Private("_C._get_mkldnn_enabled", "2.13.0", "torch.backends.mkldnn.is_available() answers")
+ONEDNN_BFLOAT16 = Private(
+    "ops.mkldnn._is_mkldnn_bf16_supported", "2.13.0", "an LSTM's dtype under autocast may differ"
+)
+ONEDNN_FLOAT16 = Private("ops.mkldnn._is_mkldnn_fp16_supported", "2.13.0", "an LSTM's dtype under autocast may differ")
+CONSTANT = Private("_dynamo_marked_constant", "2.13.0", "torch.compile breaks its graph at an LSTM under autocast")
+EVAL_FRAME = Private("_C._dynamo.eval_frame", "2.13.0", "torch.compiler.disable does it, which imports all of dynamo")
+LIBRARY = Private("_C.__file__", "2.13.0", "calls run on threads of pyrnn's own")
+NAMES = [value for value in list(globals().values()) if isinstance(value, Private)]
 
 
-def lookup(name: Name, fallback: Any) -> Any:
+def lookup(name: Private, fallback: Any) -> Any:
     """Returns torch's object of this name, or the fallback."""
     found: Any = torch
     for part in name.path.split("."):

@@ -45,7 +45,7 @@ def test_no_other_file_touches_torchs_private_names() -> None:
 
 
 @pytest.mark.parametrize("name", private.NAMES, ids=lambda name: name.path)
-def test_this_torch_has_the_name(name: private.Name) -> None:
+def test_this_torch_has_the_name(name: private.Private) -> None:
     # `_dynamo_marked_constant` is an attribute that pyrnn sets, so torch has no object of this name.
     nothing = object()
     assert name is private.CONSTANT or private.lookup(name, nothing) is not nothing
