@@ -145,7 +145,7 @@ def explain(module: nn.Module, input: Any, hx: Any = None, **keywords: Any) -> s
     check_module(module, "explain")
     if not isinstance(module, DropIn):
         return f"torch's own: {type(module).__name__} is not a drop-in; see accelerate()."
-    reason = module.refusal(input, hx)
+    reason = module.refusal(input, hx, **keywords)
     if reason is None:
         return "pyrnn's kernels: the call is covered."
     if keywords or not module.is_standard() or is_transforming():

@@ -161,7 +161,7 @@ class RNNCell(CellDropIn, nn.RNNCell):
             return nn.RNNCell.forward(self, input, hx)
         return super().forward(input, hx)
 
-    def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
+    def refusal(self: Any, input: Any, hx: Any = None, **keywords: Any) -> str | None:
         reason = super().refusal(input, hx)
         if reason is None and self.is_torchs(input):
             return AS_FAST

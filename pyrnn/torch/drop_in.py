@@ -55,20 +55,28 @@ class DropIn(nn.Module):
         """Returns the result of a call, by the kernels on packed weights; raises if they do not cover it."""
         raise NotImplementedError
 
-    def refusal(self, input: Any, hx: Any = None) -> str | None:
+    def refusal(self, input: Any, hx: Any = None, **keywords: Any) -> str | None:
         """Says why the kernels cannot run a call; None if they can."""
         reason = special_mode() or bad_weights(weights := self.weights())
         if reason is None and autocasts() and are_plain(input, hx):
-            cast = self.in_float32(weights, input, hx)
+            cast = self.in_float32(weights, input, hx, not keywords)
             if cast is None:
                 return NOT_CAST
             input, hx = cast.input, cast.hx
         return reason or self.bad_call(input, hx)
 
-    def in_float32(self, weights: list[Any], input: Any, hx: Any) -> Any:
-        """Returns the call as the kernels run it under autocast, or None if torch has to run it."""
+    def in_float32(self, weights: list[Any], input: Any, hx: Any, is_plain: bool) -> Any:
+        """Returns the call as the kernels run it under autocast, or None if torch should run it.
+
+        Args:
+            weights: all weights.
+            input: the call's input.
+            hx: the call's initial state.
+            is_plain: whether the call has no keywords that torch lacks.
+        """
         projects = bool(self.__dict__.get("proj_size"))
-        return in_float32(self.network().mode, projects, self.is_cell, weights[0], input, hx)
+        is_torchs = is_plain and self.is_standard()
+        return in_float32(self.network().mode, projects, self.is_cell, weights[0], input, hx, is_torchs)
 
     def is_standard(self) -> bool:
         """Whether torch's class could compute the same."""

@@ -92,7 +92,7 @@ def on_kernels(module: DropIn, input: Any, hx: Any, *keywords: Any) -> Any:
     packed = packed_weights(module, weights)
     if not autocasts():
         return module.on_kernels(packed, weights, input, hx, *keywords)
-    cast = module.in_float32(weights, input, hx)
+    cast = module.in_float32(weights, input, hx, not any(part.given() for part in keywords))
     return cast.cast(module.on_kernels(packed, weights, cast.input, cast.hx, *keywords), module.is_cell)
 
 

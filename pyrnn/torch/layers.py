@@ -182,7 +182,11 @@ class RecurrentDropIn(DropIn):
         dtype = x.dtype
         covered = dtype in DTYPES and all(t.dtype == dtype and t.device.type == "cpu" for t in tensors)
         if torch.is_autocast_enabled("cpu"):
-            cast = self.in_float32(weights, input, hx) if all(t.device.type == "cpu" for t in tensors) else None
+            cast = (
+                self.in_float32(weights, input, hx, keywords is NONE)
+                if all(t.device.type == "cpu" for t in tensors)
+                else None
+            )
             if cast is not None:
                 found = call_layer(self, run_operator, None, weights, cast.input, cast.hx, keywords)
                 return cast.cast(found, False)

@@ -41,6 +41,7 @@ ONEDNN_BFLOAT16 = Private(
     "ops.mkldnn._is_mkldnn_bf16_supported", "2.13.0", "an LSTM's dtype under autocast may differ"
 )
 ONEDNN_FLOAT16 = Private("ops.mkldnn._is_mkldnn_fp16_supported", "2.13.0", "an LSTM's dtype under autocast may differ")
+BFLOAT16 = Private("cpu._is_avx512_bf16_supported", "2.13.0", "the kernels run an LSTM under autocast, more slowly")
 CONSTANT = Private("_dynamo_marked_constant", "2.13.0", "torch.compile breaks its graph at an LSTM under autocast")
 EVAL_FRAME = Private("_C._dynamo.eval_frame", "2.13.0", "torch.compiler.disable does it, which imports all of dynamo")
 LIBRARY = Private("_C.__file__", "2.13.0", "calls run on threads of pyrnn's own")
@@ -116,9 +117,14 @@ def onednn_runs(dtype: torch.dtype) -> bool:
     return dtype is torch.float32 or (not torch.is_grad_enabled() and bool(lookup(ONEDNN_FLOAT16, unknown)()))
 
 
-# torch.compile calls it while it records a graph. torch.compiler.assume_constant_result sets this attribute too, but
+def onednn_is_fast(low: torch.dtype) -> bool:
+    """Whether this CPU has instructions for products of this dtype of 16 bits, which oneDNN uses."""
+    return bool(lookup(BFLOAT16 if low is torch.bfloat16 else ONEDNN_FLOAT16, unknown)())
+
+
+# torch.compile calls both while it records a graph. torch.compiler.assume_constant_result sets this attribute too, but
 # imports all of dynamo.
-vars(onednn_runs)[CONSTANT.path] = True
+vars(onednn_runs)[CONSTANT.path] = vars(onednn_is_fast)[CONSTANT.path] = True
 
 
 def graph_break() -> None:

@@ -16,7 +16,7 @@ from drop_ins import CELLS, LAYERS, input_of, leaves, pair, sequences, tensors_o
 from torch import Tensor, nn
 
 import pyrnn.torch as drop_in
-from pyrnn.torch.autocast import to
+from pyrnn.torch import autocast
 
 HALVES = [torch.bfloat16, torch.float16]
 OPTIONS: list[dict[str, Any]] = [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True}, {"bias": False}]
@@ -33,6 +33,11 @@ def onednn(request: pytest.FixtureRequest) -> Iterator[None]:
     torch._C._set_mkldnn_enabled(request.param)
     yield
     torch._C._set_mkldnn_enabled(True)
+
+
+@pytest.fixture(autouse=True)
+def _without_instructions_of_16_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(autocast, "onednn_is_fast", lambda low: False)
 
 
 def state_of(module: Any, name: str, dtype: torch.dtype | None) -> Any:
@@ -105,7 +110,7 @@ def test_results_are_those_of_float32_rounded_once(name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_packed_sequences_train_as_torchs(name: str, of_input: torch.dtype) -> None:
     theirs, ours = pair(name, 3, 5)
-    packed = to(sequences(torch.float32, (2, 4, 1)), of_input)
+    packed = autocast.to(sequences(torch.float32, (2, 4, 1)), of_input)
     found, expected = (trained(module, (packed,), torch.bfloat16) for module in (ours, theirs))
     assert_near(found[0], expected[0])
     assert_near(found[1], expected[1])
@@ -164,6 +169,21 @@ def test_a_wrong_call_raises_torchs_error() -> None:
             with pytest.raises(expected.type) as found:
                 ours(*args)
             assert str(found.value) == str(expected.value)
+
+
+def test_torch_runs_an_lstm_for_which_the_cpu_has_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(autocast, "onednn_is_fast", lambda low: True)
+    theirs, ours = pair("LSTM", 3, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "no LSTM for which this CPU has instructions" in drop_in.explain(ours, torch.zeros(4, 2, 3))
+        x = torch.randn(4, 2, 3)
+        assert all(map(torch.equal, tensors_of(ours(x)), tensors_of(theirs(x))))
+        assert "the call is covered" in drop_in.explain(ours, x, lengths=[4, 2])
+        drop_in.stats(reset=True)
+        ours(x, lengths=[4, 2])
+        assert drop_in.stats().kernels == 1
+        assert "kernels" in drop_in.explain(ours, sequences(torch.float32, (2, 4)))
+        assert "kernels" in drop_in.explain(pair("GRU", 3, 5)[1], x)
 
 
 def test_a_second_derivative_inside_autocast_is_near_that_of_float32() -> None:
