@@ -17,8 +17,9 @@ from torch import Tensor
 from pyrnn import _core
 from pyrnn.torch.autograd import run
 from pyrnn.torch.call import Call, Inputs
-from pyrnn.torch.coverage import bad_state, bad_weights, not_plain, special_mode
+from pyrnn.torch.coverage import bad_state, bad_weights, not_plain
 from pyrnn.torch.kernels import pack, spec_of
+from pyrnn.torch.private import special_mode
 
 from .cells import network_of, weights_of
 

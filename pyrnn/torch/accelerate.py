@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,27 +12,13 @@ from torch.nn.modules.rnn import RNNBase, RNNCellBase
 from pyrnn.checks.arguments import check_bools
 
 from .classes import put_back, replaced_class
-from .coverage import is_transforming
 from .drop_in import DropIn
-from .registered import NOT_REGISTERED, SCRIPTED, check_module, unregistered
+from .private import is_transforming
+from .registered import NOT_REGISTERED, SCRIPTED, check_module, check_no_graph, unregistered
+from .report import AccelerateReport, report_of
 from .swap import DROP_INS, KINDS, class_for, put_in
 
 NAMES = {original.__name__ for original in DROP_INS}
-
-
-@dataclass(frozen=True)
-class AccelerateReport:
-    """The result of `accelerate`.
-
-    Attributes:
-        model: the model with the drop-ins in it.
-        swapped: the new class of each module that was swapped, by its name in the model ("" is the model itself).
-        left: the reason why a recurrent module was left as it is, by its name.
-    """
-
-    model: nn.Module = field(repr=False)
-    swapped: dict[str, str]
-    left: dict[str, str]
 
 
 def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = False) -> AccelerateReport:
@@ -59,11 +44,12 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
             are traceable and instances of torch's classes. Drop-ins that are in the model already are swapped too.
 
     Returns:
-        An `AccelerateReport`: the model, what was swapped, what was left and why. Layers in plain lists and dicts,
-        which torch does not register, are among those left.
+        An `AccelerateReport`: the model, what was swapped, what was left and why; `print` shows it as a table. Layers
+        in plain lists and dicts, which torch does not register, are among those left.
 
     Raises:
         TypeError: if the model is no module, or is compiled by TorchScript.
+        RuntimeError: if torch traces or compiles a model at the moment.
 
     Example:
         >>> import torch, pyrnn.torch
@@ -75,6 +61,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     """
     check_bools(inplace=inplace, traceable=traceable)
     check_module(model, "accelerate")
+    check_no_graph("accelerate")
     model = model if inplace else copy.deepcopy(model)
     swapped, left = {}, {}
     for name, module in model.named_modules():
@@ -93,7 +80,7 @@ def accelerate(model: nn.Module, *, inplace: bool = True, traceable: bool = Fals
     for name, module in unregistered(model):
         if isinstance(module, (RNNBase, RNNCellBase)) and not isinstance(module, DropIn):
             left[name] = NOT_REGISTERED
-    return AccelerateReport(model, swapped, left)
+    return report_of(model, swapped, left)
 
 
 def restore(model: nn.Module) -> list[str]:
@@ -110,6 +97,7 @@ def restore(model: nn.Module) -> list[str]:
 
     Raises:
         TypeError: if the model is no module.
+        RuntimeError: if torch traces or compiles a model at the moment.
 
     Example:
         >>> import torch, pyrnn.torch
@@ -118,6 +106,7 @@ def restore(model: nn.Module) -> list[str]:
         ([''], True)
     """
     check_module(model, "restore")
+    check_no_graph("restore")
     names = []
     for name, module in model.named_modules():
         replaced = replaced_class(type(module)) if isinstance(module, DropIn) and module.is_standard() else None
@@ -151,7 +140,7 @@ def explain(module: nn.Module, input: Any, hx: Any = None, **keywords: Any) -> s
     check_module(module, "explain")
     if not isinstance(module, DropIn):
         return f"torch's own: {type(module).__name__} is not a drop-in; see accelerate()."
-    reason = module.refusal(input, hx)
+    reason = module.refusal(input, hx, **keywords)
     if reason is None:
         return "pyrnn's kernels: the call is covered."
     if keywords or not module.is_standard() or is_transforming():

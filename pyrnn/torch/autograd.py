@@ -10,6 +10,7 @@ from torch.autograd import Function
 
 from .call import Call, Inputs, Tensors, compute, must_replay, recorded_gradients, replayed_gradients
 from .operators import backward_operator
+from .private import keeps_graph
 
 
 def run(call: Call, inputs: Inputs) -> Tensors:
@@ -50,6 +51,6 @@ class Recurrence(Function):
         if replayed:
             return None, None, *replayed_gradients(ctx.call, inputs, grads, needed)
         found = recorded_gradients(ctx.call, ctx.tape, ctx.counts, grads, needed)
-        if not torch._C._autograd._get_current_graph_task_keep_graph():
+        if not keeps_graph():
             ctx.tape = None  # frees memory; saved_tensors refuses a second backward
         return None, None, *(grad if need else None for grad, need in zip(found, needed, strict=True))

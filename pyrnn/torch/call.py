@@ -14,7 +14,8 @@ from torch import Tensor
 from pyrnn import _core
 
 from .composed import Network, Steps, compose
-from .coverage import PLAIN, is_batched, special_mode
+from .coverage import PLAIN
+from .private import is_legacy_batch, special_mode
 
 Tensors = tuple[Tensor, ...]
 
@@ -111,7 +112,7 @@ def must_replay(grads: Any) -> bool:
     return (
         torch.is_grad_enabled()
         or special_mode() is not None
-        or any(grad is not None and (type(grad) not in PLAIN or is_batched(grad)) for grad in grads)
+        or any(grad is not None and (type(grad) not in PLAIN or is_legacy_batch(grad)) for grad in grads)
     )
 
 
@@ -132,7 +133,7 @@ def recorded_gradients(
 def replayed_gradients(call: Call, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor | None]:
     """Computes the gradients of the inputs, flat, by torch's operators, so that they are differentiable themselves."""
     create = torch.is_grad_enabled()
-    with torch.enable_grad():
+    with torch.enable_grad(), torch.autocast("cpu", enabled=False):
         # If one input was computed from another, its gradient must not flow into the other; aliases prevent that.
         aliases = [t.view_as(t) if t.requires_grad else t for t in inputs.flat()]
         outputs = run_composed(call, Inputs.of(aliases, len(inputs.initial), len(inputs.reset_state)))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
+from torch.profiler import record_function
 
 from pyrnn import _core
 from pyrnn.core.facts import IS_PAIR
@@ -17,15 +18,17 @@ from pyrnn.core.facts import IS_PAIR
 from .autograd import run
 from .call import Call, Inputs, parts_of, run_composed
 from .composed import Network
-from .coverage import bad_cell_call, bad_weights, is_transforming, special_mode
-from .drop_in import DropIn, are_plain, check_sizes
-from .kernels import Packed, inferred, packed_weights, spec_of
+from .counters import count_kernels, count_torch
+from .coverage import bad_cell_call
+from .drop_in import DropIn, check_sizes
+from .kernels import Packed, inferred, served, spec_of
+from .private import COMPILING, autocasts, is_profiling, is_transforming, special_mode
 
-_C: Any = torch._C._VariableFunctions
-FUSED = {"tanh": _C.rnn_tanh_cell, "relu": _C.rnn_relu_cell}  # torch's functions for one step
+FUSED: dict[str, Any] = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}  # torch's functions for one step
 # With gradients, the kernels run an RNNCell's step of at least so many multiply-adds. With AVX-512 they are 1.3 times
 # as fast as torch's at B,I,H = 32,64,128, and slower at 128,16,32; with AVX2 they are nowhere faster.
 RECORDED_FROM = 2**19 if _core.isa().startswith("avx512") else math.inf
+AS_FAST = "gradients may be asked for, and torch records them as fast"
 NAMES = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
 of_cell = itemgetter(*NAMES)
 
@@ -62,23 +65,31 @@ class CellDropIn(DropIn):
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         special = special_mode()
-        if special is None:
+        if special is None and not is_profiling() and not autocasts():
             found = inferred(self, input, hx)
             if found is not None:
+                count_kernels()
                 return found
-        if special is None and are_plain(input, hx):
-            weights = self.weights()
-            try:
-                return self.computed(run, packed_weights(self, weights), weights, input, hx)
-            except Exception:
-                if self.refusal(input, hx) is None:
-                    raise
+        if special is not COMPILING and is_profiling():
+            with record_function(f"pyrnn.torch.{type(self).__name__}"):
+                return self.called(special, input, hx)
+        return self.called(special, input, hx)
+
+    def called(self: Any, special: str | None, input: Any, hx: Any) -> Any:
+        """Computes a call by the kernels, or as torch does if they do not cover it."""
+        if special is not COMPILING:
+            found = served(self, special, input, hx)
+            if found is not None:
+                return found
         if special is not None and is_transforming():
             return self.computed(run_composed, None, self.weights(), input, hx)
         if isinstance(input, Proxy):
             return self.symbolic(input, hx, {})
         self.check_matrix_state(input, hx)
         return self._original.forward(self, input, hx)
+
+    def on_kernels(self: Any, packed: Packed, weights: Any, input: Any, hx: Any, *keywords: Any) -> Any:
+        return self.computed(run, packed, weights, input, hx)
 
     def spec(self: Any) -> _core.Spec:
         """Returns the network and its sizes, as the kernels take them."""
@@ -96,9 +107,8 @@ class CellDropIn(DropIn):
             final = tuple(part.squeeze(0) for part in final)
         return final if is_pair else final[0]
 
-    def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
-        is_pair = IS_PAIR[self._name_of_cell()]
-        return special_mode() or bad_weights(self.weights()) or bad_cell_call(self, input, hx, is_pair)
+    def bad_call(self: Any, input: Any, hx: Any) -> str | None:
+        return bad_cell_call(self, input, hx, IS_PAIR[self._name_of_cell()])
 
     def check_matrix_state(self: Any, input: Any, hx: Any) -> None:
         """Raises RuntimeError for a 2-D state with a 1-D input, where torch would read out of bounds."""
@@ -133,11 +143,15 @@ class RNNCell(CellDropIn, nn.RNNCell):
             return False
         batch = input.shape[0] if input.dim() == 2 else 1
         # A traced graph should fit any batch, and a comparison with its symbolic size would fix the size.
-        is_traced = torch.compiler.is_compiling() or not isinstance(batch, int)
-        return is_traced or batch * self.hidden_size * (self.input_size + self.hidden_size) < RECORDED_FROM
+        if torch.compiler.is_compiling() or not isinstance(batch, int):
+            return True
+        is_small: bool = batch * self.hidden_size * (self.input_size + self.hidden_size) < RECORDED_FROM
+        return is_small and not autocasts()  # under autocast torch is slow
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         if isinstance(input, Tensor) and self.is_torchs(input) and not is_transforming():
+            if not torch.compiler.is_compiling():
+                count_torch(AS_FAST)
             if type(hx) is Tensor and input.dim() == hx.dim() == 2:  # skips torch's checks, 5 % of a step at H=16
                 try:
                     return FUSED[self.nonlinearity](input, hx, *of_cell(self._parameters))
@@ -147,10 +161,10 @@ class RNNCell(CellDropIn, nn.RNNCell):
             return nn.RNNCell.forward(self, input, hx)
         return super().forward(input, hx)
 
-    def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
+    def refusal(self: Any, input: Any, hx: Any = None, **keywords: Any) -> str | None:
         reason = super().refusal(input, hx)
         if reason is None and self.is_torchs(input):
-            return "gradients may be asked for, and torch records them as fast"
+            return AS_FAST
         return reason
 
 

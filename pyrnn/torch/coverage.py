@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.nn.utils.rnn import PackedSequence
 
@@ -16,37 +15,7 @@ PLAIN = (Tensor, Parameter)
 STRIDED = torch.strided
 DTYPES = (torch.float32, torch.float64)
 
-_C: Any = torch._C  # Any, because its type stub lacks functions used here
-_autocast = _C._is_any_autocast_enabled
-_transforms = _C._functorch.peek_interpreter_stack
-is_batched = _C._functorch.is_legacy_batchedtensor  # such tensors come from is_grads_batched and vectorize
-_modes = _C._len_torch_dispatch_stack
-_tracing = _C._is_tracing
-COMPILING = "the model is being compiled"
 INVALID = "torch reports what is wrong with it"
-
-
-def is_transforming() -> bool:
-    """Whether torch.func or forward-mode differentiation runs, which torch's fused operators may not know."""
-    # `is None` would not do: dynamo wraps the result, None too.
-    return not isinstance(_transforms(), type(None)) or forward_ad._current_level >= 0
-
-
-def special_mode() -> str | None:
-    """Names a mode of torch (compiling, autocast, a transform ...) in which the kernels cannot run a call, or None."""
-    if torch.compiler.is_compiling():  # must be the first check, because dynamo cannot trace the others
-        return COMPILING
-    if _autocast():
-        return "autocast is on"
-    if _transforms() is not None:
-        return "a transform of torch.func (vmap, jvp, grad) is running"
-    if forward_ad._current_level >= 0:
-        return "forward-mode differentiation is on"
-    if _modes():
-        return "a dispatch mode (fake tensors, export, profiling of operators) is on"
-    if _tracing():
-        return "the model is being traced"
-    return None
 
 
 def not_plain(tensor: Any, what: str, dtype: torch.dtype) -> str | None:

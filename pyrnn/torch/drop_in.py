@@ -6,16 +6,19 @@ import copy
 import copyreg
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import Proxy
+from torch.nn.utils.rnn import PackedSequence
 
 from pyrnn import _core
 from pyrnn.checks.arguments import MOST_LAYERS, MOST_UNITS, check_int
 from pyrnn.weights.state_dict import OPTIONS
 
+from .autocast import NOT_CAST, in_float32
 from .classes import as_replaced, deep_copy, is_parametrized, put_back, replaced_class
 from .composed import Network
-from .coverage import PLAIN
+from .coverage import PLAIN, bad_weights
+from .private import autocasts, special_mode
 
 CHOSEN = ("activation", "recurrent_activation", "peephole")  # attributes that only modules with chosen ones have
 
@@ -50,9 +53,40 @@ class DropIn(nn.Module):
         """Returns the names of the weights, in the order of the kernels."""
         raise NotImplementedError
 
-    def refusal(self, input: Any, hx: Any = None) -> str | None:
-        """Says why the kernels cannot run a call; None if they can."""
+    def weights(self) -> list[Any]:
+        """Returns all weights, in the order of the kernels."""
         raise NotImplementedError
+
+    def bad_call(self, input: Any, hx: Any) -> str | None:
+        """Says what in the arguments the kernels cannot read, given that they can read the weights."""
+        raise NotImplementedError
+
+    def on_kernels(self, packed: Any, weights: list[Any], input: Any, hx: Any, *keywords: Any) -> Any:
+        """Returns the result of a call, by the kernels on packed weights; raises if they do not cover it."""
+        raise NotImplementedError
+
+    def refusal(self, input: Any, hx: Any = None, **keywords: Any) -> str | None:
+        """Says why the kernels cannot run a call; None if they can."""
+        reason = special_mode() or bad_weights(weights := self.weights())
+        if reason is None and autocasts() and are_plain(input, hx):
+            cast = self.in_float32(weights, input, hx, not keywords)
+            if cast is None:
+                return NOT_CAST
+            input, hx = cast.input, cast.hx
+        return reason or self.bad_call(input, hx)
+
+    def in_float32(self, weights: list[Any], input: Any, hx: Any, is_plain: bool) -> Any:
+        """Returns the call as the kernels run it under autocast, or None if torch should run it.
+
+        Args:
+            weights: all weights.
+            input: the call's input.
+            hx: the call's initial state.
+            is_plain: whether the call has no keywords that torch lacks.
+        """
+        projects = bool(self.__dict__.get("proj_size"))
+        is_torchs = is_plain and self.is_standard()
+        return in_float32(self.network().mode, projects, self.is_cell, weights[0], input, hx, is_torchs)
 
     def is_standard(self) -> bool:
         """Whether torch's class could compute the same."""
@@ -127,8 +161,9 @@ class DropIn(nn.Module):
         return copied
 
 
-def are_plain(input: Tensor, hx: Any) -> bool:
+def are_plain(input: Any, hx: Any) -> bool:
     """Whether these are ordinary tensors whose memory holds their numbers; the kernels check dtypes and shapes."""
+    input = input.data if isinstance(input, PackedSequence) else input
     for tensor in (input, *hx) if type(hx) in (tuple, list) else (input,) if hx is None else (input, hx):
         if type(tensor) not in PLAIN or tensor.is_neg():
             return False

@@ -11,8 +11,10 @@ from torch import Tensor, is_grad_enabled
 from pyrnn import _core
 
 from .composed import Network
+from .counters import count_kernels, count_torch
 from .coverage import bad_weights
 from .drop_in import DropIn, are_plain
+from .private import autocasts
 
 
 def spec_of(network: Network, input_size: int, hidden_size: int, proj_size: int) -> _core.Spec:
@@ -55,6 +57,43 @@ def packed_weights(module: DropIn, weights: list[Tensor]) -> Packed:
         packed = Packed(module.network(), kernels, itemgetter(*module.weight_names()), quick)
         module.__dict__["_packed"] = packed
     return packed
+
+
+def served(module: DropIn, special: str | None, input: Any, hx: Any, *keywords: Any) -> Any:
+    """Returns the result of a call that the kernels run, or None if torch has to run it, and counts the call.
+
+    Args:
+        module: the module that is called.
+        special: what `special_mode` returned.
+        input: the call's input.
+        hx: the call's initial state.
+        *keywords: of a layer, the call's other arguments.
+    """
+    reason = special
+    if special is None:
+        try:
+            found = on_kernels(module, input, hx, *keywords)
+        except Exception:
+            reason = module.refusal(input, hx)
+            if reason is None:
+                raise
+        else:
+            count_kernels()
+            return found
+    count_torch(str(reason))
+    return None
+
+
+def on_kernels(module: DropIn, input: Any, hx: Any, *keywords: Any) -> Any:
+    """Returns the result of a call, by the kernels; raises any exception if they do not cover it."""
+    if not are_plain(input, hx):
+        raise TypeError("an argument is no plain tensor")
+    weights = module.weights()
+    packed = packed_weights(module, weights)
+    if not autocasts():
+        return module.on_kernels(packed, weights, input, hx, *keywords)
+    cast = module.in_float32(weights, input, hx, not any(part.given() for part in keywords))
+    return cast.cast(module.on_kernels(packed, weights, cast.input, cast.hx, *keywords), module.is_cell)
 
 
 def inferred(module: DropIn, x: Any, hx: Any) -> Any:

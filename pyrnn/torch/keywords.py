@@ -12,8 +12,7 @@ from pyrnn.checks.arguments import check_bools, check_masked_output, check_size
 from pyrnn.core.facts import IS_PAIR
 
 from .call import Call
-
-is_batchedtensor = torch._C._functorch.is_batchedtensor  # vmap forbids reading the numbers of such a tensor
+from .private import is_batch
 
 
 class Keywords(NamedTuple):
@@ -116,7 +115,8 @@ def within(lengths: Any, extent: tuple[int, ...]) -> Tensor:
     if ends.shape != batch and (batch or ends.shape != (1,)):
         expected = f"one length for each of the {batch[0]} sequences" if batch else "one length"
         raise ValueError(f"lengths should hold {expected}, got shape {tuple(ends.shape)}")
-    known = ends.numel() and not torch.compiler.is_compiling() and not is_batchedtensor(ends)
+    # vmap forbids reading the numbers of its tensors.
+    known = ends.numel() and not torch.compiler.is_compiling() and not is_batch(ends)
     if known and not 0 <= int(ends.min()) <= int(ends.max()) <= steps:
         raise ValueError(f"lengths should be from 0 to {steps}, the number of steps of the input, got {ends.tolist()}")
     return (torch.arange(steps, device=ends.device)[:, None] < ends).reshape(extent)

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._dynamo import eval_frame
 from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence
+from torch.profiler import record_function
 
 from pyrnn import _core
 from pyrnn.checks.arguments import check_bools, check_names
@@ -21,20 +21,22 @@ from pyrnn.checks.arguments import check_bools, check_names
 from .autograd import run
 from .call import run_composed
 from .composed import Network
-from .coverage import (
-    COMPILING,
-    DTYPES,
-    bad_layer_call,
-    bad_weights,
-    check_call,
-    is_transforming,
-    special_mode,
-)
-from .drop_in import DropIn, are_plain, check_sizes
-from .kernels import inferred, packed_weights, spec_of
+from .counters import count_kernels
+from .coverage import DTYPES, bad_layer_call, check_call
+from .drop_in import DropIn, check_sizes
+from .kernels import Packed, inferred, served, spec_of
 from .keywords import NONE, Keywords
 from .layer_call import call_layer
 from .operators import run_operator
+from .private import (
+    COMPILING,
+    autocasts,
+    graph_break,
+    is_profiling,
+    is_transforming,
+    skip_in_graphs,
+    special_mode,
+)
 from .stream import TensorStream
 from .trace import trace
 
@@ -143,23 +145,32 @@ class RecurrentDropIn(DropIn):
         special = special_mode()
         if special is COMPILING and not torch.onnx.is_in_onnx_export():
             return self.compiled(input, hx, keywords)
-        if special is None and keywords is NONE and not (self.dropout and self.training):
+        profiling = is_profiling()
+        is_plain = special is None and keywords is NONE and not profiling and not autocasts()
+        if is_plain and not (self.dropout and self.training):
             found = inferred(self, input, hx)
             if found is not None:
+                count_kernels()
                 return found
-        if special is None and are_plain(input.data if isinstance(input, PackedSequence) else input, hx):
-            try:
-                weights = self.weights()
-                return call_layer(self, run, packed_weights(self, weights), weights, input, hx, keywords)
-            except Exception:
-                if self.refusal(input, hx) is None:
-                    raise
+        if profiling:
+            with record_function(f"pyrnn.torch.{type(self).__name__}"):
+                return self.eager(special, input, hx, keywords)
+        return self.eager(special, input, hx, keywords)
+
+    def eager(self: Any, special: str | None, input: Any, hx: Any, keywords: Keywords) -> Any:
+        """Computes a call outside of a graph: by the kernels, or as torch does if they do not cover it."""
+        found = served(self, special, input, hx, keywords)
+        if found is not None:
+            return found
         if isinstance(input, Proxy) and self.has_own_forward():
             return self.symbolic(input, hx, keywords.given())
         if keywords is NONE and self.is_standard() and not is_transforming():
             self.check_packed_input(input)
             return self._original.forward(self, input, hx)
         return self.composed(input, hx, keywords)
+
+    def on_kernels(self: Any, packed: Packed, weights: Any, input: Any, hx: Any, *keywords: Any) -> Any:
+        return call_layer(self, run, packed, weights, input, hx, *keywords)
 
     def compiled(self: Any, input: Any, hx: Any, keywords: Keywords) -> Any:
         """Computes a call in a graph, as one operator, or as torch does if the kernels do not cover it."""
@@ -170,11 +181,20 @@ class RecurrentDropIn(DropIn):
         tensors = [x, *(() if hx is None else hx if self.mode == "LSTM" else (hx,)), *weights]
         dtype = x.dtype
         covered = dtype in DTYPES and all(t.dtype == dtype and t.device.type == "cpu" for t in tensors)
-        if covered and not torch.is_autocast_enabled("cpu"):
+        if torch.is_autocast_enabled("cpu"):
+            cast = (
+                self.in_float32(weights, input, hx, keywords is NONE)
+                if all(t.device.type == "cpu" for t in tensors)
+                else None
+            )
+            if cast is not None:
+                found = call_layer(self, run_operator, None, weights, cast.input, cast.hx, keywords)
+                return cast.cast(found, False)
+        elif covered:
             return call_layer(self, run_operator, None, weights, input, hx, keywords)
         if keywords is NONE and self.is_standard():
             if self.mode == "LSTM" and torch.is_grad_enabled():
-                torch._dynamo.graph_break()  # because torch 2.13 cannot trace the gradient of its LSTM
+                graph_break()  # because torch 2.13 cannot trace the gradient of its LSTM
             return self._original.forward(self, input, hx)
         return self.composed(input, hx, keywords)
 
@@ -198,8 +218,8 @@ class RecurrentDropIn(DropIn):
                 return self._flat_weights  # type: ignore[no-any-return]
         return found
 
-    def refusal(self: Any, input: Any, hx: Any = None) -> str | None:
-        return special_mode() or bad_weights(self.weights()) or bad_layer_call(self, input, hx)
+    def bad_call(self: Any, input: Any, hx: Any) -> str | None:
+        return bad_layer_call(self, input, hx)
 
     def check_packed_input(self: Any, input: Any) -> None:
         """Checks packed data as torch's RNN and GRU do; torch's LSTM omits the check and may read out of bounds."""
@@ -218,10 +238,8 @@ class RecurrentDropIn(DropIn):
 # torch.onnx's older exporter passes all parameters that it finds here by position; keywords would break that.
 vars(RecurrentDropIn.forward)["__signature__"] = inspect.signature(lambda self, input, hx=None, **keywords: None)
 
-# Dynamo traces neither torch's layers nor these, and must not trace the functions that they call. This marks forward
-# as torch.compiler.disable would, which imports all of dynamo.
-_skip = eval_frame._FrameAction.SKIP
-eval_frame.set_code_exec_strategy(RecurrentDropIn.forward.__code__, eval_frame._FrameExecStrategy(_skip, _skip))
+# Dynamo traces neither torch's layers nor these, and must not trace the functions that they call.
+skip_in_graphs(RecurrentDropIn.forward)
 
 
 class RNN(RecurrentDropIn, nn.RNN):

@@ -20,6 +20,7 @@ from pyrnn.core.facts import GATES_OF_CELL, IS_PAIR
 
 from .call import Call, Inputs, compute, must_replay, recorded_gradients, replayed_gradients
 from .composed import Network
+from .counters import count_kernels
 from .kernels import pack, spec_of
 
 
@@ -88,6 +89,7 @@ def recurrence(*arguments: Any) -> list[Tensor]:
     """Returns output, h, for an LSTM c, with all_states the cell states, and a handle of the tape (empty if none)."""
     *of_call, record = arguments
     call, inputs = call_of(tuple(of_call))
+    count_kernels()
     outputs, tape = compute(call._replace(kernels=kernels_of(call.network, inputs.weights)), inputs, record)
     memory = np.zeros(1 if record else 0, np.int64).view(Handle)
     handle = torch.from_numpy(memory)

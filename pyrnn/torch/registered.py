@@ -10,6 +10,8 @@ from torch import nn
 
 from pyrnn.checks.quoting import brief
 
+from .private import tracing
+
 NOT_REGISTERED = (
     "it stands in a plain list, tuple, set or dict, which torch does not register; use nn.ModuleList or nn.ModuleDict"
 )
@@ -36,6 +38,15 @@ def check_module(model: Any, caller: str) -> None:
         raise TypeError(f"{expected}, got a {type(model).__name__}; make the model and load the file into it first.")
     kind = type(model)
     raise TypeError(f"{expected}, got {kind.__qualname__ if kind.__module__ == 'builtins' else _full_name(kind)}.")
+
+
+def check_no_graph(caller: str) -> None:
+    """Raises RuntimeError while torch records a graph, because the graph would have some modules of each kind."""
+    if torch.compiler.is_compiling() or tracing():
+        raise RuntimeError(
+            f"{caller} changes the classes of a model's modules, but torch is tracing or compiling a model at the "
+            f"moment; call {caller} before torch.compile, torch.jit.trace or torch.export."
+        )
 
 
 def _full_name(kind: type) -> str:

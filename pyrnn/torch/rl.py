@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from pyrnn.checks.quoting import brief
 
-from .accelerate import AccelerateReport
 from .accelerate import accelerate as swap
 from .accelerate import restore as swap_back
 from .layers import LSTM
+from .report import AccelerateReport
 
 METHOD = "_process_sequence"
 SOURCE = "sb3_contrib.common.recurrent.policies"  # the method as sb3-contrib 2.9.2 has it

@@ -8,6 +8,8 @@ import torch
 
 from pyrnn import _core
 
+from .private import library
+
 FORKED = 0x40  # PF_FORKNOEXEC in Linux's sched.h
 FLAGS = 6  # the index of the flags among the fields after the program's name
 
@@ -29,4 +31,4 @@ def follow_torch() -> None:
 
     In a fork, or if torch's threads are not OpenMP's, they run on as many threads of pyrnn's own.
     """
-    _core.follow_host("" if is_forked() else torch._C.__file__, torch.get_num_threads)
+    _core.follow_host("" if is_forked() else library, torch.get_num_threads)

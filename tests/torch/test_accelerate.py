@@ -80,7 +80,7 @@ def test_explain_says_which_way_a_call_goes() -> None:
     assert "hx is of shape (1, 2, 4), expected (1, 2, 5)" in drop_in.explain(ours, x, (x[:1].new_zeros(1, 2, 4),) * 2)
     assert "on meta" in drop_in.explain(ours, x.to("meta"))
     with torch.autocast("cpu"):
-        assert drop_in.explain(ours, x) == "torch's own: autocast is on."
+        assert "autocast is on" in drop_in.explain(ours, x.double())
 
 
 @pytest.mark.parametrize("name", LAYERS + CELLS)

@@ -1,4 +1,4 @@
-"""Calls of other dtypes, under autocast and on meta give torch's own bits, or torch's own error.
+"""Calls of other dtypes and on meta give torch's own bits, or torch's own error.
 
 torch computes an LSTM of bfloat16 or float16 by oneDNN, which cannot do so on every CPU: without AVX-512 some of these
 calls raise. With oneDNN off they compute on every CPU.
@@ -70,16 +70,6 @@ def test_a_call_of_another_dtype_is_torchs(name: str, dtype: torch.dtype) -> Non
     assert_same_outcome(lambda: ours(x), lambda: theirs(x))
 
 
-@pytest.mark.usefixtures("onednn")
-@pytest.mark.parametrize("dtype", HALVES)
-@pytest.mark.parametrize("name", LAYERS + CELLS)
-def test_a_call_under_autocast_is_torchs(name: str, dtype: torch.dtype) -> None:
-    theirs, ours = pair(name, 3, 5)
-    x = input_of(name)
-    with torch.autocast("cpu", dtype):
-        assert_same_outcome(lambda: ours(x), lambda: theirs(x))
-
-
 @pytest.mark.parametrize("name", LAYERS + CELLS)
 def test_a_call_on_meta_is_torchs(name: str) -> None:
     theirs, ours = pair(name, 3, 5, device="meta")
@@ -95,18 +85,14 @@ def torchs_own(layer: nn.Module) -> nn.Module:
 
 
 @pytest.mark.usefixtures("onednn")
-@pytest.mark.parametrize("autocast", [True, False], ids=["autocast", "bfloat16"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_compiled_call_of_half_the_bits_is_torchs(name: str, autocast: bool) -> None:
-    traceable, plain = twins(name)
-    x = torch.randn(T, B, I)
-    if not autocast:
-        x, traceable, plain = x.bfloat16(), traceable.bfloat16(), plain.bfloat16()
+def test_a_compiled_call_of_half_the_bits_is_torchs(name: str) -> None:
+    traceable, plain = (layer.bfloat16() for layer in twins(name))
+    x = torch.randn(T, B, I).bfloat16()
     theirs = torchs_own(plain)
 
     def call(module: nn.Module, x: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            return module(x * 1)[0]  # type: ignore[no-any-return]
+        return module(x * 1)[0]  # type: ignore[no-any-return]
 
     with torch.no_grad(), config.patch(allow_rnn=True):
         found = assert_same_outcome(lambda: compiled(call)(traceable, x), lambda: compiled(call)(theirs, x))
@@ -116,14 +102,12 @@ def test_a_compiled_call_of_half_the_bits_is_torchs(name: str, autocast: bool) -
 
 
 @pytest.mark.usefixtures("onednn")
-@pytest.mark.parametrize("autocast", [True, False], ids=["autocast", "bfloat16"])
-def test_a_compiled_lstm_trains_in_half_the_bits_as_torchs(autocast: bool) -> None:
-    traceable, plain = (layer if autocast else layer.bfloat16() for layer in twins("LSTM"))
-    x = torch.ones(T, B, I, dtype=torch.float32 if autocast else torch.bfloat16)
+def test_a_compiled_lstm_trains_in_half_the_bits_as_torchs() -> None:
+    traceable, plain = (layer.bfloat16() for layer in twins("LSTM"))
+    x = torch.ones(T, B, I, dtype=torch.bfloat16)
 
     def trained(layer: nn.Module, call: Any) -> Any:
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            output = call(x)[0]
+        output = call(x)[0]
         return output, torch.autograd.grad(output.sum(), list(layer.parameters()))
 
     theirs = torchs_own(plain)
