@@ -77,14 +77,14 @@ class CellDropIn(DropIn):
 
     def called(self: Any, special: str | None, input: Any, hx: Any) -> Any:
         """Computes a call by the kernels, or as torch does if they do not cover it."""
+        if isinstance(input, Proxy):
+            return self.symbolic(input, hx, {})
         if special is not COMPILING:
             found = served(self, special, input, hx)
             if found is not None:
                 return found
         if special is not None and is_transforming():
             return self.computed(run_composed, None, self.weights(), input, hx)
-        if isinstance(input, Proxy):
-            return self.symbolic(input, hx, {})
         self.check_matrix_state(input, hx)
         return self._original.forward(self, input, hx)
 

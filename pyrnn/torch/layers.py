@@ -159,11 +159,11 @@ class RecurrentDropIn(DropIn):
 
     def eager(self: Any, special: str | None, input: Any, hx: Any, keywords: Keywords) -> Any:
         """Computes a call outside of a graph: by the kernels, or as torch does if they do not cover it."""
+        if isinstance(input, Proxy) and self.has_own_forward():
+            return self.symbolic(input, hx, keywords.given())
         found = served(self, special, input, hx, keywords)
         if found is not None:
             return found
-        if isinstance(input, Proxy) and self.has_own_forward():
-            return self.symbolic(input, hx, keywords.given())
         if keywords is NONE and self.is_standard() and not is_transforming():
             self.check_packed_input(input)
             return self._original.forward(self, input, hx)

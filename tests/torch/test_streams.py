@@ -194,7 +194,7 @@ def test_dropout_is_off_in_a_trace() -> None:
 def test_wrong_arguments_of_a_trace_are_refused() -> None:
     module = drop_in.LSTM(3, 5)
     for option in ("return_states", "checkpoint", "length"):
-        with pytest.raises(TypeError, match=rf"LSTM.trace\(\) does not take '{option}', only lengths, mask, "):
+        with pytest.raises(TypeError, match=rf"LSTM.trace\(\) does not take '{option}', only hx, lengths, mask, "):
             module.trace(X, **{option: 1})
     with pytest.raises(ValueError, match="lengths should be from 0 to 4"):
         module.trace(X, lengths=[5, 1])
