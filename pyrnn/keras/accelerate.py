@@ -40,11 +40,12 @@ def accelerate(model: Any) -> AccelerateReport:
 
     Example:
         >>> import keras, pyrnn.keras
-        >>> model = keras.Sequential([keras.Input((10, 8)), keras.layers.GRU(16, name="gru"), keras.layers.Dense(1)])
+        >>> layers = [keras.Input((10, 8)), keras.layers.GRU(16, name="gru"), keras.layers.Dense(1)]
+        >>> model = keras.Sequential(layers, name="model")
         >>> pyrnn.keras.accelerate(model)
-        AccelerateReport(swapped={'sequential/gru': 'GRU'}, left={})
+        AccelerateReport(swapped={'model/gru': 'GRU'}, left={})
         >>> pyrnn.keras.restore(model)
-        ['sequential/gru']
+        ['model/gru']
 
     Source: https://keras.io/api/layers/recurrent_layers/
     """
