@@ -13,6 +13,7 @@ from .cells import network_of
 from .loop import Loop
 
 METHOD = "inner_loop"
+NOTHING = "the model has no GRU, LSTM, SimpleRNN or RNN layer, or Keras has not seen its layers yet"
 LOOPS = {keras.layers.RNN.inner_loop, keras.layers.SimpleRNN.inner_loop, keras.layers.LSTM.inner_loop,
          keras.layers.GRU.inner_loop}  # fmt: skip
 
@@ -51,9 +52,10 @@ def accelerate(model: Any) -> AccelerateReport:
     """
     check_model(model, "accelerate")
     check_backend()
-    swapped, left = {}, {}
+    swapped, left, already = {}, {}, {}
     for name, layer in layers_of(model):
         if isinstance(layer.__dict__.get(METHOD), Loop):
+            already[name] = type(layer).__name__
             continue
         try:
             check_layer(layer)
@@ -62,7 +64,7 @@ def accelerate(model: Any) -> AccelerateReport:
         else:
             swapped[name] = type(layer).__name__
             layer.__dict__[METHOD] = Loop(layer)  # not an attribute of Keras, which would track it
-    return AccelerateReport(model, swapped, left)
+    return AccelerateReport(model, swapped, left, already, nothing=NOTHING)
 
 
 def restore(model: Any) -> list[str]:
@@ -122,11 +124,16 @@ def explain(layer: Any, sequences: Any, initial_state: Any = None, mask: Any = N
     if not isinstance(loop, Loop):
         return f"Keras' own: {layer.name} is not accelerated; see accelerate()."
     sequences, initial_state, mask = (
-        part if part is None else keras.tree.map_structure(keras.ops.convert_to_tensor, part)
+        part if part is None else keras.tree.map_structure(lambda x: as_called(layer, x), part)
         for part in (sequences, initial_state, mask)
     )
     reason = loop.refusal(sequences, initial_state, mask, training) if layer.built else "the layer has no weights yet"
     return "pyrnn's kernels: the call is covered." if reason is None else f"Keras' own: {reason}."
+
+
+def as_called(layer: Any, value: Any) -> Any:
+    """Returns the tensor that Keras makes of an argument of a call, in the layer's dtype."""
+    return layer.dtype_policy.convert_input(keras.ops.convert_to_tensor(value), layer.autocast, layer.input_dtype)
 
 
 def layers_of(model: Any) -> Iterator[tuple[str, Any]]:

@@ -96,7 +96,7 @@ class Loop:
         dtype = weights[0].dtype
         if reason := not_plain(sequences, "the input", dtype):
             return reason
-        if sequences.dim() != 3 or not sequences.shape[1]:
+        if sequences.dim() != 3 or not sequences.shape[1] or sequences.shape[2] != cell.kernel.shape[0]:
             return f"the input is of shape {tuple(sequences.shape)}"
         states, shape = _parts(initial_state), (len(sequences), cell.units)
         if any(bad_state(state, (shape,), False, dtype) for state in states):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def measure(model: nn.Module, *inputs: Any, seconds: float = 2.0, **keywords: An
 
     Raises:
         TypeError: if the model is no module, or a call returns no tensor of floating-point numbers.
-        ValueError: if the model cannot be copied, or seconds is not positive.
+        ValueError: if the model cannot be copied, or seconds is not positive and finite.
 
     Example:
         >>> import torch, pyrnn.torch
@@ -113,16 +114,17 @@ def measure(model: nn.Module, *inputs: Any, seconds: float = 2.0, **keywords: An
         <class 'torch.nn.modules.rnn.GRU'>
     """
     check_module(model, "measure")
-    if not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ValueError(f"seconds should be a number above 0, got {brief(seconds)}")
-    with torch.random.fork_rng(devices=[]):
+    if not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
+        raise ValueError(f"seconds should be a finite number above 0, got {brief(seconds)}")
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
         theirs, ours = (Trial(model, inputs, keywords) for _ in range(2))
         restore(theirs.model)
         restore(ours.model)
         report = accelerate(ours.model)
+        trains = [trial.trains() for trial in (theirs, ours)]  # of both, because a call may change a model's state
         before = stats()
         pairs = [theirs.run(False), ours.run(False)]
-        trained = [theirs.run(True), ours.run(True)] if theirs.trains() else None
+        trained = [theirs.run(True), ours.run(True)] if all(trains) else None
         calls = since(before)
         share = seconds / (1 if trained is None else 2)
         return Measurement(
@@ -153,9 +155,16 @@ def timing(theirs: Trial, ours: Trial, training: bool, seconds: float) -> Timing
 
 
 def difference(theirs: list[Tensor], ours: list[Tensor]) -> float:
-    """Returns the largest difference of two lists of tensors, divided by the largest number if that is above 1."""
-    scale = max([1.0, *(float(one.abs().max()) for one in theirs if one.numel())])
-    return max([0.0, *(float((a - b).abs().max()) for a, b in zip(theirs, ours, strict=True) if a.numel())]) / scale
+    """Returns the largest difference of two lists of tensors, divided by the largest finite number if it is above 1.
+
+    It is NaN or infinite if a number is so in one list and another in the other.
+    """
+    if not theirs:
+        return 0.0
+    a, b = (torch.cat([part.to_dense().flatten() for part in parts]) for parts in (theirs, ours))
+    gaps = (a - b).abs().masked_fill((a == b) | (a.isnan() & b.isnan()), 0)
+    scale = a.abs().masked_fill(~a.isfinite(), 0)
+    return float(gaps.max()) / max(1.0, float(scale.max())) if a.numel() else 0.0
 
 
 def since(before: Stats) -> Stats:

@@ -85,8 +85,14 @@ class Patched(ContextDecorator):
         return self._left | {name: reason for name, reason in lost.items() if isinstance(reason, str)}
 
     def __call__(self, function: Any) -> Any:
-        """Decorates a function; raises TypeError for one whose body runs after its call."""
-        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        """Decorates a function; raises TypeError for a class, and for a function whose body runs after its call."""
+        if isinstance(function, type):
+            raise TypeError(
+                f"patched() decorates functions, got the class {function.__name__}: decorate its __init__, or build "
+                "it inside with patched(): ..."
+            )
+        later = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
+        if any(runs_later(function) for runs_later in later):
             raise TypeError(
                 "patched() decorates plain functions; in coroutines and generators use with patched(): ..."
             )

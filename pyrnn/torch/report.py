@@ -30,6 +30,7 @@ class AccelerateReport:
         left: the reason why a recurrent module was left as it is, by its name.
         already: the class of each module that was a drop-in before the call.
         notes: of swapped modules, why torch runs their calls as things stand, by name: another device or dtype.
+        nothing: what `print` says of a model in which no module is recurrent.
     """
 
     model: nn.Module = field(repr=False)
@@ -37,6 +38,7 @@ class AccelerateReport:
     left: dict[str, str]
     already: dict[str, str] = field(default_factory=dict, repr=False)
     notes: dict[str, str] = field(default_factory=dict, repr=False)
+    nothing: str = field(default=NOTHING, repr=False)
 
     def __str__(self) -> str:
         rows = [(name, "swapped", made + self.note(name)) for name, made in self.swapped.items()]
@@ -44,7 +46,7 @@ class AccelerateReport:
         rows += [(name, "left", reason) for name, reason in self.left.items()]
         if not rows:
             count = sum(1 for _ in self.model.modules())
-            return f"Nothing was swapped: {NOTHING.format(count=count)}."
+            return f"Nothing was swapped: {self.nothing.format(count=count)}."
         head = f"{len(self.swapped) or 'None'} of {len(rows)} recurrent modules swapped:\n"
         return head + table([(name or "(the model)", what, why) for name, what, why in rows])
 

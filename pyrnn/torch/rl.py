@@ -89,7 +89,8 @@ def policy_of(model: Any) -> nn.Module:
     """Returns the recurrent policy of an algorithm, or the policy itself; raises TypeError if there is none."""
     policy = getattr(model, "policy", model)
     if not isinstance(policy, nn.Module) or not hasattr(type(policy), METHOD):
-        kind = brief(type(policy).__name__).strip("'\"")
+        of_class = isinstance(model, type)
+        kind = "the class " * of_class + brief((model if of_class else type(policy)).__name__).strip("'\"")
         raise TypeError(
             f"expected a RecurrentPPO of sb3-contrib or its policy, got {kind}; for others see pyrnn.torch"
         )

@@ -34,6 +34,7 @@ class Trial:
 
     def trains(self) -> bool:
         """Whether some output has gradients."""
+        torch.manual_seed(0)  # for dropout
         return any(output.requires_grad for output in self.called(True))
 
     def called(self, training: bool) -> list[Tensor]:
@@ -56,10 +57,11 @@ class Trial:
 
     def recurrence(self, training: bool) -> Callable[[], None]:
         """Returns a function that repeats the recurrent modules' calls of one step, and with `training` backward."""
-        calls: list[tuple[nn.Module, Any, Any]] = []
+        calls: list[tuple[nn.Module, Any, Any, torch.autocast]] = []
 
         def keep(module: nn.Module, args: Any, kwargs: Any) -> None:
-            calls.append((module, fresh(args), fresh(kwargs)))
+            cast = torch.autocast("cpu", torch.get_autocast_dtype("cpu"), torch.is_autocast_enabled("cpu"), False)
+            calls.append((module, fresh(args), fresh(kwargs), cast))
 
         modules = [module for module in self.model.modules() if isinstance(module, (RNNBase, RNNCellBase))]
         hooks = [module.register_forward_pre_hook(keep, with_kwargs=True) for module in modules]
@@ -68,12 +70,14 @@ class Trial:
         finally:
             for hook in hooks:
                 hook.remove()
-        given = [t for _, args, kwargs in calls for t in floats_of((args, kwargs)) if t.requires_grad]
+        given = [t for _, args, kwargs, _ in calls for t in floats_of((args, kwargs)) if t.requires_grad]
         weights = [weight for module in modules for weight in module.parameters() if weight.requires_grad]
 
         def repeat() -> None:
-            with torch.set_grad_enabled(training):
-                outputs = [t for module, args, kwargs in calls for t in floats_of(module.forward(*args, **kwargs))]
+            outputs: list[Tensor] = []
+            for module, args, kwargs, cast in calls:
+                with torch.set_grad_enabled(training), cast:
+                    outputs += floats_of(module.forward(*args, **kwargs))
             wanted = [output for output in outputs if output.requires_grad]
             if wanted:
                 seeds = [torch.ones_like(output) for output in wanted]
@@ -107,4 +111,5 @@ def floats_of(value: Any) -> Iterator[Tensor]:
         for part in value:
             yield from floats_of(part)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        yield from floats_of(vars(value))
+        for field in dataclasses.fields(value):
+            yield from floats_of(getattr(value, field.name))

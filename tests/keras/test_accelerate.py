@@ -214,6 +214,13 @@ def test_layers_that_compute_something_else_are_left_with_the_reason() -> None:
     }
 
 
+def test_a_report_tells_what_was_swapped_before_and_speaks_of_keras_layers() -> None:
+    model = keras.Sequential([keras.Input((6, 3)), L.GRU(5, name="gru")], name="m")
+    pyrnn.keras.accelerate(model)
+    assert str(pyrnn.keras.accelerate(model)).splitlines()[1] == "m/gru  swapped before  GRU"
+    assert "the model has no GRU, LSTM, SimpleRNN or RNN layer" in str(pyrnn.keras.accelerate(L.Dense(3)))
+
+
 def test_explain_names_the_reason_of_a_call_that_keras_computes() -> None:
     x = sequences()
     layer = L.LSTM(5)
@@ -222,11 +229,13 @@ def test_explain_names_the_reason_of_a_call_that_keras_computes() -> None:
     assert "no weights yet" in pyrnn.keras.explain(layer, x)
     layer(x)
     assert pyrnn.keras.explain(layer, x, mask=MASK) == "pyrnn's kernels: the call is covered."
-    assert "torch.float64" in pyrnn.keras.explain(layer, x.astype(np.float64))
+    assert "covered" in pyrnn.keras.explain(layer, x.astype(np.float64))  # Keras casts it
+    assert "Keras' own: the input is of shape" in pyrnn.keras.explain(layer, x[:, :, 1:])
     half = L.GRU(5, dtype="mixed_bfloat16")
     half(x)
     pyrnn.keras.accelerate(half)
     assert half(x).dtype is torch.bfloat16
+    assert "Keras' own: the input is of torch.bfloat16" in pyrnn.keras.explain(half, x)
 
 
 def test_what_is_no_keras_model_raises_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -26,6 +28,38 @@ class Tagger(nn.Module):
     def forward(self, x: Tensor, scale: float = 1.0) -> dict[str, Any]:
         y, _ = self.encoder(x)
         return {"scores": self.head(self.cell(self.norm(y[-1]))) * scale, "best": y.argmax(-1)}
+
+
+@dataclasses.dataclass(slots=True)
+class Tagged:
+    scores: Tensor
+
+
+class Stateful(nn.Module):
+    """Goes on with the state of the call before, under autocast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.gru = nn.Embedding(9, 3, sparse=True), nn.GRU(3, 5)
+        self.h: Tensor | None = None
+
+    def forward(self, words: Tensor) -> Tagged:
+        with torch.autocast("cpu"):
+            y, h = self.gru(self.table(words).bfloat16(), self.h)
+        self.h = h.detach()
+        return Tagged(y)
+
+
+class BrokenBy(nn.Module):
+    """Returns NaN where `kind` runs."""
+
+    def __init__(self, *kinds: type) -> None:
+        super().__init__()
+        self.gru, self.kinds = nn.GRU(3, 5), kinds
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.gru(x)[0]
+        return y * math.nan if type(self.gru) in self.kinds else y
 
 
 def measure(model: nn.Module, *inputs: Any, **keywords: Any) -> drop_in.Measurement:
@@ -94,11 +128,34 @@ def test_calls_that_torch_ran_are_told_with_their_reason() -> None:
 def test_wrong_arguments_raise_a_sentence() -> None:
     with pytest.raises(TypeError, match="measure takes a torch module, got a dict"):
         drop_in.measure({"a": 1})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="seconds should be a number above 0, got -1"):
+    with pytest.raises(ValueError, match="seconds should be a finite number above 0, got -1"):
         drop_in.measure(nn.GRU(3, 5), torch.zeros(4, 2, 3), seconds=-1)
+    with pytest.raises(ValueError, match="seconds should be a finite number above 0, got inf"):
+        drop_in.measure(nn.GRU(3, 5), torch.zeros(4, 2, 3), seconds=math.inf)
     with pytest.raises(TypeError, match="returned no floating-point tensor"):
         measure(nn.Flatten(), torch.zeros(4, 2, dtype=torch.int64))
     model = nn.Linear(3, 5)
     model.extra = model.weight * 2  # type: ignore[assignment]
     with pytest.raises(ValueError, match=r"copy.deepcopy\(model\) says: Only Tensors created explicitly"):
         measure(model, torch.zeros(4, 3))
+
+
+def test_a_model_with_state_sparse_gradients_and_autocast_is_measured() -> None:
+    found = measure(Stateful(), torch.randint(9, (4, 2)))
+    assert found.outputs < 0.02
+    assert found.gradients is not None
+    assert found.gradients < 0.02
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_training_is_measured_where_gradients_are_off(mode: Any) -> None:
+    with mode():
+        found = measure(nn.GRU(3, 5), torch.randn(4, 2, 3))
+    assert found.gradients is not None
+    assert found.gradients < 1e-4
+
+
+def test_nan_of_one_of_both_is_a_difference() -> None:
+    assert math.isnan(measure(BrokenBy(drop_in.GRU), torch.zeros(4, 2, 3)).outputs)
+    assert math.isnan(measure(BrokenBy(nn.GRU), torch.zeros(4, 2, 3)).outputs)
+    assert measure(BrokenBy(nn.GRU, drop_in.GRU), torch.zeros(4, 2, 3)).outputs == 0

@@ -143,9 +143,14 @@ def test_patched_refuses_functions_that_run_after_their_call() -> None:
     def steps() -> Any:
         yield 1
 
-    for function in (later, steps):
+    async def later_steps() -> Any:
+        yield 1
+
+    for function in (later, steps, later_steps):
         with pytest.raises(TypeError, match="patched\\(\\) decorates plain functions"):
             patched()(function)
+    with pytest.raises(TypeError, match="patched\\(\\) decorates functions, got the class Forecaster: decorate its"):
+        patched()(Forecaster)
 
 
 def test_start_reaches_all_threads_until_stop() -> None:

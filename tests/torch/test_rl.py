@@ -120,3 +120,5 @@ def test_policy_with_its_own_loop_keeps_it() -> None:
 def test_what_has_no_recurrent_policy_raises_a_sentence() -> None:
     with pytest.raises(TypeError, match="expected a RecurrentPPO of sb3-contrib or its policy, got GRU; for others"):
         pyrnn.torch.rl.accelerate(torch.nn.GRU(2, 3))
+    with pytest.raises(TypeError, match="or its policy, got the class RecurrentPPO; for others"):
+        pyrnn.torch.rl.accelerate(RecurrentPPO)
