@@ -171,13 +171,21 @@ def test_a_wrong_call_raises_torchs_error() -> None:
             assert str(found.value) == str(expected.value)
 
 
+def outcome(module: Any, x: Any) -> Any:
+    """The numbers of a call, or torch's error: oneDNN has no LSTM in bfloat16 for a CPU with AVX2 alone."""
+    try:
+        return [part.tolist() for part in tensors_of(module(x))]
+    except RuntimeError as error:
+        return str(error)
+
+
 def test_torch_runs_an_lstm_for_which_the_cpu_has_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autocast, "onednn_is_fast", lambda low: True)
     theirs, ours = pair("LSTM", 3, 5)
     with torch.autocast("cpu", torch.bfloat16):
         assert "no LSTM for which this CPU has instructions" in drop_in.explain(ours, torch.zeros(4, 2, 3))
         x = torch.randn(4, 2, 3)
-        assert all(map(torch.equal, tensors_of(ours(x)), tensors_of(theirs(x))))
+        assert outcome(ours, x) == outcome(theirs, x)
         assert "the call is covered" in drop_in.explain(ours, x, lengths=[4, 2])
         drop_in.stats(reset=True)
         ours(x, lengths=[4, 2])
