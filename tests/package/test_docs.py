@@ -13,7 +13,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 
-# What the Python of a page needs beside NumPy, by what stands in it.
+# A page needs the package at the left, beside NumPy, if its Python has the pattern at the right.
 NEEDS = {"torch": r"\btorch\b", "safetensors": r"\.safetensors", "matplotlib": r"\.plot\("}
 
 

@@ -31,7 +31,7 @@ def given(**options: Any) -> dict[str, Any]:
     return options
 
 
-# What can be called, and the arguments that it needs.
+# The test calls each of these with the arguments that it needs.
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     **{name: (getattr(pyrnn, name), SIZES) for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")},
     "LSTM call": (pyrnn.LSTM(3, 4).__call__, given(input=X)),

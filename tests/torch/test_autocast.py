@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,14 +24,6 @@ CASES += [("LSTM", {"proj_size": 2}), *((name, {}) for name in CELLS)]
 # A bfloat16 has 8 significant bits. torch rounds a product, a sum and a gate in each of up to 4 steps and 2 layers: up
 # to 2^-9 of the number each time, of numbers below 4 here.
 TOLERANCE = 0.05
-
-
-@pytest.fixture(params=[True, False], ids=["oneDNN", "no-oneDNN"])
-def onednn(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Lets torch call oneDNN or not, by a private function: torch.backends.mkldnn.flags would warn of Intel's GPUs."""
-    torch._C._set_mkldnn_enabled(request.param)
-    yield
-    torch._C._set_mkldnn_enabled(True)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,14 +24,6 @@ from torch._dynamo import config
 import pyrnn.torch as drop_in
 
 HALVES = [torch.bfloat16, torch.float16]
-
-
-@pytest.fixture(params=[True, False], ids=["oneDNN", "no-oneDNN"])
-def onednn(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Lets torch call oneDNN or not, by a private function: torch.backends.mkldnn.flags would warn of Intel's GPUs."""
-    torch._C._set_mkldnn_enabled(request.param)
-    yield
-    torch._C._set_mkldnn_enabled(True)
 
 
 @pytest.fixture(autouse=True)
